@@ -1,0 +1,30 @@
+"""Slot machines: networks that choose each weight among K fixed random values (Aladago and Torresani, ICML 2021).
+
+Names are looked up on first use, so that planning runs and rebuilding tables and figures
+(`slotmachines.replication`) does not load torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slotmachines.errors import UserError
+    from slotmachines.networks import build_network
+    from slotmachines.slots import bake_, option_table, selected_options, slotify_
+
+_HOMES = {
+    "UserError": "slotmachines.errors",
+    "bake_": "slotmachines.slots",
+    "build_network": "slotmachines.networks",
+    "option_table": "slotmachines.slots",
+    "selected_options": "slotmachines.slots",
+    "slotify_": "slotmachines.slots",
+}
+
+__all__ = ["UserError", "bake_", "build_network", "option_table", "selected_options", "slotify_"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

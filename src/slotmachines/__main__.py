@@ -1,0 +1,3 @@
+from slotmachines.cli import main
+
+main()

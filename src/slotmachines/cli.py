@@ -1,0 +1,160 @@
+"""The command line: `slotmachines --help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from slotmachines.errors import UserError
+
+app = typer.Typer(
+    help="Slot machines: networks that choose each weight among K fixed random values.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the datasets that `slotmachines fetch` wrote.")]
+Network = Annotated[str, typer.Option(help="lenet, conv2, conv4, conv6 or vgg19.")]
+Dataset = Annotated[str, typer.Option(help="digits, mnist or cifar10.")]
+Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
+Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
+Recipe = Annotated[str, typer.Option(help="Name of a recipe (paper, code, paper-glorot), or a YAML file.")]
+Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
+Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
+Threads = Annotated[int, typer.Option(min=1, help="Processor threads; results are repeatable for one number of them.")]
+Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected weights of this epoch, too.")]
+
+
+@app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(help="digits, mnist or cifar10.")],
+    data: DataFolder = Path("data"),
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read it from, instead of a download."),
+    ] = None,
+) -> None:
+    """Get a dataset, once, into the data folder."""
+    from slotmachines.data import fetch as fetch_dataset
+
+    typer.echo(f"{dataset} is at {fetch_dataset(dataset, data, source)}")
+
+
+@app.command()
+def train(
+    network: Network = "lenet",
+    dataset: Dataset = "mnist",
+    method: Annotated[str, typer.Option(help="greedy, probabilistic, learned or random.")] = "greedy",
+    options: Options = None,
+    seed: Seed = 0,
+    recipe: Recipe = "paper-glorot",
+    changes: Set = [],  # noqa: B006
+    variant: Annotated[str, typer.Option(help="Label for what is different in this run.")] = "",
+    data: DataFolder = Path("data"),
+    folder: Folder = None,
+    checkpoint: Checkpoint = None,
+    keep_epochs: Keep = [],  # noqa: B006
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train one network: a slot machine, or its learned or random counterpart."""
+    from slotmachines.replication.run import make_run
+
+    run = make_run(
+        network=network,
+        dataset=dataset,
+        method=method,
+        options=options,
+        seed=seed,
+        recipe=recipe,
+        variant=variant,
+        changes=_settings(changes),
+    )
+    _train(run, data, folder, checkpoint, None, keep_epochs, device, threads)
+
+
+@app.command()
+def finetune(
+    weights: Annotated[Path, typer.Option(help="Selected weights that the slot machine's run kept.")],
+    start_epoch: Annotated[int, typer.Option(help="Epochs that the slot machine was trained for by then.")],
+    network: Network = "lenet",
+    dataset: Dataset = "mnist",
+    method: Annotated[str, typer.Option(help="Of the slot machine: greedy or probabilistic.")] = "greedy",
+    options: Options = None,
+    seed: Seed = 0,
+    recipe: Recipe = "paper-glorot",
+    changes: Set = [],  # noqa: B006
+    data: DataFolder = Path("data"),
+    folder: Folder = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Train the selected weights of a slot machine in the usual way, up to as many epochs in total as it was given."""
+    from slotmachines.replication.run import finetuned, make_run
+
+    parent = make_run(
+        network=network,
+        dataset=dataset,
+        method=method,
+        options=options,
+        seed=seed,
+        recipe=recipe,
+        changes=_settings(changes),
+    )
+    _train(finetuned(parent, start_epoch), data, folder, checkpoint, weights, [], device, threads)
+
+
+def _train(
+    run: Any,
+    data: Path,
+    folder: Path | None,
+    checkpoint: Path | None,
+    weights: Path | None,
+    keep_epochs: list[int],
+    device: str,
+    threads: int,
+) -> None:
+    from slotmachines.training.train import train_run
+
+    folder = folder or Path("runs") / run.folder
+    metrics = train_run(
+        run,
+        data_folder=data,
+        folder=folder,
+        checkpoint=checkpoint or folder / "checkpoint.pt",
+        start_weights=weights,
+        keep_epochs=tuple(keep_epochs),
+        device=device,
+        threads=threads,
+    )
+    typer.echo(
+        f"test accuracy {metrics['test_accuracy']:.2f}% at epoch {metrics['best_epoch']}, the best on validation "
+        f"({metrics['val_accuracy']:.2f}%): {folder}"
+    )
+
+
+def _settings(changes: list[str]) -> dict[str, Any]:
+    settings = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise UserError(f"--set {change} is not of the form NAME=VALUE")
+        settings[name] = yaml.safe_load(value)
+    return settings
+
+
+def main() -> None:
+    """Run the command; bad input ends it with one line and status 2."""
+    try:
+        app(prog_name="slotmachines")
+    except UserError as error:
+        typer.echo(f"slotmachines: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,36 @@
+"""Images: where they come from, how they are stored, split, normalised and augmented.
+
+`fetch` turns any source into one canonical file per dataset; training only ever reads that file, with `load`.
+Adding a dataset takes one file like `mnist.py` and one line in `registry.py`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slotmachines.data.augmentation import AUGMENTATIONS, augment
+    from slotmachines.data.fetching import fetch
+    from slotmachines.data.registry import DATASETS, find
+    from slotmachines.data.splits import ImageSet, Splits, load
+
+__all__ = ["AUGMENTATIONS", "DATASETS", "ImageSet", "Splits", "augment", "fetch", "find", "load"]
+
+_HOMES = {
+    "AUGMENTATIONS": "augmentation",
+    "augment": "augmentation",
+    "fetch": "fetching",
+    "DATASETS": "registry",
+    "find": "registry",
+    "ImageSet": "splits",
+    "Splits": "splits",
+    "load": "splits",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: fetching, and asking which datasets there are, do without torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,59 @@
+"""What a dataset is: its images, and how to get them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The images (uint8, (N, C, H, W)) and labels (uint8, (N,)) of a dataset, as its authors divided them.
+
+    `source` says which form they were read from, and `note` what a result obtained on them has to mention.
+    """
+
+    train_images: Bytes
+    train_labels: Bytes
+    test_images: Bytes
+    test_labels: Bytes
+    source: str
+    note: str = ""
+
+    @property
+    def arrays(self) -> dict[str, Bytes]:
+        """The four arrays by name."""
+        return {
+            "train_images": self.train_images,
+            "train_labels": self.train_labels,
+            "test_images": self.test_images,
+            "test_labels": self.test_labels,
+        }
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of the registry.
+
+    Attributes:
+        name: what the command line and the configs call it.
+        shape: (channels, height, width) of an image.
+        mean, std: per channel, for images scaled to [0, 1].
+        read: the contents from a local folder; a missing or damaged file is a `UserError` that names it.
+        download: the contents from the network, through the given empty folder, which the caller removes.
+        resizable: whether images may be scaled up and repeated over channels to fit a network.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    read: Callable[[Path], Contents]
+    download: Callable[[Path], Contents]
+    resizable: bool = False

@@ -1,0 +1,80 @@
+"""Fetching a dataset: the only step that looks outside the data folder, and never part of training."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from slotmachines.data.canonical import canonical_path, read_canonical, write_canonical
+from slotmachines.data.dataset import Contents, Dataset
+from slotmachines.data.registry import find
+from slotmachines.errors import UserError
+
+_PATIENCE_SECONDS = 60.0
+
+
+def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Path:
+    """Make sure that the canonical file of a dataset is in the data folder.
+
+    A valid file is left as it is, wherever it came from; a damaged one is replaced.
+
+    Args:
+        name: of the dataset.
+        folder: the data folder; made if it is missing.
+        source: a local folder that holds the dataset, itself or in a subfolder of the dataset's name.
+            None downloads the official files from torchvision's mirrors, checksums included.
+
+    Returns:
+        The path of the canonical file.
+
+    Raises:
+        UserError: unknown dataset, a source file that is missing or damaged, a download that failed, or a folder
+            that cannot be written to.
+    """
+    dataset = find(name)
+    path = canonical_path(dataset, folder)
+    with suppress(UserError):
+        read_canonical(path, dataset)
+        return path
+    contents = _download(dataset, path.parent) if source is None else _read(dataset, Path(source))
+    write_canonical(path, dataset, contents)
+    return path
+
+
+def _read(dataset: Dataset, source: Path) -> Contents:
+    if not source.is_dir():
+        raise UserError(f"{source} is not a folder; give --from the folder that holds {dataset.name}")
+    named = source / dataset.name
+    return dataset.read(named if named.is_dir() else source)
+
+
+def _download(dataset: Dataset, folder: Path) -> Contents:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = TemporaryDirectory(dir=folder, prefix=".download-")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose a folder you may write to") from None
+    with temporary as name, _timeout(_PATIENCE_SECONDS):
+        try:
+            return dataset.download(Path(name))
+        # What torchvision lets through: no network, a full disk, a broken archive, a wrong checksum.
+        except (OSError, EOFError, HTTPException, RuntimeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"cannot download {dataset.name}: {reason}; try again, or get it by other means and give --from FOLDER"
+            ) from None
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    """Give up on a connection that stays silent for so long; torchvision would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,66 @@
+"""The slot machine as the paper writes it, with K trained scores per connection: the oracle of the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from slotmachines.slots import Selection, option_table, slotify_
+
+
+class _DenseStraightThrough(torch.autograd.Function):
+    """Every option's score receives dL/dw times the option's value, whichever was selected (paper, section 3)."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, values: Tensor, selected: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        return values.gather(-1, selected.unsqueeze(-1)).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (values,) = ctx.saved_tensors
+        return gradient.unsqueeze(-1) * values, None, None
+
+
+class DenseSlotMachine(nn.Module):
+    """Parametrization with K scores per connection; the parameter that it replaces takes no part."""
+
+    values: Tensor
+
+    def __init__(self, values: Tensor, scores: Tensor, selection: Selection) -> None:
+        super().__init__()
+        self.selection = selection
+        self.register_buffer("values", values)
+        self.scores = nn.Parameter(scores.clone())
+
+    def forward(self, unused: Tensor) -> Tensor:
+        if self.training and self.selection == "probabilistic":
+            probabilities = self.scores.detach().softmax(-1).flatten(0, -2)
+            selected = torch.multinomial(probabilities, 1).view(self.scores.shape[:-1])
+        else:
+            selected = self.scores.detach().argmax(-1)  # the first of equal scores
+        weight: Tensor = _DenseStraightThrough.apply(self.scores, self.values, selected)
+        return weight
+
+
+def dense_slotify_(module: nn.Module, *, selection: Selection = "greedy", **settings: Any) -> nn.Module:
+    """As `slotmachines.slotify_`, with the same values and initial scores, but K trained scores per connection."""
+    slotify_(module, selection=selection, **settings)
+    for name, (values, scores) in option_table(module).items():
+        layer = module.get_submodule(name.rpartition(".")[0])
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        layer.weight.requires_grad_(False)
+        parametrize.register_parametrization(layer, "weight", DenseSlotMachine(values, scores, selection))
+    return module
+
+
+def dense_scores(module: nn.Module) -> dict[str, Tensor]:
+    """The trained scores: weight name -> (*weight.shape, K), detached."""
+    return {
+        (f"{name}.weight" if name else "weight"): layer.parametrizations.weight[0].scores.detach()
+        for name, layer in module.named_modules()
+        if parametrize.is_parametrized(layer, "weight")
+    }

@@ -1,0 +1,1 @@
+"""The replication itself: which runs, what they gave, how close that is to the paper. Never imports torch."""

@@ -1,0 +1,181 @@
+"""Recipes: the settings of training as data, one YAML file per recipe, resolved for one run."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slotmachines.errors import UserError
+
+SCHEDULES = ("constant", "warm-restarts", "steps")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one network is trained. Every field is part of a run's identity.
+
+    Attributes:
+        epochs: number of epochs; of a finetuned network those of the slot machine included.
+        learning_rate: of SGD, at the start of each cycle of the schedule.
+        validation: number of training images held out to choose the best epoch.
+        batch_size: images per step; the last, smaller batch of an epoch is used too.
+        momentum: of SGD.
+        weight_decay: L2 decay, on the scores of a slot machine, on the weights of an ordinary network.
+        schedule: "constant"; "warm-restarts", cosine to zero in each cycle; or "steps", times 0.1 at each epoch given.
+        schedule_epochs: the epochs at which cycles start, or steps are taken.
+        value_bound: of the random values; see `slotmachines.slotify_`.
+        score_range_conv: range of the initial scores of convolutions, times the value bound.
+        score_range_linear: the same for dense layers.
+        augmentation: see `slotmachines.data`.
+        network_settings: further arguments of `slotmachines.build_network`.
+    """
+
+    epochs: int
+    learning_rate: float
+    validation: int
+    batch_size: int = 128
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    schedule_epochs: tuple[int, ...] = ()
+    value_bound: str | float = "glorot-uniform"
+    score_range_conv: float = 1.0
+    score_range_linear: float = 1.0
+    augmentation: str = "none"
+    network_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named list of settings and of overrides, later ones winning."""
+
+    name: str
+    description: str
+    settings: Mapping[str, Any]
+    overrides: tuple[Mapping[str, Any], ...]
+
+    def resolve(self, *, changes: Mapping[str, Any] | None = None, **run: Any) -> Settings:
+        """The settings of one run.
+
+        Args:
+            changes: settings that win over the recipe's.
+            run: network, dataset, method ("finetuned" for the ordinary training of a selected network) and options.
+
+        Raises:
+            UserError: a setting is unknown, missing or of the wrong type.
+        """
+        settings = dict(self.settings)
+        for override in self.overrides:
+            if _applies(override["when"], run):
+                settings.update(override["set"])
+        return make_settings({**settings, **(changes or {})}, f"recipe {self.name}")
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by its name, or from a YAML file of the user's.
+
+    A file holds `description`, `settings` and `overrides` (a list of `when`/`set`), and may build on another recipe
+    by `extends: NAME`.
+
+    Raises:
+        UserError: there is no such recipe or file, or the file is not a recipe.
+    """
+    packaged = resources.files("slotmachines") / "recipes" / f"{name}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        source, name = Path(name), Path(name).stem
+        if not source.is_file():
+            raise UserError(
+                f"there is no recipe file {source}; give a name ({', '.join(recipe_names())}) or a YAML file"
+            )
+        text = source.read_text()
+    elif packaged.is_file():
+        text = packaged.read_text()
+    else:
+        raise UserError(f"unknown recipe {name!r}: use one of {', '.join(recipe_names())}, or a path to a YAML file")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"recipe {name} is no YAML: {' '.join(str(error).split())}") from None
+    known = {"description", "extends", "settings", "overrides"}
+    if not isinstance(content, dict) or not set(content) <= known or "description" not in content:
+        raise UserError(
+            f"recipe {name} must hold description, settings and overrides, and perhaps extends, nothing else"
+        )
+    overrides = content.get("overrides") or []
+    settings = content.get("settings") or {}
+    if not isinstance(settings, dict) or not all(isinstance(o, dict) and set(o) == {"when", "set"} for o in overrides):
+        raise UserError(f"recipe {name}: settings must be a mapping, and each override hold when and set")
+    if "extends" in content:
+        base = load_recipe(content["extends"])
+        settings = {**base.settings, **settings}
+        overrides = [*base.overrides, *overrides]
+        # What the file sets for all runs is to win over the overrides of the recipe it builds on.
+        overrides.insert(len(base.overrides), {"when": {}, "set": content.get("settings") or {}})
+    unknown = {key for o in overrides for key in o["when"]} - {*_CONDITIONS, "options_above"}
+    if unknown:
+        raise UserError(
+            f"recipe {name}: unknown condition {', '.join(sorted(unknown))}; "
+            f"use {', '.join(_CONDITIONS)} or options_above"
+        )
+    return Recipe(name, content["description"], settings, tuple(overrides))
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("slotmachines") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def make_settings(values: Mapping[str, Any], where: str) -> Settings:
+    """`Settings` from plain values, as they stand in a YAML file.
+
+    Raises:
+        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose it is.
+    """
+    kinds = typing.get_type_hints(Settings)
+    unknown = sorted(set(values) - set(kinds))
+    if unknown:
+        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
+    missing = [
+        f.name for f in fields(Settings) if f.name in {"epochs", "learning_rate", "validation"} and f.name not in values
+    ]
+    if missing:
+        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
+    settings = Settings(**{name: _convert(name, kinds[name], value, where) for name, value in values.items()})
+    for name, low in (("epochs", 0), ("batch_size", 1), ("validation", 1), ("learning_rate", 0), ("weight_decay", 0)):
+        if getattr(settings, name) < low:
+            raise UserError(f"{where}: {name} must be at least {low}, not {getattr(settings, name)}")
+    if settings.schedule not in SCHEDULES:
+        raise UserError(f"{where}: unknown schedule {settings.schedule!r}; use one of {', '.join(SCHEDULES)}")
+    return settings
+
+
+_CONDITIONS = ("network", "dataset", "method")
+
+
+def _applies(when: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    for key in _CONDITIONS:
+        accepted = when.get(key, run[key])
+        if run[key] not in (accepted if isinstance(accepted, list) else [accepted]):
+            return False
+    return bool((run["options"] or 0) > when.get("options_above", -1))
+
+
+def _convert(name: str, kind: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+        return tuple(value)
+    accepted = {int: (int,), float: (int, float), str: (str,)}
+    kinds = typing.get_args(kind) if typing.get_origin(kind) is types.UnionType else (kind,)
+    for one in kinds:
+        if one in accepted and isinstance(value, accepted[one]) and not isinstance(value, bool):
+            return one(value)
+    if kind == Mapping[str, Any] and isinstance(value, Mapping):
+        return dict(value)
+    raise UserError(f"{where}: {name} cannot be {value!r}")

@@ -1,0 +1,157 @@
+"""One run: what it trains, its identity, and where its files lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Any
+
+from slotmachines.errors import UserError
+from slotmachines.replication.recipe import Settings, load_recipe
+
+SLOT_METHODS = ("greedy", "probabilistic")
+METHODS = (*SLOT_METHODS, "learned", "random")
+
+METRICS = "metrics.json"
+CURVE = "curve.csv"
+WEIGHTS = "weights"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one network.
+
+    Attributes:
+        network: a name of `slotmachines.networks`.
+        dataset: a name of `slotmachines.data`.
+        method: "greedy" or "probabilistic" slot machine; "learned", ordinary training; "random", no training.
+        options: K; None for learned and random networks.
+        seed: of the options, the order of the images, and all that is drawn in training.
+        recipe: name or file of the recipe that gave the settings.
+        settings: resolved for this run.
+        variant: blank for the plain experiment, otherwise what is different, e.g. "finetuned".
+        start_epoch: of a finetuned network, the epochs that its slot machine was trained before.
+        parent: of a finetuned network, the run of its slot machine.
+        changes: the settings that were given beside the recipe.
+    """
+
+    network: str
+    dataset: str
+    method: str
+    options: int | None
+    seed: int
+    recipe: str
+    settings: Settings
+    variant: str = ""
+    start_epoch: int = 0
+    parent: Run | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """Eight hexadecimal digits that depend on everything that changes the result, and on nothing else.
+
+        A setting with its default value does not count, so that a setting added later orphans no result.
+        """
+        description: dict[str, Any] = {
+            "network": self.network,
+            "dataset": self.dataset,
+            "method": self.method,
+            "options": self.options,
+            "seed": self.seed,
+            "settings": _changed_settings(self.settings),
+        }
+        if self.parent is not None:
+            description["parent"] = [self.parent.identity, self.start_epoch]
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of the command `slotmachines` that train this run."""
+        described = self.parent or self
+        words = ["train" if self.parent is None else "finetune"]
+        words += ["--network", self.network, "--dataset", self.dataset, "--method", self.method]
+        words += [] if self.options is None else ["--options", str(self.options)]
+        words += ["--seed", str(self.seed), "--recipe", self.recipe]
+        words += [
+            word for name, value in described.changes.items() for word in ("--set", f"{name}={json.dumps(value)}")
+        ]
+        if self.parent is not None:
+            return [*words, "--start-epoch", str(self.start_epoch)]
+        return words + (["--variant", self.variant] if self.variant else [])
+
+    @property
+    def folder(self) -> str:
+        """Folder of the run's files, relative to the runs of its grid; readable, and unique by the identity."""
+        options = "" if self.options is None else f"-k{self.options}"
+        variant = f"-{self.variant}" if self.variant else ""
+        return f"{self.network}-{self.dataset}/{self.method}{options}{variant}/seed{self.seed}-{self.identity}"
+
+
+def make_run(
+    *,
+    network: str,
+    dataset: str,
+    method: str,
+    seed: int,
+    recipe: str,
+    options: int | None = None,
+    variant: str = "",
+    changes: Mapping[str, Any] | None = None,
+) -> Run:
+    """A run with the settings that its recipe gives it.
+
+    Args:
+        changes: settings that win over the recipe's.
+
+    Raises:
+        UserError: unknown method, K < 1, K where there is none or none where there must be, a bad recipe or setting.
+    """
+    if method not in METHODS:
+        raise UserError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
+    if method in SLOT_METHODS and (options is None or options < 1):
+        raise UserError(f"a {method} slot machine needs a number of options K of at least 1, not {options}")
+    if method not in SLOT_METHODS and options is not None:
+        raise UserError(f"a {method} network has no options; leave out K = {options}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"a seed lies between 0 and 2^63 - 1, not at {seed}")
+    changes = dict(changes or {})
+    untrained = {"epochs": 0, "learning_rate": 0.0} if method == "random" else {}
+    settings = load_recipe(recipe).resolve(
+        network=network, dataset=dataset, method=method, options=options, changes={**changes, **untrained}
+    )
+    return Run(network, dataset, method, options, seed, recipe, settings, variant, changes=changes)
+
+
+def finetuned(parent: Run, start_epoch: int) -> Run:
+    """Ordinary training from what `parent` selects after `start_epoch` epochs, up to as many epochs in total.
+
+    Raises:
+        UserError: `parent` is no slot machine, or does not train beyond that epoch.
+    """
+    if parent.method not in SLOT_METHODS:
+        raise UserError(f"finetuning starts from a slot machine, not from a {parent.method} network")
+    if not 0 < start_epoch < parent.settings.epochs:
+        raise UserError(
+            f"finetuning cannot start after {start_epoch} of {parent.settings.epochs} epochs; lower --start-epoch"
+        )
+    settings = load_recipe(parent.recipe).resolve(
+        network=parent.network,
+        dataset=parent.dataset,
+        method="finetuned",
+        options=parent.options,
+        changes={**parent.changes, "epochs": parent.settings.epochs},
+    )
+    return replace(parent, settings=settings, variant="finetuned", start_epoch=start_epoch, parent=parent)
+
+
+def _changed_settings(settings: Settings) -> dict[str, Any]:
+    values = asdict(settings)
+    for setting in fields(Settings):
+        default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
+        if values[setting.name] == default:
+            del values[setting.name]
+    return values

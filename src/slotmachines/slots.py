@@ -1,0 +1,283 @@
+"""Turn a network into a slot machine in place, look at its choice, and turn it back into an ordinary network."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from slotmachines.options import draw_options, value_bound_of
+from slotmachines.philox import key_of
+from slotmachines.selection import StraightThrough, select_best, select_sample
+
+Selection = Literal["greedy", "probabilistic"]
+SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class SlotMachine(nn.Module):
+    """The parametrization of one weight tensor: maps theta, its trained numbers, to the selected weights.
+
+    `score_scale` is the scalar c of `slotmachines.selection`. It receives a gradient of zero, so that weight decay
+    acts on the initial scores as it would on K trained scores.
+    """
+
+    values: Tensor
+    scores: Tensor
+
+    def __init__(
+        self,
+        weight: Tensor,
+        *,
+        name: str,
+        options: int,
+        selection: Selection,
+        seed: int,
+        value_bound: float,
+        score_bound: float,
+    ) -> None:
+        super().__init__()
+        self.selection = selection
+        self.settings = {
+            "seed": seed,
+            "options": options,
+            "name": key_of(name) >> 1,  # int64 holds 63 bits and a sign
+            "value_bound": struct.unpack("<q", struct.pack("<d", value_bound))[0],
+            "score_range": struct.unpack("<q", struct.pack("<d", score_bound))[0],
+        }
+        self.value_bound = value_bound
+        self.score_scale = nn.Parameter(torch.ones((), dtype=weight.dtype, device=weight.device))
+        values, scores = draw_options(seed, name, weight.numel(), options, value_bound, score_bound, weight.dtype)
+        self.register_buffer("values", values.to(weight.device), persistent=False)
+        self.register_buffer("scores", scores.to(weight.device), persistent=False)
+        self._registered = False
+
+    def forward(self, theta: Tensor) -> Tensor:
+        sampling = self.training and self.selection == "probabilistic"
+        rule = select_sample if sampling else select_best
+        weight: Tensor = StraightThrough.apply(theta, self.score_scale, self.values, self.scores, rule)
+        return weight
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Zeros, where theta starts; afterwards a weight cannot be assigned.
+
+        Raises:
+            RuntimeError: something assigns to the weight of a slot machine.
+        """
+        if self._registered:
+            raise RuntimeError("the weights of a slot machine are selected, not assigned; call bake_ first")
+        self._registered = True
+        return torch.zeros_like(weight)
+
+    def best_option(self, theta: Tensor) -> Tensor:
+        """The option with the highest score of each connection, int64, of the shape of `theta`."""
+        numbers = torch.arange(len(self.values), device=theta.device)
+        best = select_best(theta.detach().reshape(-1), self.score_scale.detach(), self.values, self.scores, numbers)
+        return best.view(theta.shape)
+
+    def best_weight(self, theta: Tensor) -> Tensor:
+        """The weight that evaluation uses, of the shape of `theta`, detached."""
+        best = select_best(theta.detach().reshape(-1), self.score_scale.detach(), self.values, self.scores, self.values)
+        return best.view(theta.shape)
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(list(self.settings.values()), dtype=torch.int64)
+
+    def set_extra_state(self, state: Any) -> None:
+        wrong = [
+            name
+            for name, mine, other in zip(self.settings, self.get_extra_state(), state, strict=True)
+            if mine != other
+        ]
+        if wrong:
+            raise RuntimeError(
+                f"this state belongs to a slot machine with another {', '.join(wrong)}: "
+                "call slotify_ with the settings that it was trained with"
+            )
+
+    def extra_repr(self) -> str:
+        return f"options={len(self.values)}, selection={self.selection!r}, seed={self.settings['seed']}"
+
+
+def slotify_(
+    module: nn.Module,
+    *,
+    options: int,
+    selection: Selection = "greedy",
+    seed: int = 0,
+    value_bound: str | float = "glorot-uniform",
+    score_range: float | Callable[[nn.Module], float] = 1.0,
+    filter_fn: Callable[[nn.Module, str], bool] | None = None,
+) -> nn.Module:
+    """Make `module` a slot machine, in place: each weight becomes a choice among K fixed random values.
+
+    Every weight of a Linear, Conv1d, Conv2d or Conv3d layer is replaced by a parametrization; its parameter becomes
+    theta, the one trained number per connection, and starts at zero. Train the module with any loop and
+    `torch.optim.SGD(module.parameters(), ...)`, made **after** this call. Biases and other layers stay as they are.
+
+    Args:
+        module: any module whose Linear and Conv weights are float32 or float64.
+        options: K, the number of values per connection, at least 1. With K = 1 nothing is left to choose.
+        selection: "greedy" uses the option with the highest score; "probabilistic" draws from the softmax of the
+            scores in training mode, and uses the highest score in evaluation mode.
+        seed: values and initial scores depend on it, on the weight's name in `module`, and on nothing else.
+        value_bound: b of the values U(-b, b), a name of `slotmachines.options.VALUE_BOUNDS` or a number.
+        score_range: the initial scores are U(0, r b) with this r, or with r = score_range(layer).
+        filter_fn: leaves out the layers for which filter_fn(layer, name) is false, as in torchao.
+
+    Returns:
+        `module`.
+
+    Raises:
+        ValueError: K < 1, an unknown selection or value bound, no layer to convert, a layer that is converted already
+            or shares its weight with another, or attention with a packed projection that the filter did not leave out.
+        TypeError: a weight is neither float32 nor float64.
+        MemoryError: the K values and scores would not fit into memory.
+
+    Example:
+        >>> network = slotify_(build_network("lenet"), options=8)
+        >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.9, weight_decay=1e-4)
+    """
+    if options < 1 or options != int(options):
+        raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
+    if selection not in ("greedy", "probabilistic"):
+        raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
+    layers = _layers(module, filter_fn)
+    _check_memory(sum(2 * options * layer.weight.nbytes for layer in layers.values()), f"K = {options} options")
+    for name, layer in layers.items():
+        bound = value_bound_of(layer.weight.shape, value_bound)
+        machine = SlotMachine(
+            layer.weight,
+            name=name,
+            options=options,
+            selection=selection,
+            seed=seed,
+            value_bound=bound,
+            score_bound=bound * (score_range(layer) if callable(score_range) else score_range),
+        )
+        machine.train(layer.training)
+        parametrize.register_parametrization(layer, "weight", machine)
+    return module
+
+
+def bake_(module: nn.Module) -> nn.Module:
+    """Make the selected weights (highest score) of a slot machine ordinary parameters, in place.
+
+    Gradients are cleared. Make a new optimiser afterwards: an old one would go on with the momentum of theta.
+
+    Returns:
+        `module`, an ordinary network without any parametrization of this library.
+
+    Raises:
+        ValueError: `module` is no slot machine.
+    """
+    for _, layer, machine in slot_machines(module):
+        machine.eval()
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        layer.weight.grad = None
+    return module
+
+
+def selected_options(module: nn.Module) -> dict[str, Tensor]:
+    """The option 0..K-1 that evaluation uses for each connection: weight name -> int64, of the weight's shape.
+
+    Raises:
+        ValueError: `module` is no slot machine.
+    """
+    return {name: machine.best_option(_theta(layer)) for name, layer, machine in slot_machines(module)}
+
+
+def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
+    """All values and initial scores: weight name -> (values, scores), each of shape (*weight.shape, K).
+
+    Raises:
+        ValueError: `module` is no slot machine.
+        MemoryError: the table would not fit into memory.
+    """
+    machines = list(slot_machines(module))
+    _check_memory(sum(2 * machine.values.nbytes for _, _, machine in machines), "the option table")
+    return {
+        name: (
+            machine.values.movedim(0, -1).reshape(*_theta(layer).shape, -1).clone(),
+            machine.scores.movedim(0, -1).reshape(*_theta(layer).shape, -1).clone(),
+        )
+        for name, layer, machine in machines
+    }
+
+
+def baked_state(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
+    state = {name: value for name, value in module.state_dict().items() if "parametrizations." not in name}
+    for name, layer in module.named_modules():
+        if _is_slot_layer(layer):
+            state[_weight_name(name)] = layer.parametrizations.weight[0].best_weight(_theta(layer))
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def slot_machines(module: nn.Module) -> Iterator[tuple[str, Any, SlotMachine]]:
+    """Weight name, layer and parametrization of each slot machine within `module`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found: list[tuple[str, Any]] = [
+        (_weight_name(name), layer) for name, layer in module.named_modules() if _is_slot_layer(layer)
+    ]
+    if not found:
+        raise ValueError("this module is no slot machine; call slotify_ first")
+    for name, layer in found:
+        yield name, layer, layer.parametrizations.weight[0]
+
+
+def _weight_name(layer_name: str) -> str:
+    return f"{layer_name}.weight" if layer_name else "weight"
+
+
+def _theta(layer: Any) -> Tensor:
+    theta: Tensor = layer.parametrizations.weight.original
+    return theta
+
+
+def _is_slot_layer(layer: Any) -> bool:
+    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SlotMachine)
+
+
+def _layers(module: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None) -> dict[str, Any]:
+    """The layers to convert by the name of their weight."""
+    kept = [(n, m) for n, m in module.named_modules() if filter_fn is None or filter_fn(m, n)]
+    packed = [n for n, m in kept if isinstance(m, nn.MultiheadAttention)]
+    if packed:
+        raise ValueError(
+            f"{packed[0]}: attention keeps its projections in one packed weight; leave it out by filter_fn"
+        )
+    layers = {_weight_name(n): m for n, m in kept if isinstance(m, SLOT_LAYERS)}
+    if not layers:
+        raise ValueError("there is no Linear or Conv layer to make a slot machine of")
+    owners: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
+    for name, layer in layers.items():
+        if parametrize.is_parametrized(layer, "weight"):
+            raise ValueError(f"{name} is parametrized already; a weight can be one slot machine only")
+        if len(owners[id(layer.weight)]) > 1:
+            raise ValueError(
+                f"{' and '.join(owners[id(layer.weight)])} are one tied weight; untie it, or leave it out by filter_fn"
+            )
+    return layers
+
+
+def _check_memory(needed: int, what: str) -> None:
+    """Refuse beforehand what would drive the machine into swapping or the process into being killed."""
+    try:
+        with open("/proc/meminfo") as lines:
+            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > available:
+        gib = math.ceil(needed / 2**30)
+        raise MemoryError(f"{what} would take {gib} GiB, more than the {available // 2**30} GiB of memory that is free")

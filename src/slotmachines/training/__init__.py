@@ -1,0 +1,1 @@
+"""Training one run: slot machines, learned baselines and finetuning share one loop."""

@@ -1,0 +1,34 @@
+"""The state of an unfinished run, from which it goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from slotmachines.errors import UserError
+from slotmachines.files import replacing
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers, strings, and lists and dicts of them."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """The state that was saved last, or None; no code in the file is run.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"the checkpoint {path} is damaged ({reason}); delete it to start this run anew") from None
+    return state

@@ -1,0 +1,197 @@
+"""Train one run from its first epoch, or from where it stopped, to its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from slotmachines.data import Splits, load
+from slotmachines.errors import UserError
+from slotmachines.files import replacing
+from slotmachines.networks import INPUT_SHAPES
+from slotmachines.replication.recipe import load_recipe
+from slotmachines.replication.run import CURVE, METRICS, SLOT_METHODS, WEIGHTS, Run
+from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
+from slotmachines.training.evaluation import evaluate
+from slotmachines.training.loop import Row, Trainer
+from slotmachines.training.network import starting_network
+from slotmachines.training.provenance import provenance
+
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+def train_run(
+    run: Run,
+    *,
+    data_folder: Path,
+    folder: Path,
+    checkpoint: Path,
+    start_weights: Path | None = None,
+    keep_epochs: tuple[int, ...] = (),
+    device: str = "cpu",
+    threads: int = 1,
+    show_progress: bool = True,
+) -> dict[str, Any]:
+    """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
+
+    If `checkpoint` exists, training goes on from it, to the same result as without interruption; it is written
+    about every half minute and removed at the end.
+
+    Args:
+        run: what to train.
+        data_folder: where `slotmachines fetch` put the dataset.
+        folder: of the run's files; they appear all at once, at the end.
+        checkpoint: file for the state of the unfinished run.
+        start_weights: of a finetuned network, the selected weights that it starts from.
+        keep_epochs: epochs whose selected weights are kept.
+        device: of torch, such as "cpu" or "cuda:1", or "auto": a GPU where there is one.
+        threads: number of processor threads; part of what makes a result repeatable to the bit.
+
+    Returns:
+        The contents of metrics.json.
+
+    Raises:
+        UserError: unknown names, missing or damaged data, weights or checkpoint, a device that is not there, a folder
+            that cannot be written, or a loss that is no longer finite.
+    """
+    if (start_weights is None) != (run.parent is None):
+        raise UserError("finetuning needs the weights of its slot machine, and only finetuning does")
+    if late := [epoch for epoch in keep_epochs if not run.start_epoch < epoch <= run.settings.epochs]:
+        raise UserError(f"cannot keep the weights of epoch {late[0]}: the run ends after {run.settings.epochs} epochs")
+    target = _device(device)
+    torch.set_num_threads(threads)
+    if run.network not in INPUT_SHAPES:
+        raise UserError(f"unknown network {run.network!r}: use one of {', '.join(INPUT_SHAPES)}")
+    data = load(run.dataset, data_folder, INPUT_SHAPES[run.network], run.settings.validation, target)
+    with replacing(folder / METRICS) as probe:  # learn now, not after hours, that the folder cannot be written
+        probe.write_text("{}\n")
+    (folder / METRICS).unlink()
+    trainer = Trainer(
+        starting_network(run, target, start_weights),
+        run.settings,
+        data,
+        seed=run.seed,
+        is_slot_machine=run.method in SLOT_METHODS and run.parent is None,
+    )
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    state = load_checkpoint(checkpoint, target)
+    if state is None:
+        state = {"identity": run.identity, "started": started, "seconds": 0.0, "curve": [], "kept": {}}
+    elif state["identity"] != run.identity:
+        raise UserError(f"{checkpoint} belongs to another run; delete it to start this run anew")
+    else:
+        trainer.load_state_dict(state)
+    _train_epochs(run, trainer, state, checkpoint, keep_epochs, show_progress)
+    metrics = _metrics(run, trainer, data, state, provenance(target))
+    _write(folder, metrics, state["curve"], state["kept"])
+    checkpoint.unlink(missing_ok=True)
+    return metrics
+
+
+def _train_epochs(
+    run: Run,
+    trainer: Trainer,
+    state: dict[str, Any],
+    checkpoint: Path,
+    keep_epochs: tuple[int, ...],
+    show_progress: bool,
+) -> None:
+    """Train the epochs that are left; `state` gathers the curve, the kept weights and the seconds spent."""
+    curve: list[Row] = state["curve"]
+    kept: dict[str, dict[str, Tensor]] = state["kept"]
+    first = run.start_epoch + len(curve) + 1
+    kept.setdefault("best", trainer.weights())
+    saved = time.monotonic()
+    with tqdm(
+        range(first, run.settings.epochs + 1), initial=first - 1, total=run.settings.epochs,
+        desc=run.folder, unit="epoch", disable=not show_progress,
+        mininterval=1 if sys.stderr.isatty() else 60,  # a log file needs no line per second
+    ) as bar:  # fmt: skip
+        for epoch in bar:
+            begin = time.perf_counter()
+            row = trainer.train_epoch(epoch)
+            if row["val_accuracy"] > max((r["val_accuracy"] for r in curve), default=-1):
+                kept["best"] = trainer.weights()
+            if epoch in keep_epochs:
+                kept[f"epoch-{epoch}"] = trainer.weights()
+            curve.append(row)
+            state["seconds"] += time.perf_counter() - begin
+            bar.set_postfix(val=f"{row['val_accuracy']:.2f}%", loss=f"{row['train_loss']:.4f}")
+            if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                save_checkpoint(checkpoint, {**state, **trainer.state_dict()})
+                saved = time.monotonic()
+
+
+def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    if state["curve"]:
+        best = max(state["curve"], key=lambda row: row["val_accuracy"])  # the first of equals
+        best_epoch, val_accuracy, test_accuracy = best["epoch"], best["val_accuracy"], best["test_accuracy"]
+    else:
+        best_epoch = 0
+        val_accuracy, test_accuracy = (
+            evaluate(trainer.network, part, data)[1] for part in (data.validation, data.test)
+        )
+    return {
+        "dataset": run.dataset,
+        "network": run.network,
+        "method": run.method,
+        "options": run.options,
+        "variant": run.variant,
+        "recipe": load_recipe(run.recipe).name,
+        "seed": run.seed,
+        "epochs": run.settings.epochs,
+        "start_epoch": run.start_epoch or None,
+        "test_accuracy": test_accuracy,
+        "val_accuracy": val_accuracy,
+        "best_epoch": best_epoch,
+        "wall_seconds": round(state["seconds"], 3),
+        "started": state["started"],
+        "identity": run.identity,
+        "parent": run.parent.identity if run.parent else None,
+        "settings": asdict(run.settings),
+        "data_note": data.note,
+        "data_sha256": data.digest,
+        **origin,
+    }
+
+
+def _write(folder: Path, metrics: dict[str, Any], curve: list[Row], kept: dict[str, dict[str, Tensor]]) -> None:
+    """Weights and curve first, metrics last: a folder with metrics is complete."""
+    with replacing(folder / CURVE) as temporary, temporary.open("w", newline="") as lines:
+        if curve:
+            writer = csv.DictWriter(lines, fieldnames=list(curve[0]))
+            writer.writeheader()
+            writer.writerows(curve)
+    weights = Path(tempfile.mkdtemp(dir=folder, prefix=".weights."))
+    for name, state in kept.items():
+        save_file({key: value.contiguous().cpu() for key, value in state.items()}, weights / f"{name}.safetensors")
+    shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
+    weights.chmod(0o755)
+    weights.rename(folder / WEIGHTS)
+    with replacing(folder / METRICS) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot use device {name!r}: {reason}; use 'cpu', or 'cuda' on a machine with a GPU") from None
+    return device

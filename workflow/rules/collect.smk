@@ -1,0 +1,17 @@
+# All runs of the grid in two small files, which git keeps; everything further down is made from these alone.
+
+
+rule collect:
+    input:
+        metrics=expand(f"{RESULTS}/runs/{{run}}/{METRICS}", run=RUNS),
+        curves=expand(f"{RESULTS}/runs/{{run}}/{CURVE}", run=RUNS),
+    output:
+        runs=f"{RESULTS}/runs.csv",
+        curves=f"{RESULTS}/curves.csv.gz",
+    log:
+        f"{LOGS}/collect.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    script:
+        "../scripts/collect.py"

@@ -1,0 +1,15 @@
+# Datasets, fetched once: downloaded, or read from the folder in SLOTMACHINES_DATA.
+
+
+rule fetch:
+    output:
+        "data/{dataset}.safetensors",
+    log:
+        "logs/fetch/{dataset}.log",
+    retries: 2
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "slotmachines fetch {wildcards.dataset} --data data > {log} 2>&1"

@@ -1,0 +1,86 @@
+"""Validation accuracy per epoch: one row of panels per network, one column per selection rule, one line per K."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slotmachines.replication.figure import run
+from slotmachines.replication.marks import empty
+from slotmachines.replication.results import read_config, read_curves, read_runs
+from slotmachines.replication.style import COLOURS, INK, LOOK, finish, panels, place, save
+
+CELL = ["dataset", "network", "method", "variant", "options", "epochs"]
+
+
+def line(axes: Axes, part: pd.DataFrame, colour: Any, label: str, style: str = "-") -> None:
+    """Mean over the seeds of a cell, in the band from lowest to highest seed."""
+    epochs = part.groupby("epoch")["val_accuracy"]
+    mean = epochs.mean()
+    axes.fill_between(mean.index, epochs.min(), epochs.max(), color=colour, alpha=0.18, linewidth=0)
+    axes.plot(mean.index, mean, style, color=colour, linewidth=1.4, label=label)
+
+
+def zoom(axes: list[Axes], part: pd.DataFrame) -> None:
+    """Leave the steep start below the axis, so that fractions of a point can be seen afterwards."""
+    late = part[part["epoch"] > part["epochs"] / 8]["val_accuracy"]
+    if late.empty:
+        return
+    low, high = late.quantile(0.03), part["val_accuracy"].max()
+    margin = max(0.06 * (high - low), 0.05)
+    for panel in axes:
+        panel.set_ylim(low - margin, high + margin)
+
+
+def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
+    """`curves`: one row per run and epoch, with the columns that describe the run."""
+    networks = list(config["networks"].items())
+    figure, axes = panels(2 * len(networks), height=3.2)
+    ladder = sorted({int(value) for value in curves["options"].dropna()})
+    shades = {options: colormaps["viridis"](0.15 + 0.73 * i / max(1, len(ladder) - 1)) for i, options in enumerate(ladder)}
+    for i, (network, dataset) in enumerate(networks):
+        here = curves[(curves["network"] == network) & (curves["dataset"] == dataset)]
+        row = axes[2 * i : 2 * i + 2]
+        for panel, method in zip(row, ("greedy", "probabilistic"), strict=True):
+            for (of, variant, options), part in here.groupby(["method", "variant", "options"], dropna=False):
+                # A cell trained for several lengths shows the longest: the others follow nearly the same path.
+                part = part[part["epochs"] == part["epochs"].max()]
+                if of == "learned":
+                    line(panel, part, INK, "learned weights", "--")
+                elif of == method and variant == "":
+                    line(panel, part, shades[int(options)], f"K = {options}")
+                elif of == method and variant == "finetuned":
+                    line(panel, part, COLOURS["finetuned"], f"finetuned from K = {options}", ":")
+            if here[here["method"] == method].empty:
+                empty(panel)
+            panel.set(title=f"{place(dataset, network)}, {method}", xlabel="epoch")
+        row[0].set_ylabel("validation accuracy (%)")
+        zoom(row, here)
+    notes = ["Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first epochs."]
+    return finish(figure, config, "Validation accuracy during training", notes)
+
+
+def main(
+    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
+    runs_csv: Annotated[Path, typer.Argument(help="one row per run")],
+    curves_csv: Annotated[Path, typer.Argument(help="one row per run and epoch, compressed or not")],
+    output: Annotated[Path, typer.Argument(help="the PNG to write")],
+) -> None:
+    """Draw validation accuracy per epoch."""
+    settings = read_config(config)
+    runs = read_runs(runs_csv)
+    runs = runs[runs["recipe"] == settings["recipe"]]
+    curves = read_curves(curves_csv).merge(runs[[*CELL, "identity"]], on="identity", validate="many_to_one")
+    with rc_context(LOOK):
+        save(draw(settings, curves), output)
+
+
+if __name__ == "__main__":
+    run(main)
