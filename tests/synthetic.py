@@ -38,12 +38,13 @@ def make_config(networks: dict[str, str] | None = None, seeds: int = 3) -> dict[
         "seeds": list(range(seeds)),
         "tolerance": {"mnist": 0.15, "cifar10": 1.0},
         "networks": networks,
+        "settings": {network: {"epochs": EPOCHS} for network in networks},
         "experiments": experiments,
     }
 
 
 def make_runs(config: dict[str, Any]) -> pd.DataFrame:
-    """Every planned run of `config` with plausible noise, but no conv2 at K = 64 and one seed only of conv2 at K = 4."""
+    """Every planned run with plausible noise, but none of conv2 at K = 64 and only one seed of conv2 at K = 4."""
     rng = np.random.default_rng(0)
     rows = []
     for network, dataset in config["networks"].items():
@@ -59,11 +60,13 @@ def make_runs(config: dict[str, Any]) -> pd.DataFrame:
                 test = mean + rng.normal() * (0.05 if dataset == "mnist" else 0.3)
                 rows.append(
                     {
-                        "dataset": dataset, "network": network, "method": method, "options": options, "variant": variant,
-                        "recipe": config["recipe"], "seed": seed, "epochs": 0 if method == "random" else EPOCHS,
+                        "dataset": dataset, "network": network, "method": method, "options": options,
+                        "variant": variant, "recipe": config["recipe"], "seed": seed,
+                        "epochs": 0 if method == "random" else EPOCHS,
                         "start_epoch": START if variant else None, "test_accuracy": round(test, 2),
                         "val_accuracy": round(test - 0.1, 2), "best_epoch": 0 if method == "random" else 104,
-                        "wall_seconds": 1.0 if method == "random" else 410.0 + seed, "device": "cpu (made up)", "threads": 1,
+                        "wall_seconds": 1.0 if method == "random" else 410.0 + seed, "device": "cpu",
+                        "processor": "made up", "threads": 1, "python": "3.11.0",
                         "commit": "0123abc", "started": f"2024-01-0{seed + 1}T10:00:00+00:00", "torch": "2.0.0",
                         "data_note": "", "identity": f"{len(rows):08d}",
                     }

@@ -112,6 +112,22 @@ def finetune(
     _train(finetuned(parent, start_epoch), data, folder, checkpoint, weights, [], device, threads)
 
 
+@app.command()
+def show(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/smoke.yaml.")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
+) -> None:
+    """Print the main table of a grid, beside the paper's numbers, and where its report is."""
+    from slotmachines.replication.report import main_table_text
+    from slotmachines.replication.results import read_config
+
+    settings = read_config(config)
+    folder = results / settings["grid"]
+    typer.echo(main_table_text(read_config(folder / "config.yaml"), folder / "runs.csv", reference))
+    typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
+
+
 def _train(
     run: Any,
     data: Path,
@@ -147,7 +163,10 @@ def _settings(changes: list[str]) -> dict[str, Any]:
         name, equals, value = change.partition("=")
         if not equals:
             raise UserError(f"--set {change} is not of the form NAME=VALUE")
-        settings[name] = yaml.safe_load(value)
+        try:
+            settings[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--set {change}: {value!r} is no value in YAML") from None
     return settings
 
 

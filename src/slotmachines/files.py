@@ -11,6 +11,18 @@ from pathlib import Path
 from slotmachines.errors import UserError
 
 
+def require_writable(folder: Path) -> None:
+    """Learn now, not after hours, whether files can be written into a folder; it is made if it is missing.
+
+    Raises:
+        UserError: they cannot.
+    """
+    probe = folder / ".probe"
+    with replacing(probe):
+        pass
+    probe.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.

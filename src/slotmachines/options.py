@@ -23,15 +23,15 @@ def value_bound_of(shape: torch.Size, bound: str | float) -> float:
         bound: a name of `VALUE_BOUNDS` (Glorot and Bengio, AISTATS 2010, equations 12 and 16), or b itself.
 
     Raises:
-        ValueError: the name is unknown, or the number is not positive.
+        ValueError: the name is unknown, or the number is not positive and finite.
     """
     if isinstance(bound, str):
         if bound not in VALUE_BOUNDS:
             raise ValueError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
         kernel = math.prod(shape[2:])
         return math.sqrt(VALUE_BOUNDS[bound] / ((shape[0] + shape[1]) * kernel))
-    if not bound > 0:
-        raise ValueError(f"the value bound must be positive, not {bound}")
+    if not 0 < bound < math.inf:
+        raise ValueError(f"the value bound must be positive and finite, not {bound}")
     return float(bound)
 
 

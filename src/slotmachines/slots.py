@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -118,7 +119,9 @@ def slotify_(
 
     Every weight of a Linear, Conv1d, Conv2d or Conv3d layer is replaced by a parametrization; its parameter becomes
     theta, the one trained number per connection, and starts at zero. Train the module with any loop and
-    `torch.optim.SGD(module.parameters(), ...)`, made **after** this call. Biases and other layers stay as they are.
+    `torch.optim.SGD(module.parameters(), ...)`, made **after** this call and with one weight decay for all of them: the
+    scalar c of each weight has to decay as theta does. Biases and other layers stay as they are. Of optimisers that are
+    not linear in the gradient, such as Adam, the result is not that of training K scores.
 
     Args:
         module: any module whose Linear and Conv weights are float32 or float64.
@@ -134,9 +137,10 @@ def slotify_(
         `module`.
 
     Raises:
-        ValueError: K < 1, an unknown selection or value bound, no layer to convert, a layer that is converted already
-            or shares its weight with another, or attention with a packed projection that the filter did not leave out.
-        TypeError: a weight is neither float32 nor float64.
+        ValueError: K < 1, an unknown selection or value bound, a score range that is negative or not finite, no layer
+            to convert, a layer that is converted already or shares its weight with another, or attention with a packed
+            projection that the filter did not leave out.
+        TypeError: a weight is neither float32 nor float64, or the seed is no integer.
         MemoryError: the K values and scores would not fit into memory.
 
     Example:
@@ -147,21 +151,27 @@ def slotify_(
         raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
         raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
+    options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     layers = _layers(module, filter_fn)
     _check_memory(sum(2 * options * layer.weight.nbytes for layer in layers.values()), f"K = {options} options")
+    machines = {}
     for name, layer in layers.items():
         bound = value_bound_of(layer.weight.shape, value_bound)
-        machine = SlotMachine(
+        relative = score_range(layer) if callable(score_range) else score_range
+        if not 0 <= relative < math.inf:
+            raise ValueError(f"the score range must be finite and not negative, not {relative}")
+        machines[name] = SlotMachine(
             layer.weight,
             name=name,
             options=options,
             selection=selection,
             seed=seed,
             value_bound=bound,
-            score_bound=bound * (score_range(layer) if callable(score_range) else score_range),
+            score_bound=bound * relative,
         )
-        machine.train(layer.training)
-        parametrize.register_parametrization(layer, "weight", machine)
+    for name, layer in layers.items():  # only now, so that what is refused stays as it was
+        # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
+        parametrize.register_parametrization(layer, "weight", machines[name], unsafe=True)
     return module
 
 
@@ -178,6 +188,9 @@ def bake_(module: nn.Module) -> nn.Module:
     """
     for _, layer, machine in slot_machines(module):
         machine.eval()
+        # A deep copy shares the class of its layer, whose property `weight` is about to be deleted.
+        shared = type(layer)
+        layer.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
         layer.weight.grad = None
     return module

@@ -1,4 +1,4 @@
-"""Validation accuracy per epoch: one row of panels per network, one column per selection rule, one line per K."""
+"""Validation accuracy per epoch: one panel per network and selection rule, one line per K."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.replication.figure import run
+from slotmachines.replication.grid import cells_of
 from slotmachines.replication.marks import empty
+from slotmachines.replication.recipe import recipe_name
 from slotmachines.replication.results import read_config, read_curves, read_runs
 from slotmachines.replication.style import COLOURS, INK, LOOK, finish, panels, place, save
 
@@ -28,42 +30,54 @@ def line(axes: Axes, part: pd.DataFrame, colour: Any, label: str, style: str = "
     axes.plot(mean.index, mean, style, color=colour, linewidth=1.4, label=label)
 
 
-def zoom(axes: list[Axes], part: pd.DataFrame) -> None:
+def zoom(axes: Axes, part: pd.DataFrame) -> None:
     """Leave the steep start below the axis, so that fractions of a point can be seen afterwards."""
     late = part[part["epoch"] > part["epochs"] / 8]["val_accuracy"]
     if late.empty:
         return
     low, high = late.quantile(0.03), part["val_accuracy"].max()
     margin = max(0.06 * (high - low), 0.05)
-    for panel in axes:
-        panel.set_ylim(low - margin, high + margin)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Dataset, network and selection rule of every panel: those that the grid plans to run."""
+    cells = [cell for experiment in config["experiments"] for cell in cells_of(config, experiment)]
+    rules = {(cell.network, cell.method) for cell in cells}
+    return [
+        (dataset, network, method)
+        for network, dataset in config["networks"].items()
+        for method in ("greedy", "probabilistic")
+        if (network, method) in rules
+    ]
 
 
 def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
     """`curves`: one row per run and epoch, with the columns that describe the run."""
-    networks = list(config["networks"].items())
-    figure, axes = panels(2 * len(networks), height=3.2)
+    places = planned(config)
+    figure, axes = panels(len(places), height=3.2)
     ladder = sorted({int(value) for value in curves["options"].dropna()})
-    shades = {options: colormaps["viridis"](0.15 + 0.73 * i / max(1, len(ladder) - 1)) for i, options in enumerate(ladder)}
-    for i, (network, dataset) in enumerate(networks):
+    shades = {
+        options: colormaps["viridis"](0.15 + 0.73 * i / max(1, len(ladder) - 1)) for i, options in enumerate(ladder)
+    }
+    for panel, (dataset, network, method) in zip(axes, places, strict=True):
         here = curves[(curves["network"] == network) & (curves["dataset"] == dataset)]
-        row = axes[2 * i : 2 * i + 2]
-        for panel, method in zip(row, ("greedy", "probabilistic"), strict=True):
-            for (of, variant, options), part in here.groupby(["method", "variant", "options"], dropna=False):
-                # A cell trained for several lengths shows the longest: the others follow nearly the same path.
-                part = part[part["epochs"] == part["epochs"].max()]
-                if of == "learned":
-                    line(panel, part, INK, "learned weights", "--")
-                elif of == method and variant == "":
-                    line(panel, part, shades[int(options)], f"K = {options}")
-                elif of == method and variant == "finetuned":
-                    line(panel, part, COLOURS["finetuned"], f"finetuned from K = {options}", ":")
-            if here[here["method"] == method].empty:
-                empty(panel)
-            panel.set(title=f"{place(dataset, network)}, {method}", xlabel="epoch")
-        row[0].set_ylabel("validation accuracy (%)")
-        zoom(row, here)
-    notes = ["Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first epochs."]
+        for (of, variant, options), part in here.groupby(["method", "variant", "options"], dropna=False):
+            if of == "learned" and variant == "":
+                line(panel, part, INK, "learned weights", "--")
+            elif of == method and variant == "":
+                line(panel, part, shades[int(options)], f"K = {options}")
+            elif of == method and variant == "finetuned":
+                line(panel, part, COLOURS["finetuned"], f"finetuned from K = {options}", ":")
+        if here[here["method"] == method].empty:
+            empty(panel)
+        if here.empty:
+            panel.set_xticks([])
+        panel.set(title=f"{place(dataset, network)}, {method}", xlabel="epoch", ylabel="validation accuracy (%)")
+        zoom(panel, here)  # the same axis for both rules
+    notes = [
+        "Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first epochs."
+    ]
     return finish(figure, config, "Validation accuracy during training", notes)
 
 
@@ -76,7 +90,7 @@ def main(
     """Draw validation accuracy per epoch."""
     settings = read_config(config)
     runs = read_runs(runs_csv)
-    runs = runs[runs["recipe"] == settings["recipe"]]
+    runs = runs[runs["recipe"] == recipe_name(settings["recipe"])]
     curves = read_curves(curves_csv).merge(runs[[*CELL, "identity"]], on="identity", validate="many_to_one")
     with rc_context(LOOK):
         save(draw(settings, curves), output)

@@ -25,11 +25,13 @@ def build_network(name: str, **settings: Any) -> nn.Module:
             authors' released code) and `dropout` (0.5, before the first and the second dense layer).
 
     Raises:
-        UserError: the network or a setting is unknown.
+        UserError: the network or a setting is unknown, or a setting has a value that makes no sense.
     """
     if name not in NETWORKS:
         raise UserError(f"unknown network {name!r}: use one of {', '.join(NETWORKS)}")
     try:
         return NETWORKS[name](**settings)
-    except TypeError as error:
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
         raise UserError(f"{name}: {error}; see build_network for its settings") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,9 @@ def collect(folders: Sequence[Path], runs_csv: str | Path, curves_csv: str | Pat
     curve = pd.concat([c for c in curves if len(c)], ignore_index=True)
     curve = curve.sort_values("identity", key=lambda column: column.map(order), kind="stable")
     with replacing(curves_csv) as temporary:
-        curve.to_csv(temporary, index=False, float_format="%.5g", compression={"method": "gzip", "mtime": 0})
+        # Not pandas' compression, which would put the temporary file's name into the archive.
+        text = curve.to_csv(index=False, float_format="%.5g")
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def _read(folder: Path) -> tuple[dict[str, object], pd.DataFrame]:

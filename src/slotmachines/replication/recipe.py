@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -78,23 +80,29 @@ class Recipe:
         return make_settings({**settings, **(changes or {})}, f"recipe {self.name}")
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     """A recipe by its name, or from a YAML file of the user's.
 
     A file holds `description`, `settings` and `overrides` (a list of `when`/`set`), and may build on another recipe
-    by `extends: NAME`.
+    by `extends: NAME`. `extended_by` are the recipes that build on this one.
 
     Raises:
         UserError: there is no such recipe or file, or the file is not a recipe.
     """
+    if name in extended_by:
+        raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
+    chain = (*extended_by, name)
     packaged = resources.files("slotmachines") / "recipes" / f"{name}.yaml"
     if name.endswith((".yaml", ".yml")):
-        source, name = Path(name), Path(name).stem
+        source, name = Path(name), recipe_name(name)
         if not source.is_file():
             raise UserError(
                 f"there is no recipe file {source}; give a name ({', '.join(recipe_names())}) or a YAML file"
             )
-        text = source.read_text()
+        try:
+            text = source.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read the recipe file {source}: {error}") from None
     elif packaged.is_file():
         text = packaged.read_text()
     else:
@@ -110,10 +118,13 @@ def load_recipe(name: str) -> Recipe:
         )
     overrides = content.get("overrides") or []
     settings = content.get("settings") or {}
-    if not isinstance(settings, dict) or not all(isinstance(o, dict) and set(o) == {"when", "set"} for o in overrides):
-        raise UserError(f"recipe {name}: settings must be a mapping, and each override hold when and set")
+    if not isinstance(settings, dict) or not isinstance(overrides, list) or not all(map(_is_override, overrides)):
+        raise UserError(
+            f"recipe {name}: settings must be a mapping, and overrides a list of which each holds the mappings when "
+            "and set (options_above, in when, is a whole number)"
+        )
     if "extends" in content:
-        base = load_recipe(content["extends"])
+        base = load_recipe(str(content["extends"]), extended_by=chain)
         settings = {**base.settings, **settings}
         overrides = [*base.overrides, *overrides]
         # What the file sets for all runs is to win over the overrides of the recipe it builds on.
@@ -125,6 +136,11 @@ def load_recipe(name: str) -> Recipe:
             f"use {', '.join(_CONDITIONS)} or options_above"
         )
     return Recipe(name, content["description"], settings, tuple(overrides))
+
+
+def recipe_name(recipe: str) -> str:
+    """What results call a recipe that is given by its name or its file."""
+    return Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
 
 
 def recipe_names() -> list[str]:
@@ -140,7 +156,7 @@ def make_settings(values: Mapping[str, Any], where: str) -> Settings:
         UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose it is.
     """
     kinds = typing.get_type_hints(Settings)
-    unknown = sorted(set(values) - set(kinds))
+    unknown = sorted(map(str, set(values) - set(kinds)))
     if unknown:
         raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
     missing = [
@@ -149,15 +165,27 @@ def make_settings(values: Mapping[str, Any], where: str) -> Settings:
     if missing:
         raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
     settings = Settings(**{name: _convert(name, kinds[name], value, where) for name, value in values.items()})
-    for name, low in (("epochs", 0), ("batch_size", 1), ("validation", 1), ("learning_rate", 0), ("weight_decay", 0)):
-        if getattr(settings, name) < low:
-            raise UserError(f"{where}: {name} must be at least {low}, not {getattr(settings, name)}")
+    lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
+    lowest |= dict.fromkeys(["learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear"], 0)
+    for name, low in lowest.items():
+        if not low <= getattr(settings, name) < math.inf:
+            raise UserError(f"{where}: {name} must be a number of at least {low}, not {getattr(settings, name)}")
     if settings.schedule not in SCHEDULES:
         raise UserError(f"{where}: unknown schedule {settings.schedule!r}; use one of {', '.join(SCHEDULES)}")
     return settings
 
 
 _CONDITIONS = ("network", "dataset", "method")
+
+
+def _is_override(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {"when", "set"}
+        and isinstance(entry["when"], dict)
+        and isinstance(entry["set"], dict)
+        and type(entry["when"].get("options_above", 0)) is int
+    )
 
 
 def _applies(when: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
@@ -173,6 +201,9 @@ def _convert(name: str, kind: Any, value: Any, where: str) -> Any:
         return tuple(value)
     accepted = {int: (int,), float: (int, float), str: (str,)}
     kinds = typing.get_args(kind) if typing.get_origin(kind) is types.UnionType else (kind,)
+    if float in kinds and isinstance(value, str):
+        with suppress(ValueError):  # YAML 1.1 takes 1e-4, which has no point, for text
+            return float(value)
     for one in kinds:
         if one in accepted and isinstance(value, accepted[one]) and not isinstance(value, bool):
             return one(value)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from slotmachines.data.registry import find
 from slotmachines.errors import UserError
 from slotmachines.replication.recipe import Settings, load_recipe
 
@@ -108,8 +109,10 @@ def make_run(
         changes: settings that win over the recipe's.
 
     Raises:
-        UserError: unknown method, K < 1, K where there is none or none where there must be, a bad recipe or setting.
+        UserError: unknown dataset or method, K < 1, K where there is none or none where there must be, a bad recipe
+            or setting.
     """
+    find(dataset)
     if method not in METHODS:
         raise UserError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
     if method in SLOT_METHODS and (options is None or options < 1):

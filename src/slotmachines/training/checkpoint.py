@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,22 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, temporary)
 
 
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, device: torch.device, identity: str) -> dict[str, Any] | None:
     """The state that was saved last, or None; no code in the file is run.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or does not belong to the run of that identity.
     """
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+    except Exception as error:  # readers of damaged archives raise whatever the damage leads them to
         reason = " ".join(str(error).split())[:120]
         raise UserError(f"the checkpoint {path} is damaged ({reason}); delete it to start this run anew") from None
+    if not isinstance(state, dict) or state.get("identity") != identity:
+        raise UserError(f"{path} is no checkpoint of this run; delete it to start this run anew")
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,7 +48,7 @@ class Trainer:
         """Train for one epoch (counted from 1) and evaluate: a row of the run's curve.
 
         Raises:
-            UserError: the loss is no longer finite.
+            UserError: the loss, or a trained number, is no longer finite.
         """
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         self.network.train()
@@ -68,9 +69,12 @@ class Trainer:
             loss_sum += loss.detach() * len(labels)
             correct += (outputs.detach().argmax(1) == labels).sum()
         train_loss = loss_sum.item() / len(self.data.train)
-        if not torch.isfinite(loss_sum):
+        # A slot machine's weights are bounded: its loss stays finite even where what it trains does not.
+        if not torch.isfinite(loss_sum) or not all(p.isfinite().all() for p in self.network.parameters()):
+            what = "the trained numbers" if math.isfinite(train_loss) else "the loss"
             raise UserError(
-                f"the loss became {train_loss} in epoch {epoch}; lower the learning rate ({rate:g}) of the recipe"
+                f"{what} became infinite or NaN in epoch {epoch}; "
+                f"lower the learning rate ({self.settings.learning_rate:g}) of the recipe"
             )
         val_loss, val_accuracy = evaluate(self.network, self.data.validation, self.data)
         _, test_accuracy = evaluate(self.network, self.data.test, self.data)

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from slotmachines.data import Splits, load
 from slotmachines.errors import UserError
-from slotmachines.files import replacing
+from slotmachines.files import replacing, require_writable
 from slotmachines.networks import INPUT_SHAPES
-from slotmachines.replication.recipe import load_recipe
+from slotmachines.replication.recipe import recipe_name
 from slotmachines.replication.run import CURVE, METRICS, SLOT_METHODS, WEIGHTS, Run
 from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
 from slotmachines.training.evaluation import evaluate
@@ -76,9 +76,8 @@ def train_run(
     if run.network not in INPUT_SHAPES:
         raise UserError(f"unknown network {run.network!r}: use one of {', '.join(INPUT_SHAPES)}")
     data = load(run.dataset, data_folder, INPUT_SHAPES[run.network], run.settings.validation, target)
-    with replacing(folder / METRICS) as probe:  # learn now, not after hours, that the folder cannot be written
-        probe.write_text("{}\n")
-    (folder / METRICS).unlink()
+    require_writable(folder)
+    require_writable(checkpoint.parent)
     trainer = Trainer(
         starting_network(run, target, start_weights),
         run.settings,
@@ -87,12 +86,15 @@ def train_run(
         is_slot_machine=run.method in SLOT_METHODS and run.parent is None,
     )
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    state = load_checkpoint(checkpoint, target)
+    state = load_checkpoint(checkpoint, target, run.identity)
     if state is None:
         state = {"identity": run.identity, "started": started, "seconds": 0.0, "curve": [], "kept": {}}
-    elif state["identity"] != run.identity:
-        raise UserError(f"{checkpoint} belongs to another run; delete it to start this run anew")
     else:
+        passed = run.start_epoch + len(state["curve"])
+        if lost := [epoch for epoch in keep_epochs if epoch <= passed and f"epoch-{epoch}" not in state["kept"]]:
+            raise UserError(
+                f"{checkpoint} is past epoch {lost[0]} and did not keep its weights; delete it to start this run anew"
+            )
         trainer.load_state_dict(state)
     _train_epochs(run, trainer, state, checkpoint, keep_epochs, show_progress)
     metrics = _metrics(run, trainer, data, state, provenance(target))
@@ -129,7 +131,7 @@ def _train_epochs(
                 kept[f"epoch-{epoch}"] = trainer.weights()
             curve.append(row)
             state["seconds"] += time.perf_counter() - begin
-            bar.set_postfix(val=f"{row['val_accuracy']:.2f}%", loss=f"{row['train_loss']:.4f}")
+            bar.set_postfix(val=f"{row['val_accuracy']:.2f}%", loss=f"{row['train_loss']:.4f}", refresh=False)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 save_checkpoint(checkpoint, {**state, **trainer.state_dict()})
                 saved = time.monotonic()
@@ -150,7 +152,7 @@ def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any], or
         "method": run.method,
         "options": run.options,
         "variant": run.variant,
-        "recipe": load_recipe(run.recipe).name,
+        "recipe": recipe_name(run.recipe),
         "seed": run.seed,
         "epochs": run.settings.epochs,
         "start_epoch": run.start_epoch or None,
@@ -170,6 +172,7 @@ def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any], or
 
 def _write(folder: Path, metrics: dict[str, Any], curve: list[Row], kept: dict[str, dict[str, Tensor]]) -> None:
     """Weights and curve first, metrics last: a folder with metrics is complete."""
+    (folder / METRICS).unlink(missing_ok=True)
     with replacing(folder / CURVE) as temporary, temporary.open("w", newline="") as lines:
         if curve:
             writer = csv.DictWriter(lines, fieldnames=list(curve[0]))

@@ -1,0 +1,51 @@
+# Builds what is missing, then runs. Everything is installed into the folder .venv.
+
+PYTHON ?= $(shell python3.11 -c "" 2> /dev/null && echo python3.11 || echo python3)
+UV = $(shell uv --version > /dev/null 2>&1 && echo uv || echo .venv/bin/uv)
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
+# Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
+FROM_RUNS := --forceall --allowed-rules all tables figure curves report
+
+.PHONY: help smoke test report measure lint lock
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: figures, tables and report.
+	$(RUN) snakemake --cores 2 --configfile config/smoke.yaml
+	@$(RUN) slotmachines show config/smoke.yaml
+
+test: .venv/installed ## Run the tests.
+	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2
+
+report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
+	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
+
+measure: .venv/installed ## Measure what an epoch of each network costs on this machine, for the estimate of a grid's hours.
+	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv
+
+lint: .venv/installed ## Check style and types of the code and of the workflow.
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) snakemake --lint --configfile config/smoke.yaml
+
+lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay.
+	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml
+
+# uv installs much faster than pip. Where it is missing, pip gets it, from ensurepip or from the system.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+		|| { echo "$(PYTHON) is not Python 3.11 or newer: call make PYTHON=python3.x" >&2; exit 1; }
+	@[ -x .venv/bin/python ] || $(PYTHON) -m venv --without-pip .venv
+	@$(UV) --version > /dev/null 2>&1 \
+		|| { .venv/bin/python -m ensurepip && .venv/bin/python -m pip install uv; } > /dev/null 2>&1 \
+		|| $(PYTHON) -m pip --python .venv/bin/python install uv > /dev/null 2>&1 \
+		|| { echo "cannot install: $(PYTHON) has no pip; install uv, or on Debian: apt install python3-venv" >&2; exit 1; }
+	$(UV) pip install --quiet --python .venv --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python .venv --no-deps --editable .
+	@touch $@

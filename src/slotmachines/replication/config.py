@@ -1,0 +1,33 @@
+"""Is this the config of a grid?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from slotmachines.errors import UserError
+
+
+def check_config(config: Mapping[str, Any], schema: str | Path) -> None:
+    """Check a grid's config against its schema, and its parts against each other.
+
+    Raises:
+        UserError: one line that names the first entry that is wrong, and why.
+    """
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
+    error = best_match(validator.iter_errors(dict(config)))
+    if error is not None:
+        place = ".".join(str(step) for step in error.absolute_path)
+        raise UserError(f"config: {place or 'top level'}: {error.message}")
+    for name, experiment in config["experiments"].items():
+        for network in experiment["networks"]:
+            if network not in config["networks"]:
+                raise UserError(f"config: experiments.{name}: add {network} and its dataset to networks")
+    for dataset in config["networks"].values():
+        if dataset not in config["tolerance"]:
+            raise UserError(f"config: tolerance: add one for {dataset}, in points of accuracy")

@@ -1,0 +1,106 @@
+"""Sentences that say what our runs found, written from the numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.replication.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.replication.statistics import welch_interval
+from slotmachines.replication.table import by_network, number, rows_of
+
+
+def compared(first: Any, second: Any, name: str) -> str:
+    """How the mean of one cell lies to that of another, called `name`, with Welch's 95% interval of the difference."""
+    difference = first.mean - second.mean
+    side = "above" if difference > 0 else "below"
+    text = f"{number(abs(difference))} points {side} {name}" if round(difference, 2) else f"level with {name}"
+    interval = welch_interval(first.accuracies, second.accuracies)
+    if interval is None:
+        return f"{text} (too few seeds for an interval)"
+    low, high = (number(edge, "+.2f") for edge in interval)
+    return f"{text} (95% interval {low} to {high})"
+
+
+def accuracy(row: Any) -> str:
+    """Mean accuracy and the number of seeds behind it."""
+    return f"{number(row.mean)}% (n = {row.n})"
+
+
+def only(rows: list[Any], method: str, variant: str = "", options: Any = None) -> Any | None:
+    """The row of a method among `rows`, or None where it was not run."""
+    same = [row for row in rows if row.method == method and row.variant == variant]
+    return next((row for row in same if options is None or row.options == options), None)
+
+
+def random_vs_selected(rows: list[Any]) -> list[str]:
+    """Random weights against the best choice between few."""
+    random = only(rows, "random")
+    return [
+        f"untrained random weights reach {accuracy(random)}, a choice between K = {row.options} of them {accuracy(row)}"
+        for row in rows
+        if random and row.method == "greedy"
+    ]
+
+
+def k_sweep(rows: list[Any]) -> list[str]:
+    """The best K, the smallest K, and trained weights."""
+    greedy = sorted((row for row in rows if row.method == "greedy"), key=lambda row: row.options)
+    learned = only(rows, "learned")
+    if not greedy:
+        return []
+    best = max(greedy, key=lambda row: row.mean)
+    found = [f"greedy selection is best at K = {best.options} with {accuracy(best)}"]
+    if best is not greedy[0]:
+        found.append(f"K = {greedy[0].options} ends {compared(greedy[0], best, 'that')}")
+    if learned:
+        found.append(
+            f"learned weights reach {accuracy(learned)}, and K = {best.options} ends {compared(best, learned, 'them')}"
+        )
+    return found
+
+
+def selection(rows: list[Any]) -> list[str]:
+    """Greedy against probabilistic, K by K."""
+    pairs = [(row, only(rows, "probabilistic", options=row.options)) for row in rows if row.method == "greedy"]
+    return [
+        f"at K = {greedy.options} greedy selection ends {compared(greedy, sampled, 'probabilistic selection')}"
+        for greedy, sampled in pairs
+        if sampled
+    ]
+
+
+def finetune(rows: list[Any]) -> list[str]:
+    """Finetuned against the slot machine and against training from scratch."""
+    found = []
+    for row in rows:
+        if row.variant != "finetuned":
+            continue
+        slot = only(rows, "greedy", options=row.options)
+        learned = only(rows, "learned", variant="equal-epochs") or only(rows, "learned")
+        against = [compared(row, slot, "the slot machine")] if slot else []
+        against += [compared(row, learned, "training from scratch")] if learned else []
+        text = f"finetuned from K = {row.options}, {row.epochs} epochs in total give {accuracy(row)}"
+        found.append(", ".join([text, " and ".join(against)]) if against else text)
+    return found
+
+
+FINDINGS: dict[str, Callable[[list[Any]], list[str]]] = {
+    "random-vs-selected": random_vs_selected,
+    "k-sweep": k_sweep,
+    "selection": selection,
+    "finetune": finetune,
+}
+
+
+def findings(experiment: str, table: pd.DataFrame) -> list[str]:
+    """What we found in an experiment, one sentence per network; a network without the needed runs says so."""
+    sentences = []
+    for dataset, network, part in by_network(table):
+        rows = [row for row in rows_of(part) if row.n]
+        said = "; ".join(FINDINGS[experiment](rows)) or "not enough runs yet to say anything"
+        place = f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
+        sentences.append(f"{place}: {said}.")
+    return sentences

@@ -1,0 +1,64 @@
+"""The paper's own numbers, with the uncertainty of reading them off its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from slotmachines.replication.grid import Cell
+from slotmachines.replication.results import read_table
+
+SOURCE = "aladago2021"
+COLUMNS = [
+    "source", "figure", "dataset", "architecture", "method", "options", "metric", "value", "low", "high",
+    "reading_uncertainty", "provenance",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published test accuracy (percent): mean, lowest and highest seed where known, half-width of the reading."""
+
+    figure: str
+    dataset: str
+    value: float
+    low: float | None
+    high: float | None
+    reading_uncertainty: float
+    provenance: str
+
+
+def read_reference(path: str | Path) -> pd.DataFrame:
+    """Read the published numbers of the slot-machines paper."""
+    reference = read_table(path, COLUMNS)
+    return reference[reference["source"] == SOURCE]
+
+
+def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published | None:
+    """The published counterpart of a cell, or None.
+
+    The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset is
+    preferred; failing that, the one of the dataset that the paper used for this network is returned: not comparable.
+    Variants have no counterpart: the numbers of the paper's finetuning are not known.
+    """
+    if cell.variant:
+        return None
+    same = reference[(reference["architecture"] == cell.network) & (reference["method"] == cell.method)]
+    if cell.options is not None:
+        same = same[same["options"] == cell.options]
+    same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])
+    for figure in (experiment, "k-sweep", "selection", "abstract"):
+        for row in same[same["figure"] == figure].to_dict("records"):
+            low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
+            return Published(
+                figure,
+                row["dataset"],
+                float(row["value"]),
+                low,
+                high,
+                float(row["reading_uncertainty"]),
+                row["provenance"],
+            )
+    return None

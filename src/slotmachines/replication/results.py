@@ -1,0 +1,66 @@
+"""Reading the small result files that tables, figures and the report are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from slotmachines.errors import UserError
+
+RUN_COLUMNS = [
+    "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch",
+    "test_accuracy", "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit",
+    "started", "python", "torch", "data_note", "identity",
+]  # fmt: skip
+CURVE_COLUMNS = [
+    "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
+    "changed_share", "mean_magnitude",
+]  # fmt: skip
+# Without this an identity such as 12345678 or 1234e567 would be read as a number.
+TEXT = ["identity", "commit", "variant", "data_note", "python", "torch", "device", "processor"]
+TYPES = dict.fromkeys(TEXT, "str") | dict.fromkeys(["options", "start_epoch"], "Int64")
+
+
+def read_table(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    """Read a CSV file (compressed or not) and make sure that it has `columns`.
+
+    Raises:
+        UserError: the file is missing, unreadable or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype={name: kind for name, kind in TYPES.items() if name in columns})
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run the step of the workflow that makes it") from None
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path} ({reason}); delete it and make it again") from None
+    if missing := [name for name in columns if name not in table.columns]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; delete it and make it again")
+    return table
+
+
+def read_runs(path: str | Path) -> pd.DataFrame:
+    """Read `runs.csv`, one row per run; a blank variant or data note becomes the empty string."""
+    runs = read_table(path, RUN_COLUMNS)
+    return runs.fillna({"variant": "", "data_note": ""})
+
+
+def read_curves(path: str | Path) -> pd.DataFrame:
+    """Read `curves.csv.gz`, one row per run and epoch."""
+    return read_table(path, CURVE_COLUMNS)
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a grid's configuration as it is written; the workflow has checked it against its schema."""
+    try:
+        config = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give the configuration of a grid") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict) or "experiments" not in config:
+        raise UserError(f"{path} is not the configuration of a grid; see the files in config/")
+    return config

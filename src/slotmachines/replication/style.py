@@ -1,0 +1,113 @@
+"""The common look of all figures: colours, marks, sizes, and how a figure is saved."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slotmachines.files import replacing
+from slotmachines.replication.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.replication.table import rows_of
+
+# Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
+COLOURS = {
+    "greedy": "#0072B2",
+    "probabilistic": "#D55E00",
+    "learned": "#009E73",
+    "finetuned": "#AA4499",
+    "random": "#777777",
+}
+MARKS = {"greedy": "o", "probabilistic": "s", "learned": "^", "finetuned": "D", "random": "v"}
+INK, FAINT = "#222222", "#666666"
+WIDTH, DPI = 9.0, 200  # inches; a README shows figures about 900 px wide
+LOOK: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "savefig.dpi": DPI,
+}
+
+
+def panels(count: int, columns: int = 2, height: float = 3.6, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, at most `columns` beside one another; `height` of a row in inches."""
+    with rc_context(LOOK):
+        columns = min(columns, count)
+        rows = -(-count // columns)
+        figure = Figure(figsize=(width, height * rows + 1.4), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def kind(row: Any) -> str:
+    """What a cell is called in figures; the key of its colour and mark."""
+    return "finetuned" if row.variant == "finetuned" else str(row.method)
+
+
+def place(dataset: str, network: str) -> str:
+    """Title of a panel."""
+    return f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
+
+
+def not_run(table: pd.DataFrame) -> str:
+    """The cells without any run, as one phrase; blank where there are none."""
+    missing: dict[str, list[str]] = {}
+    for row in rows_of(table[table["n"] == 0]):
+        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row)}"
+        missing.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
+    phrases = [f"{name} K = {', '.join(options)}" if options else name for name, options in missing.items()]
+    return f"Not run: {'; '.join(phrases)}." if phrases else ""
+
+
+def finish(figure: Figure, config: Mapping[str, Any], title: str, notes: Iterable[str]) -> Figure:
+    """Give a figure its title, its legend (every label once) and a caption that names recipe and seeds."""
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    seeds = ", ".join(str(seed) for seed in config["seeds"])
+    caption = [f"Recipe {config['recipe']}; seeds {seeds}.", *notes]
+    with rc_context(LOOK):
+        # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside upper left", ncols=4, fontsize=10, alignment="left",
+            title=title, title_fontproperties={"size": 14, "weight": "bold"},
+        )  # fmt: skip
+        lines = textwrap.wrap(" ".join(note for note in caption if note), 125)
+        figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=9, color=FAINT)
+    return figure
+
+
+def cap_at_hundred(axes: Axes) -> None:
+    """End the axis of percentages shortly above 100, whatever the interval of two seeds says."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, min(high, 100 + 0.02 * (100 - low)))
+
+
+def save(figure: Figure, output: str | Path) -> None:
+    """Write a PNG: the same bytes for the same figure and the same version of matplotlib."""
+    with rc_context(LOOK), replacing(output) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,0 +1,188 @@
+"""A run's identity, folder and arguments."""
+
+import re
+import subprocess
+import sys
+from dataclasses import make_dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from slotmachines import UserError, cli
+from slotmachines.replication import run as run_module
+from slotmachines.replication.recipe import Settings
+from slotmachines.replication.run import Run, finetuned, make_run
+
+
+def greedy(**changes) -> Run:
+    return make_run(
+        **{
+            "network": "lenet",
+            "dataset": "mnist",
+            "method": "greedy",
+            "options": 8,
+            "seed": 0,
+            "recipe": "paper-glorot",
+        }
+        | changes
+    )
+
+
+PINNED = {
+    "b101c85d": greedy(),
+    "27b02305": finetuned(greedy(), 75),
+    "c55e1eef": greedy(method="probabilistic", options=2, changes={"epochs": 110}),
+    "d149e81c": greedy(method="learned", options=None, changes={"epochs": 110}),
+    "1a62ad87": greedy(method="learned", options=None, network="conv2", dataset="cifar10", seed=2, recipe="code"),
+    "61412e4e": greedy(network="vgg19", dataset="cifar10", recipe="paper"),
+    "03e06b77": greedy(method="random", options=None, dataset="digits", seed=4, recipe="paper"),
+}
+
+
+@pytest.mark.parametrize("identity", PINNED)
+def test_identities_stay_the_same_for_ever(identity):
+    # Another identity would orphan every result obtained before.
+    assert PINNED[identity].identity == identity
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"network": "conv2", "changes": {"network_settings": {}}},
+        {"dataset": "digits", "changes": {"validation": 9000}},
+        {"method": "probabilistic", "changes": {"learning_rate": 0.2, "weight_decay": 1e-4}},
+        {"options": 4},
+        {"seed": 1},
+        {"recipe": "paper"},
+        {"changes": {"epochs": 199}},
+        {"changes": {"network_settings": {"classes": 11}}},
+        {"changes": {"value_bound": 0.1}},
+    ],
+)
+def test_what_changes_the_result_changes_the_identity(changed):
+    assert greedy(**changed).identity != greedy().identity
+
+
+def test_what_does_not_change_the_result_does_not_change_the_identity(tmp_path):
+    (tmp_path / "mine.yaml").write_text("{description: the same, extends: paper-glorot}")
+    same = [
+        greedy(recipe=str(tmp_path / "mine.yaml")),
+        greedy(variant="a label"),
+        greedy(changes={"epochs": 200, "momentum": 0.9}),
+    ]
+    assert {run.identity for run in same} == {greedy().identity}
+
+
+def test_finetuning_depends_on_its_slot_machine_and_on_when_it_starts():
+    runs = [finetuned(greedy(), 75), finetuned(greedy(), 76), finetuned(greedy(options=4), 75), greedy()]
+    assert len({run.identity for run in runs}) == 4
+
+
+def test_a_setting_that_is_added_with_a_default_orphans_nothing(monkeypatch):
+    more = make_dataclass("Settings", [("clipping", float, 0.0)], bases=(Settings,), frozen=True)
+    run, identity = greedy(), greedy().identity
+    values = {name: getattr(run.settings, name) for name in Settings.__dataclass_fields__}
+    monkeypatch.setattr(run_module, "Settings", more)
+    assert replace(run, settings=more(**values)).identity == identity
+    assert replace(run, settings=more(**values, clipping=1.0)).identity != identity
+
+
+@pytest.mark.parametrize("identity", PINNED)
+def test_folders_are_readable_and_name_the_identity(identity):
+    folder = PINNED[identity].folder
+    assert re.fullmatch(r"[a-z0-9]+-[a-z0-9]+/[a-z0-9-]+/seed\d+-[0-9a-f]{8}", folder) and folder.endswith(identity)
+
+
+def test_folders():
+    assert finetuned(greedy(seed=3), 75).folder.startswith("lenet-mnist/greedy-k8-finetuned/seed3-")
+    assert greedy(method="learned", options=None).folder.startswith("lenet-mnist/learned/seed0-")
+    assert greedy(variant="equal-epochs").folder.startswith("lenet-mnist/greedy-k8-equal-epochs/")
+
+
+def parsed(monkeypatch, run: Run) -> Run:
+    """The run that the command line understands from the arguments of `run`."""
+    seen: list[Run] = []
+    monkeypatch.setattr(cli, "_train", lambda run, *others: seen.append(run))
+    weights = ["--weights", "w.safetensors"] if run.parent else []
+    result = CliRunner().invoke(cli.app, [*run.arguments, *weights], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "epochs": st.integers(2, 1000),
+        "learning_rate": st.floats(0, 1e10),
+        "weight_decay": st.floats(1e-12, 1e-3),
+        "value_bound": st.sampled_from(["glorot-deviation", 0.1, 1e-7]),
+        "schedule": st.sampled_from(["constant", "steps"]),
+        "schedule_epochs": st.lists(st.integers(1, 200), max_size=3),
+        "network_settings": st.sampled_from([{}, {"classes": 7}]),
+    },
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from(["greedy", "probabilistic", "learned", "random"]), st.integers(0, 2**63 - 1), CHANGES, st.booleans()
+)
+def test_the_command_line_understands_the_arguments(method, seed, changes, finetune):
+    slots = method in ("greedy", "probabilistic")
+    run = greedy(method=method, options=8 if slots else None, seed=seed, changes=changes)
+    run = finetuned(run, 1) if finetune and slots else run
+    with pytest.MonkeyPatch.context() as patch:
+        again = parsed(patch, run)
+    assert (again.identity, again.folder, again.settings) == (run.identity, run.folder, run.settings)
+
+
+def test_the_command_line_understands_a_variant(monkeypatch):
+    run = greedy(variant="equal-epochs", changes={"epochs": 7})
+    assert parsed(monkeypatch, run) == run
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"method": "adaptive"}, "unknown method 'adaptive': use one of greedy, probabilistic, learned, random"),
+        ({"dataset": "imagenet"}, "unknown dataset 'imagenet'"),
+        ({"options": 0}, "at least 1, not 0"),
+        ({"options": None}, "at least 1, not None"),
+        ({"method": "learned"}, "a learned network has no options; leave out K = 8"),
+        ({"seed": -1}, "a seed lies between 0"),
+        ({"seed": 2**63}, "a seed lies between 0"),
+        ({"recipe": "fast"}, "unknown recipe"),
+        ({"changes": {"rate": 1}}, "unknown setting rate"),
+    ],
+)
+def test_bad_runs(changed, message):
+    with pytest.raises(UserError, match=message):
+        greedy(**changed)
+
+
+@pytest.mark.parametrize("epoch", [0, 200, 300])
+def test_finetuning_starts_while_the_slot_machine_trains(epoch):
+    with pytest.raises(UserError, match=f"cannot start after {epoch} of 200 epochs"):
+        finetuned(greedy(), epoch)
+
+
+def test_finetuning_needs_a_slot_machine():
+    with pytest.raises(UserError, match="not from a learned network"):
+        finetuned(greedy(method="learned", options=None), 10)
+
+
+def test_finetuning_is_ordinary_training_for_as_many_epochs_in_total():
+    run = finetuned(greedy(network="conv6", dataset="cifar10"), 75)
+    assert (run.settings.epochs, run.settings.learning_rate, run.settings.weight_decay) == (200, 0.01, 0)
+    assert (run.start_epoch, run.variant, run.parent) == (75, "finetuned", greedy(network="conv6", dataset="cifar10"))
+
+
+def test_random_networks_are_not_trained():
+    assert greedy(method="random", options=None, changes={"epochs": 7}).settings.epochs == 0
+
+
+def test_planning_needs_no_torch():
+    code = "import sys, slotmachines.replication.grid as g; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

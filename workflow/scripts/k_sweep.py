@@ -1,0 +1,47 @@
+"""Accuracy against the number of options per connection, beside learned weights and the paper's points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slotmachines.replication.figure import experiment_figure
+from slotmachines.replication.marks import MARK_NOTE, comparable, empty, options_axis, options_curve
+from slotmachines.replication.style import COLOURS, finish, not_run, panels, place
+from slotmachines.replication.table import by_network, rows_of
+
+
+def learned_band(axes: Axes, table: pd.DataFrame) -> None:
+    """Ours as a line in the band of its 95% interval, the paper's mean as a dotted line."""
+    colour = COLOURS["learned"]
+    learned = table[table["method"] == "learned"]
+    for row in rows_of(learned[learned["n"] > 0]):
+        axes.axhline(row.mean, color=colour, linewidth=1.4, zorder=1, label="learned weights, ours")
+        if not pd.isna(row.low):
+            axes.axhspan(row.low, row.high, color=colour, alpha=0.13, linewidth=0, zorder=0)
+    for row in rows_of(comparable(learned)):
+        axes.axhline(
+            row.paper_value, color=colour, linewidth=1.4, linestyle=":", zorder=1, label="learned weights, the paper"
+        )
+
+
+def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
+    """One panel per network."""
+    groups = by_network(table)
+    figure, axes = panels(len(groups))
+    for panel, (dataset, network, part) in zip(axes, groups, strict=True):
+        options_curve(panel, part, "greedy")
+        learned_band(panel, part)
+        options_axis(panel, part, place(dataset, network))
+        if not part["n"].any():
+            empty(panel)
+    notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(table)]
+    return finish(figure, config, "Accuracy against the number of options", notes)
+
+
+if __name__ == "__main__":
+    experiment_figure("k-sweep", draw)

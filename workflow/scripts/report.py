@@ -1,0 +1,27 @@
+"""Write the report of a grid: one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slotmachines.replication.figure import run
+from slotmachines.replication.report import write_report
+from slotmachines.replication.results import read_config
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
+    results: Annotated[Path, typer.Argument(help="the grid's folder of results, with runs.csv")],
+    figures: Annotated[Path, typer.Argument(help="the grid's folder of figures")],
+    reference_csv: Annotated[Path, typer.Argument(help="the paper's numbers")],
+    output: Annotated[Path, typer.Argument(help="the HTML file to write")],
+) -> None:
+    """Write the report of a grid from its runs.csv and its figures."""
+    write_report(read_config(config), results, figures, reference_csv, output)
+
+
+if __name__ == "__main__":
+    run(command)

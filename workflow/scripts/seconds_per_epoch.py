@@ -1,0 +1,75 @@
+"""Measure the seconds of one epoch of each network, from a few steps on images of noise: the cost of a grid.
+
+usage: python workflow/scripts/seconds_per_epoch.py OUTPUT.csv
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from slotmachines.files import replacing
+from slotmachines.networks import INPUT_SHAPES
+from slotmachines.replication.run import make_run
+from slotmachines.training.network import starting_network
+from slotmachines.training.provenance import provenance
+
+PLACES = [("lenet", "digits"), ("lenet", "mnist"), ("conv2", "digits")]
+PLACES += [(network, "cifar10") for network in ("conv2", "conv4", "conv6", "vgg19")]
+METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8))]
+TRAIN_COUNT = {"digits": 1500, "mnist": 60_000, "cifar10": 50_000}
+STEPS = 5
+
+
+def seconds_per_step(network_name: str, dataset: str, method: str, options: int | None, device: torch.device) -> float:
+    """Median seconds of a training step at batch 128."""
+    run = make_run(network=network_name, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot")
+    network = starting_network(run, device, None).train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=run.settings.momentum)
+    images = torch.rand(run.settings.batch_size, *INPUT_SHAPES[network_name], device=device)
+    labels = torch.randint(10, (run.settings.batch_size,), device=device)
+    seconds = []
+    for _ in range(STEPS):
+        begin = time.perf_counter()
+        optimiser.zero_grad()
+        functional.cross_entropy(network(images), labels).backward()
+        optimiser.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[1:])
+
+
+def main(output: Path) -> None:
+    """Write one row per network, dataset, method and K."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(1)
+    origin = provenance(device)
+    rows = []
+    for (network, dataset), (method, options) in tqdm([(p, m) for p in PLACES for m in METHODS]):
+        run = make_run(network=network, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot")
+        steps = -(-(TRAIN_COUNT[dataset] - run.settings.validation) // run.settings.batch_size)
+        seconds = steps * seconds_per_step(network, dataset, method, options, device)
+        rows.append(
+            {
+                "network": network,
+                "dataset": dataset,
+                "method": method,
+                "options": options,
+                "seconds_per_epoch": f"{seconds:.3g}",
+                **{key: origin[key] for key in ("device", "processor", "threads", "torch", "commit")},
+            }
+        )
+    with replacing(output) as temporary:
+        pd.DataFrame(rows).astype({"options": "Int64"}).to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,30 @@
+"""Write the table of each experiment, and the summary of the grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slotmachines.replication.figure import run
+from slotmachines.replication.results import read_config
+from slotmachines.replication.summary import write_summary
+from slotmachines.replication.table import write_tables
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
+    runs_csv: Annotated[Path, typer.Argument(help="one row per run")],
+    reference_csv: Annotated[Path, typer.Argument(help="the paper's numbers")],
+    folder: Annotated[Path, typer.Argument(help="the folder of the tables")],
+    summary: Annotated[Path, typer.Argument(help="the JSON file of the summary")],
+) -> None:
+    """Write the table of each experiment of a grid as CSV and Markdown, and the grid's summary as JSON."""
+    settings = read_config(config)
+    write_tables(settings, runs_csv, reference_csv, folder)
+    write_summary(settings, runs_csv, reference_csv, summary)
+
+
+if __name__ == "__main__":
+    run(command)
