@@ -11,8 +11,8 @@ from slotmachines import build_network, option_table, selected_options, slotify_
 from slotmachines.dense import dense_scores, dense_slotify_
 from slotmachines.slots import slot_machines
 
-# options, the layers that choose (each step of the paper's form moves K float64 scores for each of their connections, so
-# the whole of lenet gets few steps at large K), Nesterov, steps
+# options, the layers that choose, Nesterov, steps; each step of the paper's form moves K float64 scores for each of the
+# connections, so the whole of lenet gets few steps at large K
 ALL, LAST = ("dense1", "dense2", "dense3"), ("dense2", "dense3")
 CASES = [
     (1, ALL, False, 5),

@@ -97,9 +97,11 @@ def test_a_sample_is_drawn_anew_and_repeats_with_the_generator():
 
 
 def test_high_scores_do_not_overflow_and_impossible_options_are_not_drawn():
-    values = torch.tensor([[-1.0], [1.0], [-1.0], [0.5]]).expand(4, 10_000)
-    drawn = select_sample(torch.full((10_000,), 1e30), torch.ones(()), values, torch.zeros(4, 10_000), torch.arange(4))
-    assert drawn.unique().tolist() == [1]
+    values = torch.tensor([[-1.0], [1.0], [1.0], [-1.0], [0.5]]).expand(5, 10_000)
+    theta = torch.full((10_000,), 1e30)
+    drawn = select_sample(theta, torch.ones(()), values, torch.zeros(5, 10_000), torch.arange(5))
+    counts = drawn.bincount(minlength=5)
+    assert counts[[0, 3, 4]].eq(0).all() and counts[1].item() == pytest.approx(5000, abs=250)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -14,6 +14,7 @@ from slotmachines.data import ImageSet, load
 from slotmachines.replication.collect import collect
 from slotmachines.replication.recipe import make_settings
 from slotmachines.replication.run import Run, finetuned, make_run
+from slotmachines.training import loop as loop_module
 from slotmachines.training import train as train_module
 from slotmachines.training.evaluation import evaluate
 from slotmachines.training.loop import Trainer
@@ -182,6 +183,21 @@ def test_repeated_runs_are_equal_and_other_seeds_are_not(train, tmp_path):
     assert (tmp_path / "a/curve.csv").read_bytes() != (tmp_path / "c/curve.csv").read_bytes()
 
 
+def test_each_epoch_and_each_seed_draws_anew(train, monkeypatch):
+    drawn = []  # order of the images, and state of the generator of all else, in each step
+
+    def record(images, name):
+        drawn.append((images.sum().item(), torch.initial_seed()))
+        return images
+
+    monkeypatch.setattr(loop_module, "augment", record)
+    for name, seed in (("a", 1), ("b", 2)):
+        train(dataclasses.replace(tiny_run(epochs=3, batch_size=300), seed=seed), name)
+    steps = [drawn[epoch : epoch + 5] for epoch in range(0, 30, 5)]
+    for part in (0, 1):
+        assert len({tuple(step[part] for step in epoch) for epoch in steps}) == 6
+
+
 def test_a_random_network_is_evaluated_as_it_is(train, tmp_path):
     metrics = train(tiny_run("random"))
     assert (metrics["epochs"], metrics["best_epoch"]) == (0, 0) and metrics["test_accuracy"] < 40
@@ -320,6 +336,17 @@ def test_resumed_finetuning_equals_uninterrupted(train, monkeypatch, tmp_path):
     interrupt(monkeypatch, train, run, "stopped", 3, start_weights=weights)
     train(run, "stopped", start_weights=weights)
     assert_equal_results(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_the_best_weights_of_before_an_interruption_count(train, monkeypatch, tmp_path):
+    train_epoch = Trainer.train_epoch
+    monkeypatch.setattr(
+        Trainer, "train_epoch", lambda self, epoch: train_epoch(self, epoch) | {"val_accuracy": 90.0 - epoch}
+    )
+    interrupt(monkeypatch, train, tiny_run(), "run", 3, keep_epochs=(1,))
+    assert train(tiny_run(), keep_epochs=(1,))["best_epoch"] == 1
+    weights = tmp_path / "run/weights"
+    assert (weights / "best.safetensors").read_bytes() == (weights / "epoch-1.safetensors").read_bytes()
 
 
 def test_damaged_checkpoints_are_refused(train, monkeypatch, tmp_path):
