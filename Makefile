@@ -17,7 +17,7 @@ smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: f
 	@$(RUN) slotmachines show config/smoke.yaml
 
 test: .venv/installed ## Run the tests.
-	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2
+	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done

@@ -3,7 +3,11 @@
 #   snakemake --cores all                                   the paper's grid
 #   snakemake --cores all --configfile config/mnist.yaml    its MNIST half
 
+import sys
 from pathlib import Path
+
+# The rules plan the grid with the library, also where only the environments of the jobs hold it (--use-conda).
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from slotmachines.errors import UserError
 from slotmachines.replication.config import check_config
@@ -22,13 +26,11 @@ SCHEMA = "workflow/schemas/config.schema.yaml"
 try:
     check_config(config, SCHEMA)
     validate(config, SCHEMA)  # fills in the defaults
-
-    include: "workflow/rules/common.smk"
-
 except UserError as error:
     sys.exit(f"error: {error}")
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/collect.smk"
@@ -39,7 +41,8 @@ keep_config()
 
 
 onstart:
-    to_do = runs_to_do()
+    # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
+    to_do = [RUNS[job.wildcards.run] for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
     hours = estimated_hours(to_do, SECONDS)
     print(
         f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, about {hours:.1f} hours on one processor core "
@@ -49,8 +52,8 @@ onstart:
 
 
 rule all:
-    localrule: True
     default_target: True
     input:
         f"{RESULTS}/report.html",
         f"{RESULTS}/summary.json",
+    localrule: True

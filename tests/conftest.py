@@ -1,9 +1,18 @@
-"""What several tests need: the digits, fetched once, and one processor thread, as a run has by default."""
+"""What several tests need: the digits, fetched once; small slot machines and short runs; and one processor thread, as a
+run has by default."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
+from slotmachines.data import fetch
+from slotmachines.replication.run import Run, make_run
+from slotmachines.slots import slot_machines
+from slotmachines.training.train import train_run
+
+BOTH = pytest.mark.parametrize("selection", ["greedy", "probabilistic"])
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -13,8 +22,53 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory) -> Path:
-    from slotmachines.data import fetch
-
     folder = tmp_path_factory.mktemp("digits")
     fetch("digits", folder)
     return folder
+
+
+def small_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3)
+    )
+
+
+def images(count: int = 5, seed: int = 0, **more) -> torch.Tensor:
+    return torch.rand(count, 1, 6, 6, generator=torch.Generator().manual_seed(seed), **more)
+
+
+def scramble(network: nn.Module, seed: int = 1, scale: float = 0.3) -> nn.Module:
+    """Give theta values as training would."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, layer, _ in slot_machines(network):
+            theta = layer.parametrizations.weight.original
+            theta.copy_(scale * torch.randn(theta.shape, generator=generator))
+    return network
+
+
+def theta_of(layer: nn.Module) -> nn.Parameter:
+    return layer.parametrizations.weight.original
+
+
+def tiny_run(method: str = "greedy", network: str = "lenet", **changes) -> Run:
+    return make_run(
+        network=network, dataset="digits", method=method, options=4 if method in ("greedy", "probabilistic") else None,
+        seed=1, recipe="paper-glorot", changes={"epochs": 4, "schedule_epochs": [2], **changes},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def train(tmp_path, digits_folder):
+    """Train into a folder of the given name below tmp_path."""
+
+    def call(run: Run, name: str = "run", **more):
+        places = {"folder": tmp_path / name, "checkpoint": tmp_path / f"{name}.pt", "data_folder": digits_folder}
+        return train_run(run, **{**places, "show_progress": False, **more})
+
+    return call
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

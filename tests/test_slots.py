@@ -1,4 +1,4 @@
-"""The public functions: turning a network into a slot machine and back, and what is refused."""
+"""Turning a network into a slot machine, and what is refused."""
 
 import copy
 import math
@@ -7,40 +7,10 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from conftest import BOTH, scramble, small_network, theta_of
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
 from slotmachines.options import value_bound_of
-from slotmachines.slots import baked_state, slot_machines
-
-BOTH = pytest.mark.parametrize("selection", ["greedy", "probabilistic"])
-
-
-def small_network() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3)
-    )
-
-
-def images(count: int = 5, seed: int = 0, **more) -> torch.Tensor:
-    return torch.rand(count, 1, 6, 6, generator=torch.Generator().manual_seed(seed), **more)
-
-
-def scramble(network: nn.Module, seed: int = 1, scale: float = 0.3) -> nn.Module:
-    """Give theta values as training would."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for _, layer, _ in slot_machines(network):
-            theta = layer.parametrizations.weight.original
-            theta.copy_(scale * torch.randn(theta.shape, generator=generator))
-    return network
-
-
-def theta_of(layer: nn.Module) -> nn.Parameter:
-    return layer.parametrizations.weight.original
-
 
 # Turning a network into a slot machine
 
@@ -127,6 +97,15 @@ def test_torchs_generator_is_left_alone(selection):
     state = torch.get_rng_state()
     slotify_(network, options=3, selection=selection)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("settings", [{}, {"padding": "code"}])
+def test_every_weight_of_the_networks_becomes_a_slot_machine(settings):
+    network = build_network("conv6", **settings)
+    names = [name for name, _ in network.named_parameters()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(selected_options(slotify_(network, options=2))) == names
 
 
 # What is refused
@@ -234,238 +213,3 @@ def test_weights_cannot_be_assigned(selection):
         with pytest.raises(KeyError, match="already exists"):
             machine[4].weight = nn.Parameter(torch.zeros(8, 64))
         assert all(torch.equal(before[name], value) for name, value in machine.state_dict().items())
-
-
-# Forward and backward
-
-
-@BOTH
-def test_evaluation_uses_the_best_option_and_training_follows_the_rule(selection):
-    network = scramble(slotify_(small_network(), options=8, selection=selection))
-    best = network[4].parametrizations.weight[0].best_weight(theta_of(network[4]))
-    network.eval()
-    assert torch.equal(network[4].weight, best) and torch.equal(network[4].weight, best)
-    network.train()
-    same = (network[4].weight == best).float().mean().item()
-    assert same == 1 if selection == "greedy" else 0.05 < same < 0.5
-
-
-def test_probabilistic_selection_draws_anew_in_each_forward_pass():
-    network = slotify_(nn.Sequential(nn.Linear(8, 8)), options=8, selection="probabilistic")
-    outputs = [network(torch.eye(8)) for _ in range(2)]
-    assert not torch.equal(*outputs)
-
-
-def test_theta_receives_the_gradient_of_the_weight_and_the_scale_zeros():
-    network = scramble(slotify_(small_network(), options=4))
-    plain = bake_(copy.deepcopy(network))
-    for net in (network, plain):
-        functional.cross_entropy(net(images()), torch.tensor([0, 1, 2, 0, 1])).backward()
-    for number in (0, 4, 6):
-        assert torch.equal(theta_of(network[number]).grad, plain[number].weight.grad)
-        scale = network[number].parametrizations.weight[0].score_scale
-        assert scale.grad is not None and scale.grad.item() == 0
-        assert torch.equal(network[number].bias.grad, plain[number].bias.grad)
-
-
-def test_weight_decay_shrinks_the_score_scale():
-    network = slotify_(small_network(), options=4)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.5, weight_decay=0.1)
-    for _ in range(3):
-        optimiser.zero_grad()
-        network(images()).sum().backward()
-        optimiser.step()
-    for _, _, machine in slot_machines(network):
-        assert machine.score_scale.item() == pytest.approx((1 - 0.5 * 0.1) ** 3)
-
-
-@BOTH
-def test_two_forward_passes_before_one_backward_pass(selection):
-    network = scramble(slotify_(small_network(), options=4, selection=selection)).eval()
-    network(images(seed=1)).square().sum().backward()
-    network(images(seed=2)).square().sum().backward()
-    one_by_one = [p.grad.clone() for p in network.parameters()]
-    network.zero_grad()
-    first, second = network(images(seed=1)), network(images(seed=2))
-    (first.square().sum() + second.square().sum()).backward()
-    torch.testing.assert_close([p.grad for p in network.parameters()], one_by_one)
-
-
-def test_steps_between_two_forward_passes_do_not_change_the_first():
-    network = scramble(slotify_(small_network(), options=4))
-    before = network[4].weight
-    kept = before.detach().clone()
-    scramble(network, seed=2)
-    assert not torch.equal(network[4].weight, kept) and torch.equal(before, kept)
-
-
-def test_activation_checkpointing_redraws_the_same_sample():
-    gradients = []
-    for wrapped in (False, True):
-        network = slotify_(
-            nn.Sequential(nn.Linear(36, 16, bias=False), nn.Linear(16, 3, bias=False)),
-            options=8,
-            selection="probabilistic",
-        )
-        torch.manual_seed(0)
-        inputs = images().flatten(1)
-        outputs = checkpoint(network, inputs, use_reentrant=False) if wrapped else network(inputs)
-        outputs.square().sum().backward()
-        gradients.append([p.grad for p in network.parameters()])
-    torch.testing.assert_close(*gradients, rtol=0, atol=0)
-
-
-@BOTH
-def test_an_ordinary_loop_learns_the_digits(selection):
-    from sklearn.datasets import load_digits
-
-    data, labels = load_digits(return_X_y=True)
-    inputs, labels = torch.tensor(data, dtype=torch.float32) / 16, torch.tensor(labels)
-    torch.manual_seed(0)
-    network = slotify_(nn.Sequential(nn.Linear(64, 64, bias=False), nn.ReLU(), nn.Linear(64, 10, bias=False)),
-                       options=4, selection=selection)  # fmt: skip
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.2 if selection == "greedy" else 10.0, momentum=0.9)
-    for _ in range(12):
-        for batch in torch.randperm(1400).split(64):
-            optimiser.zero_grad()
-            functional.cross_entropy(network(inputs[batch]), labels[batch]).backward()
-            optimiser.step()
-    network.eval()
-    assert (network(inputs[1400:]).argmax(1) == labels[1400:]).float().mean() > 0.8
-
-
-# States and copies
-
-
-def restored(state, **settings):
-    network = slotify_(small_network(), **settings)
-    network.load_state_dict(state)
-    return network
-
-
-SETTINGS = {"options": 4, "seed": 3, "value_bound": "glorot-uniform", "score_range": 1.0}
-
-
-@BOTH
-def test_state_dict_round_trip(selection, tmp_path):
-    network = scramble(slotify_(small_network(), selection=selection, **SETTINGS))
-    network[4].parametrizations.weight[0].score_scale.data.fill_(0.5)
-    torch.save(network.state_dict(), tmp_path / "state.pt")
-    other = restored(torch.load(tmp_path / "state.pt", weights_only=True), selection=selection, **SETTINGS)
-    assert torch.equal(network.eval()(images()), other.eval()(images()))
-    options = selected_options(other)
-    assert all(torch.equal(chosen, options[name]) for name, chosen in selected_options(network).items())
-
-
-def test_the_state_holds_one_number_per_connection():
-    network = slotify_(nn.Linear(30, 20, bias=False), options=64)
-    assert sum(value.numel() for value in network.state_dict().values()) < 30 * 20 + 10
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"seed": 4}, "another seed:"),
-        ({"options": 5}, "another options:"),
-        ({"value_bound": "glorot-deviation"}, "another value_bound, score_range:"),
-        ({"score_range": 0.5}, "another score_range:"),
-        ({"seed": 4, "options": 5}, "another seed, options:"),
-    ],
-)
-def test_states_of_other_slot_machines_are_refused(changed, message):
-    state = slotify_(small_network(), **SETTINGS).state_dict()
-    with pytest.raises(RuntimeError, match=message):
-        restored(state, **{**SETTINGS, **changed})
-
-
-def test_the_state_of_another_place_is_refused():
-    state = slotify_(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), options=2)[0].state_dict()
-    with pytest.raises(RuntimeError, match="another name:"):
-        slotify_(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), options=2)[1].load_state_dict(state)
-
-
-@BOTH
-def test_deepcopy(selection):
-    network = scramble(slotify_(small_network(), options=4, selection=selection)).eval()
-    copied = copy.deepcopy(network)
-    assert torch.equal(network(images()), copied(images()))
-    before = network(images())
-    scramble(copied, seed=9)
-    assert torch.equal(network(images()), before) and not torch.equal(copied(images()), before)
-
-
-def test_double_after_slotify_keeps_the_values():
-    network = scramble(slotify_(small_network(), options=4))
-    options = selected_options(network)
-    network.double()
-    for name, (values, scores) in option_table(network).items():
-        assert values.dtype == scores.dtype == torch.float64
-        assert torch.equal(values, values.float().double())
-        assert torch.equal(selected_options(network)[name], options[name])
-    network(images(dtype=torch.float64)).sum().backward()
-    assert theta_of(network[0]).grad.dtype == torch.float64
-
-
-def test_to_moves_everything():
-    network = slotify_(small_network(), options=4).to("meta")
-    tensors = [*network.parameters(), *network.buffers()]
-    assert len(tensors) == 20 and all(tensor.is_meta for tensor in tensors)
-    assert network(images(device="meta")).shape == (5, 3)
-
-
-# Baking
-
-
-@BOTH
-@pytest.mark.parametrize("training", [False, True])
-def test_baked_network_gives_exactly_the_output_of_evaluation(selection, training):
-    network = scramble(slotify_(small_network(), options=8, selection=selection))
-    network(images(seed=3)).sum().backward()
-    expected = copy.deepcopy(network).eval()(images())
-    options, table = selected_options(network), option_table(network)
-    network.train(training)
-    assert bake_(network) is network and network.training == training
-    assert torch.equal(network.eval()(images()), expected)
-    assert network.state_dict().keys() == small_network().state_dict().keys()
-    for number in (0, 4, 6):
-        layer, name = network[number], f"{number}.weight"
-        assert type(layer) in (nn.Conv2d, nn.Linear) and isinstance(layer.weight, nn.Parameter)
-        assert layer.weight.grad is None and layer.weight.requires_grad
-        assert torch.equal(layer.weight, table[name][0].gather(-1, options[name][..., None])[..., 0])
-
-
-def test_baked_state_is_what_bake_leaves_and_changes_nothing():
-    network = scramble(slotify_(small_network(), options=8, selection="probabilistic"))
-    before = copy.deepcopy(network.state_dict())
-    state = baked_state(network)
-    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    baked = bake_(network).state_dict()
-    assert state.keys() == baked.keys() and all(torch.equal(state[name], baked[name]) for name in baked)
-    network[4].weight.data.zero_()
-    assert state["4.weight"].any()
-    assert all(torch.equal(value, baked_state(network)[name]) for name, value in network.state_dict().items())
-
-
-def test_baking_a_copy_leaves_the_original_a_slot_machine():
-    network = scramble(slotify_(small_network(), options=4))
-    before = network.eval()(images())
-    bake_(copy.deepcopy(network))
-    assert torch.equal(network(images()), before)
-    assert isinstance(bake_(network)[4].weight, nn.Parameter)
-
-
-def test_a_baked_network_is_ordinary():
-    network = bake_(slotify_(build_network("lenet"), options=4))
-    network.dense1.weight = nn.Parameter(torch.zeros(300, 784))
-    assert not network.dense1.weight.any()
-    slotify_(network, options=2)
-    assert len(option_table(network)["dense1.weight"][0][0, 0]) == 2
-
-
-@pytest.mark.parametrize("settings", [{}, {"padding": "code"}])
-def test_every_weight_of_the_networks_becomes_a_slot_machine(settings):
-    network = build_network("conv6", **settings)
-    names = [name for name, _ in network.named_parameters()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert list(selected_options(slotify_(network, options=2))) == names

@@ -10,8 +10,12 @@ rule collect:
         curves=f"{RESULTS}/curves.csv.gz",
     log:
         f"{LOGS}/collect.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
-    script:
-        "../scripts/collect.py"
+    params:
+        config=CONFIG,
+    shell:
+        "python workflow/scripts/collect.py {params} {output} > {log} 2>&1"

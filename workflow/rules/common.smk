@@ -12,7 +12,10 @@ LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
 SECONDS = "config/seconds_per_epoch.csv"
-RUNS = {run.folder: run for run in grid_runs(config)}
+try:
+    RUNS = {run.folder: run for run in grid_runs(config)}
+except UserError as error:
+    sys.exit(f"error: {error}")
 CONNECTIONS = {
     "lenet": 266_200,
     "conv2": 4_300_992,
@@ -31,6 +34,26 @@ def keep_config():
             temporary.write_text(text)
 
 
-def runs_to_do():
-    """The runs of the grid whose metrics are not there yet."""
-    return [run for folder, run in RUNS.items() if not Path(RESULTS, "runs", folder, METRICS).is_file()]
+def train_inputs(wildcards):
+    """The dataset and, of a finetuned network, the selected weights that its slot machine kept."""
+    run = RUNS[wildcards.run]
+    parent = [] if run.parent is None else [f"{RESULTS}/runs/{run.parent.folder}/{WEIGHTS}"]
+    # Ancient: a file that was copied or fetched again has the same content, and must not retrain the grid.
+    return {
+        "data": ancient(f"data/{run.dataset}.safetensors"),
+        "weights": [ancient(folder) for folder in parent],
+    }
+
+
+def train_arguments(wildcards, input):
+    run = RUNS[wildcards.run]
+    words = run.arguments
+    if run.parent is not None:
+        words = words + ["--weights", f"{input.weights[0]}/epoch-{run.start_epoch}.safetensors"]
+    return words + [word for epoch in kept_epochs(config, run) for word in ("--keep-epoch", str(epoch))]
+
+
+def train_memory(wildcards):
+    """Megabytes: the libraries and the data, and the values, scores and training state of each connection."""
+    run = RUNS[wildcards.run]
+    return 2500 + CONNECTIONS[run.network] * (8 * (run.options or 1) + 64) // 2**20

@@ -7,6 +7,8 @@ rule fetch:
     log:
         "logs/fetch/{dataset}.log",
     retries: 2
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=4000,

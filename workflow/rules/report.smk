@@ -14,11 +14,13 @@ rule tables:
         summary=f"{RESULTS}/summary.json",
     log:
         f"{LOGS}/tables.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        folder=f"{RESULTS}/tables",
+        folder=lambda wildcards, output: Path(output.csv[0]).parent,
     shell:
         "python workflow/scripts/tables.py {input.config} {input.runs} {input.reference} {params.folder}"
         " {output.summary} > {log} 2>&1"
@@ -36,6 +38,8 @@ rule figure:
         f"{LOGS}/figures/{{experiment}}.log",
     wildcard_constraints:
         experiment="|".join(SCRIPTS),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -53,6 +57,8 @@ rule curves:
         f"{FIGURES}/curves.png",
     log:
         f"{LOGS}/figures/curves.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -70,12 +76,14 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        folder=RESULTS,
-        figures=FIGURES,
+        folder=subpath(output[0], parent=True),
+        figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
         "python workflow/scripts/report.py {input.config} {params.folder} {params.figures} {input.reference}"
         " {output} > {log} 2>&1"

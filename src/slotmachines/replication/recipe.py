@@ -16,6 +16,9 @@ import yaml
 
 from slotmachines.errors import UserError
 
+# Safe as well, and ten times as fast: a large grid reads its recipe hundreds of times.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 SCHEDULES = ("constant", "warm-restarts", "steps")
 
 
@@ -92,23 +95,9 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     if name in extended_by:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
     chain = (*extended_by, name)
-    packaged = resources.files("slotmachines") / "recipes" / f"{name}.yaml"
-    if name.endswith((".yaml", ".yml")):
-        source, name = Path(name), recipe_name(name)
-        if not source.is_file():
-            raise UserError(
-                f"there is no recipe file {source}; give a name ({', '.join(recipe_names())}) or a YAML file"
-            )
-        try:
-            text = source.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the recipe file {source}: {error}") from None
-    elif packaged.is_file():
-        text = packaged.read_text()
-    else:
-        raise UserError(f"unknown recipe {name!r}: use one of {', '.join(recipe_names())}, or a path to a YAML file")
+    text, name = _recipe_text(name), recipe_name(name)
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         raise UserError(f"recipe {name} is no YAML: {' '.join(str(error).split())}") from None
     known = {"description", "extends", "settings", "overrides"}
@@ -136,6 +125,21 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
             f"use {', '.join(_CONDITIONS)} or options_above"
         )
     return Recipe(name, content["description"], settings, tuple(overrides))
+
+
+def _recipe_text(name: str) -> str:
+    packaged = resources.files("slotmachines") / "recipes" / f"{name}.yaml"
+    if packaged.is_file():
+        return packaged.read_text()
+    names = ", ".join(recipe_names())
+    if not name.endswith((".yaml", ".yml")):
+        raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
+    if not Path(name).is_file():
+        raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
+    try:
+        return Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the recipe file {name}: {error}") from None
 
 
 def recipe_name(recipe: str) -> str:
