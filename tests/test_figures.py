@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from slotmachines.replication.reference import read_reference
-from slotmachines.replication.table import experiment_table
+from slotmachines.reporting.reference import read_reference
+from slotmachines.reporting.table import experiment_table
 from synthetic import REFERENCE, grid, make_config, make_runs, write_grid
 
 __all__ = ["grid"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotmachines.replication.statistics import summarise, t_interval, welch_interval
+from slotmachines.reporting.statistics import summarise, t_interval, welch_interval
 
 accuracies = st.lists(st.floats(0, 100), min_size=2, max_size=8)
 

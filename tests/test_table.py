@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from slotmachines.errors import UserError
-from slotmachines.replication.findings import findings
+from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import Cell
-from slotmachines.replication.reference import published, read_reference
-from slotmachines.replication.results import read_config, read_runs
-from slotmachines.replication.summary import scoreboard, summarise_grid
-from slotmachines.replication.table import experiment_table, experiment_tables, write_tables
-from slotmachines.replication.verdict import Verdict
+from slotmachines.reporting.findings import findings
+from slotmachines.reporting.reference import published, read_reference
+from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.summary import scoreboard, summarise_grid
+from slotmachines.reporting.table import experiment_table, experiment_tables, write_tables
+from slotmachines.reporting.verdict import Verdict
 from synthetic import REFERENCE, grid, make_config, make_runs
 
 __all__ = ["grid"]

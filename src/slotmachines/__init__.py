@@ -1,7 +1,7 @@
 """Slot machines: networks that choose each weight among K fixed random values (Aladago and Torresani, ICML 2021).
 
 Names are looked up on first use, so that planning runs and rebuilding tables and figures
-(`slotmachines.replication`) does not load torch.
+(`slotmachines.replication`, `slotmachines.reporting`) does not load torch.
 """
 
 from importlib import import_module

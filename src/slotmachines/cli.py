@@ -119,8 +119,8 @@ def show(
     reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
 ) -> None:
     """Print the main table of a grid, beside the paper's numbers, and where its report is."""
-    from slotmachines.replication.report import main_table_text
-    from slotmachines.replication.results import read_config
+    from slotmachines.replication.config import read_config
+    from slotmachines.reporting.report import main_table_text
 
     settings = read_config(config)
     folder = results / settings["grid"]

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from slotmachines.replication.collect import collect
+from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import grid_runs
-from slotmachines.replication.results import read_config
 
 if __name__ == "__main__":
     config, runs_csv, curves_csv = sys.argv[1:]

@@ -12,12 +12,13 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotmachines.replication.figure import run
+from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import cells_of
-from slotmachines.replication.marks import empty
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.replication.results import read_config, read_curves, read_runs
-from slotmachines.replication.style import COLOURS, INK, LOOK, finish, panels, place, save
+from slotmachines.reporting.figure import run
+from slotmachines.reporting.marks import empty
+from slotmachines.reporting.results import read_curves, read_runs
+from slotmachines.reporting.style import COLOURS, INK, LOOK, finish, panels, place, save
 
 CELL = ["dataset", "network", "method", "variant", "options", "epochs"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slotmachines.replication.figure import experiment_figure
-from slotmachines.replication.marks import comparable, empty, ours, papers
-from slotmachines.replication.style import FAINT, cap_at_hundred, finish, kind, not_run, panels, place
-from slotmachines.replication.table import by_network, number, rows_of
+from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.marks import comparable, empty, ours, papers
+from slotmachines.reporting.style import FAINT, cap_at_hundred, finish, kind, not_run, panels, place
+from slotmachines.reporting.table import by_network, number, rows_of
 
 
 def name(row: Any) -> str:

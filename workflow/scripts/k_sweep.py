@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotmachines.replication.figure import experiment_figure
-from slotmachines.replication.marks import MARK_NOTE, comparable, empty, options_axis, options_curve
-from slotmachines.replication.style import COLOURS, finish, not_run, panels, place
-from slotmachines.replication.table import by_network, rows_of
+from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.marks import MARK_NOTE, comparable, empty, options_axis, options_curve
+from slotmachines.reporting.style import COLOURS, finish, not_run, panels, place
+from slotmachines.reporting.table import by_network, rows_of
 
 
 def learned_band(axes: Axes, table: pd.DataFrame) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from slotmachines.replication.figure import run
-from slotmachines.replication.report import write_report
-from slotmachines.replication.results import read_config
+from slotmachines.replication.config import read_config
+from slotmachines.reporting.figure import run
+from slotmachines.reporting.report import write_report
 
 
 def command(

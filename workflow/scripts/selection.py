@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slotmachines.replication.figure import experiment_figure
-from slotmachines.replication.marks import MARK_NOTE, empty, options_axis, options_curve
-from slotmachines.replication.style import finish, not_run, panels, place
-from slotmachines.replication.table import by_network
+from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
+from slotmachines.reporting.style import finish, not_run, panels, place
+from slotmachines.reporting.table import by_network
 
 
 def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:

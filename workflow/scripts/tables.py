@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from slotmachines.replication.figure import run
-from slotmachines.replication.results import read_config
-from slotmachines.replication.summary import write_summary
-from slotmachines.replication.table import write_tables
+from slotmachines.replication.config import read_config
+from slotmachines.reporting.figure import run
+from slotmachines.reporting.summary import write_summary
+from slotmachines.reporting.table import write_tables
 
 
 def command(

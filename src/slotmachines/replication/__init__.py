@@ -1,1 +1,1 @@
-"""The replication itself: which runs, what they gave, how close that is to the paper. Never imports torch."""
+"""Which runs make up the replication: recipes, runs, grids, what they cost, what they gave. Never imports torch."""

@@ -1,4 +1,4 @@
-"""Is this the config of a grid?"""
+"""Reading and checking the config of a grid."""
 
 from __future__ import annotations
 
@@ -31,3 +31,16 @@ def check_config(config: Mapping[str, Any], schema: str | Path) -> None:
     for dataset in config["networks"].values():
         if dataset not in config["tolerance"]:
             raise UserError(f"config: tolerance: add one for {dataset}, in points of accuracy")
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a grid's configuration as it is written; the workflow has checked it against its schema."""
+    try:
+        config = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give the configuration of a grid") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict) or "experiments" not in config:
+        raise UserError(f"{path} is not the configuration of a grid; see the files in config/")
+    return config

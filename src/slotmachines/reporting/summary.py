@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.files import replacing
-from slotmachines.replication.reference import read_reference
-from slotmachines.replication.results import read_runs
-from slotmachines.replication.table import experiment_tables, rows_of
-from slotmachines.replication.verdict import Verdict
+from slotmachines.reporting.reference import read_reference
+from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.table import experiment_tables, rows_of
+from slotmachines.reporting.verdict import Verdict
 
 JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
 

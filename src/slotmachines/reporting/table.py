@@ -10,13 +10,13 @@ import pandas as pd
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.replication.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.replication.grid import Cell, cells_of
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.replication.reference import Published, published, read_reference
-from slotmachines.replication.results import read_runs
-from slotmachines.replication.statistics import summarise
-from slotmachines.replication.verdict import Verdict, equivalence
+from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.reference import Published, published, read_reference
+from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.statistics import summarise
+from slotmachines.reporting.verdict import Verdict, equivalence
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 CELL = ["dataset", "network", "method", "options", "variant"]

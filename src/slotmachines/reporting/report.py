@@ -13,14 +13,14 @@ from tabulate import tabulate
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.replication.experiments import DATASET_NAMES, EXPERIMENTS, NETWORK_NAMES
-from slotmachines.replication.findings import findings
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.replication.reference import read_reference
-from slotmachines.replication.results import read_runs
-from slotmachines.replication.summary import scoreboard
-from slotmachines.replication.table import CELL, DASH, experiment_table, experiment_tables, number, readable, rows_of
-from slotmachines.replication.verdict import MEANINGS
+from slotmachines.reporting.experiments import DATASET_NAMES, EXPERIMENTS, NETWORK_NAMES
+from slotmachines.reporting.findings import findings
+from slotmachines.reporting.reference import read_reference
+from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.summary import scoreboard
+from slotmachines.reporting.table import CELL, DASH, experiment_table, experiment_tables, number, readable, rows_of
+from slotmachines.reporting.verdict import MEANINGS
 
 
 def embedded(picture: Path) -> str:
@@ -103,7 +103,7 @@ def write_report(
     order = {name: i for i, name in enumerate(config["networks"])}
     by_network = runs.sort_values(["network", "method", "variant", "options"], key=lambda column: column.replace(order))
     environment = Environment(
-        loader=PackageLoader("slotmachines.replication"),
+        loader=PackageLoader("slotmachines.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

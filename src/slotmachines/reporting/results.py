@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import yaml
 
 from slotmachines.errors import UserError
 
@@ -51,16 +49,3 @@ def read_runs(path: str | Path) -> pd.DataFrame:
 def read_curves(path: str | Path) -> pd.DataFrame:
     """Read `curves.csv.gz`, one row per run and epoch."""
     return read_table(path, CURVE_COLUMNS)
-
-
-def read_config(path: str | Path) -> dict[str, Any]:
-    """Read a grid's configuration as it is written; the workflow has checked it against its schema."""
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give the configuration of a grid") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict) or "experiments" not in config:
-        raise UserError(f"{path} is not the configuration of a grid; see the files in config/")
-    return config

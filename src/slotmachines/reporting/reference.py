@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from slotmachines.replication.grid import Cell
-from slotmachines.replication.results import read_table
+from slotmachines.reporting.results import read_table
 
 SOURCE = "aladago2021"
 COLUMNS = [

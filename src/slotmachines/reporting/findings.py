@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from slotmachines.replication.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.replication.statistics import welch_interval
-from slotmachines.replication.table import by_network, number, rows_of
+from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.statistics import welch_interval
+from slotmachines.reporting.table import by_network, number, rows_of
 
 
 def compared(first: Any, second: Any, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from slotmachines.replication.statistics import t_interval
+from slotmachines.reporting.statistics import t_interval
 
 
 class Verdict(StrEnum):

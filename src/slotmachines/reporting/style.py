@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.files import replacing
-from slotmachines.replication.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.replication.table import rows_of
+from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.table import rows_of
 
 # Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
 COLOURS = {

@@ -13,11 +13,12 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from slotmachines.errors import UserError
-from slotmachines.replication.experiments import EXPERIMENTS
-from slotmachines.replication.reference import read_reference
-from slotmachines.replication.results import read_config, read_runs
-from slotmachines.replication.style import LOOK, save
-from slotmachines.replication.table import experiment_table
+from slotmachines.replication.config import read_config
+from slotmachines.reporting.experiments import EXPERIMENTS
+from slotmachines.reporting.reference import read_reference
+from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.style import LOOK, save
+from slotmachines.reporting.table import experiment_table
 
 Draw = Callable[[Mapping[str, Any], pd.DataFrame], Figure]
 
