@@ -21,6 +21,7 @@ test: .venv/installed ## Run the tests.
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
+	$(RUN) python workflow/scripts/readme.py results/mnist/config.yaml results/mnist/runs.csv config/reference.csv
 
 measure: .venv/installed ## Measure what an epoch of each network costs on this machine, for the estimate of a grid's hours.
 	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv

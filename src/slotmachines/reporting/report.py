@@ -136,8 +136,8 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def main_table_text(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path) -> str:
-    """The grid's main table as plain text: k-sweep and selection, or all experiments where the grid has neither."""
+def main_table(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path) -> pd.DataFrame:
+    """The grid's main table as text: k-sweep and selection, or all experiments where the grid has neither."""
     names = [name for name in ("k-sweep", "selection") if name in config["experiments"]] or list(config["experiments"])
     runs, reference = read_runs(runs_csv), read_reference(reference_csv)
     table = pd.concat([experiment_table(config, name, runs, reference) for name in names])
@@ -145,18 +145,10 @@ def main_table_text(config: Mapping[str, Any], runs_csv: str | Path, reference_c
     table = table.drop_duplicates([*CELL, "epochs"]).sort_values(
         "network", key=lambda column: column.map(networks.index), kind="stable"
     )
-    columns = [
-        "dataset",
-        "network",
-        "method",
-        "K",
-        "n",
-        "mean",
-        "95% interval",
-        "paper",
-        "paper's range",
-        "difference",
-        "verdict",
-    ]
-    text = readable(table)[columns].to_dict("list")
-    return str(tabulate(text, headers="keys", tablefmt="simple", disable_numparse=True))
+    return readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"])
+
+
+def main_table_text(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path) -> str:
+    """The grid's main table for the terminal."""
+    table = main_table(config, runs_csv, reference_csv).to_dict("list")
+    return str(tabulate(table, headers="keys", tablefmt="simple", disable_numparse=True))
