@@ -5,7 +5,7 @@ UV = $(shell uv --version > /dev/null 2>&1 && echo uv || echo .venv/bin/uv)
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
-FROM_RUNS := --forceall --allowed-rules all tables figure curves report
+FROM_RUNS := --forceall --allowed-rules all config tables figure curves report
 
 .PHONY: help smoke test report measure lint lock
 

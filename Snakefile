@@ -17,7 +17,7 @@ from snakemake.utils import min_version, validate
 min_version("9.0")
 
 # A grid given by --configfile replaces the paper's; Snakemake would merge the two.
-if "grid" not in config:
+if not workflow.overwrite_configfiles:
 
     configfile: "config/paper.yaml"
 
@@ -37,18 +37,14 @@ include: "workflow/rules/collect.smk"
 include: "workflow/rules/report.smk"
 
 
-keep_config()
-
-
 onstart:
     # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
     to_do = [RUNS[job.wildcards.run] for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
-    hours = estimated_hours(to_do, SECONDS)
-    print(
-        f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, about {hours:.1f} hours on one processor core "
-        f"like the one measured in {SECONDS}, less with more cores or a GPU",
-        file=sys.stderr,
-    )
+    try:
+        cost = f"about {estimated_hours(to_do, SECONDS):.1f} hours on one processor core like the one of {SECONDS}"
+    except UserError as error:
+        cost = f"for an unknown time ({error})"
+    print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
 
 
 rule all:

@@ -3,6 +3,8 @@
 
 rule collect:
     input:
+        script="workflow/scripts/collect.py",
+        config=CONFIG,
         metrics=expand(f"{RESULTS}/runs/{{run}}/{METRICS}", run=RUNS),
         curves=expand(f"{RESULTS}/runs/{{run}}/{CURVE}", run=RUNS),
     output:
@@ -15,7 +17,5 @@ rule collect:
     threads: 1
     resources:
         mem_mb=1000,
-    params:
-        config=CONFIG,
     shell:
-        "python workflow/scripts/collect.py {params} {output} > {log} 2>&1"
+        "python {input.script} {input.config} {output} > {log} 2>&1"

@@ -2,7 +2,6 @@
 
 import yaml
 
-from slotmachines.files import replacing
 from slotmachines.replication.grid import grid_runs, kept_epochs
 from slotmachines.replication.run import CURVE, METRICS, WEIGHTS
 
@@ -11,11 +10,13 @@ FIGURES = f"figures/{config['grid']}"
 LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
+REPORTING = sorted(str(path) for path in Path("src/slotmachines/reporting").rglob("*") if path.suffix in (".py", ".j2"))
 SECONDS = "config/seconds_per_epoch.csv"
 try:
     RUNS = {run.folder: run for run in grid_runs(config)}
 except UserError as error:
     sys.exit(f"error: {error}")
+# Roughly what a run keeps in memory follows from these.
 CONNECTIONS = {
     "lenet": 266_200,
     "conv2": 4_300_992,
@@ -23,15 +24,6 @@ CONNECTIONS = {
     "conv6": 2_261_184,
     "vgg19": 20_024_000,
 }
-
-
-def keep_config():
-    """Write the config that is in force, defaults and --config changes included; a new one outdates tables and figures."""
-    text = yaml.safe_dump(dict(config), sort_keys=False)
-    path = Path(CONFIG)
-    if not path.is_file() or path.read_text() != text:
-        with replacing(path) as temporary:
-            temporary.write_text(text)
 
 
 def train_inputs(wildcards):

@@ -3,8 +3,27 @@
 SCRIPTS = {experiment: experiment.replace("-", "_") for experiment in config["experiments"]}
 
 
+rule config:
+    # The config in force: defaults filled in, changes of the command line made.
+    input:
+        workflow.overwrite_configfiles or workflow.configfiles,
+    output:
+        CONFIG,
+    log:
+        f"{LOGS}/config.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        text=yaml.safe_dump(dict(config), sort_keys=False),
+    shell:
+        "printf '%s' {params.text:q} > {output} 2> {log}"
+
+
 rule tables:
     input:
+        REPORTING,
+        script="workflow/scripts/tables.py",
         config=CONFIG,
         runs=f"{RESULTS}/runs.csv",
         reference=REFERENCE,
@@ -22,12 +41,13 @@ rule tables:
     params:
         folder=lambda wildcards, output: Path(output.csv[0]).parent,
     shell:
-        "python workflow/scripts/tables.py {input.config} {input.runs} {input.reference} {params.folder}"
+        "python {input.script} {input.config} {input.runs} {input.reference} {params.folder}"
         " {output.summary} > {log} 2>&1"
 
 
 rule figure:
     input:
+        REPORTING,
         script=lambda wildcards: f"workflow/scripts/{SCRIPTS[wildcards.experiment]}.py",
         config=CONFIG,
         runs=f"{RESULTS}/runs.csv",
@@ -49,6 +69,7 @@ rule figure:
 
 rule curves:
     input:
+        REPORTING,
         script="workflow/scripts/curves.py",
         config=CONFIG,
         runs=f"{RESULTS}/runs.csv",
@@ -68,6 +89,8 @@ rule curves:
 
 rule report:
     input:
+        REPORTING,
+        script="workflow/scripts/report.py",
         config=CONFIG,
         runs=f"{RESULTS}/runs.csv",
         reference=REFERENCE,
@@ -85,5 +108,5 @@ rule report:
         folder=subpath(output[0], parent=True),
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
-        "python workflow/scripts/report.py {input.config} {params.folder} {params.figures} {input.reference}"
+        "python {input.script} {input.config} {params.folder} {params.figures} {input.reference}"
         " {output} > {log} 2>&1"

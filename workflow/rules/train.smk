@@ -15,10 +15,12 @@ rule train:
     threads: config["threads"]
     resources:
         mem_mb=train_memory,
+        # Snakemake lowers `threads` where there are fewer cores; the bits of a result must not depend on that.
+        torch_threads=config["threads"],
     params:
         arguments=train_arguments,
         folder=subpath(output.metrics, parent=True),
         checkpoint=f"{RESULTS}/checkpoints/{{run}}.pt",
     shell:
         "slotmachines {params.arguments:q} --data data --folder {params.folder:q}"
-        " --checkpoint {params.checkpoint:q} --threads {threads} > {log:q} 2>&1"
+        " --checkpoint {params.checkpoint:q} --threads {resources.torch_threads} > {log:q} 2>&1"

@@ -1,19 +1,27 @@
-"""Gather the metrics and curves of all runs of a grid.
-
-usage: python workflow/scripts/collect.py CONFIG RUNS_CSV CURVES_CSV, for the runs in the folder `runs` beside RUNS_CSV
-"""
+"""Gather the metrics and curves of all runs of a grid."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from slotmachines.command import ConfigFile, run
 from slotmachines.replication.collect import collect
 from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import grid_runs
 
+
+def command(
+    config: ConfigFile,
+    runs_csv: Annotated[Path, typer.Argument(help="the table of runs to write")],
+    curves_csv: Annotated[Path, typer.Argument(help="the table of curves to write, compressed")],
+) -> None:
+    """Gather the metrics and curves of all runs of a grid, which lie in the folder `runs` beside RUNS_CSV."""
+    folders = [runs_csv.parent / "runs" / planned.folder for planned in grid_runs(read_config(config))]
+    collect(folders, runs_csv, curves_csv)
+
+
 if __name__ == "__main__":
-    config, runs_csv, curves_csv = sys.argv[1:]
-    collect(
-        [Path(runs_csv).parent / "runs" / run.folder for run in grid_runs(read_config(config))], runs_csv, curves_csv
-    )
+    run(command)

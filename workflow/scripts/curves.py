@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import typer
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from slotmachines.command import ConfigFile, CurvesFile, PictureFile, RunsFile, run
 from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import cells_of
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.reporting.figure import run
 from slotmachines.reporting.marks import empty
 from slotmachines.reporting.results import read_curves, read_runs
 from slotmachines.reporting.style import COLOURS, INK, LOOK, finish, panels, place, save
-
-CELL = ["dataset", "network", "method", "variant", "options", "epochs"]
+from slotmachines.reporting.table import CELL
 
 
 def line(axes: Axes, part: pd.DataFrame, colour: Any, label: str, style: str = "-") -> None:
@@ -79,23 +76,19 @@ def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
     notes = [
         "Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first epochs."
     ]
-    return finish(figure, config, "Validation accuracy during training", notes)
+    return finish(figure, config, "Validation accuracy during training", curves, notes)
 
 
-def main(
-    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
-    runs_csv: Annotated[Path, typer.Argument(help="one row per run")],
-    curves_csv: Annotated[Path, typer.Argument(help="one row per run and epoch, compressed or not")],
-    output: Annotated[Path, typer.Argument(help="the PNG to write")],
-) -> None:
+def command(config: ConfigFile, runs_csv: RunsFile, curves_csv: CurvesFile, output: PictureFile) -> None:
     """Draw validation accuracy per epoch."""
     settings = read_config(config)
     runs = read_runs(runs_csv)
     runs = runs[runs["recipe"] == recipe_name(settings["recipe"])]
-    curves = read_curves(curves_csv).merge(runs[[*CELL, "identity"]], on="identity", validate="many_to_one")
+    about = runs[["identity", *CELL, "epochs", "data_note"]]
+    curves = read_curves(curves_csv).merge(about, on="identity", validate="many_to_one")
     with rc_context(LOOK):
         save(draw(settings, curves), output)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(command)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import comparable, empty, ours, papers
-from slotmachines.reporting.style import FAINT, cap_at_hundred, finish, kind, not_run, panels, place
-from slotmachines.reporting.table import by_network, number, rows_of
+from slotmachines.reporting.style import FAINT, cap_at_hundred, finish, not_run, panels, place
+from slotmachines.reporting.table import by_network, kind, number, rows_of
 
 
 def name(row: Any) -> str:
@@ -50,7 +50,7 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
         "the paper's mean from its sweep over K, with its range.",
         not_run(table),
     ]
-    return finish(figure, config, "Selected weights as a starting point of training", notes)
+    return finish(figure, config, "Selected weights as a starting point of training", table, notes)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
         if not part["n"].any():
             empty(panel)
     notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(table)]
-    return finish(figure, config, "Accuracy against the number of options", notes)
+    return finish(figure, config, "Accuracy against the number of options", table, notes)
 
 
 if __name__ == "__main__":

@@ -56,9 +56,8 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
     axes.grid(axis="x", visible=False)
     axes.set_xlim(-0.8, x - 0.8)
     axes.set(ylim=(0, 108), yticks=range(0, 101, 20), ylabel="test accuracy (%)")
-    return finish(
-        figure, config, "Random weights against selected ones", [f"Bars: our means. {MARK_NOTE}", not_run(table)]
-    )
+    notes = [f"Bars: our means. {MARK_NOTE}", not_run(table)]
+    return finish(figure, config, "Random weights against selected ones", table, notes)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
+from slotmachines.command import ConfigFile, ReferenceFile, run
 from slotmachines.replication.config import read_config
-from slotmachines.reporting.figure import run
 from slotmachines.reporting.report import write_report
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
+    config: ConfigFile,
     results: Annotated[Path, typer.Argument(help="the grid's folder of results, with runs.csv")],
     figures: Annotated[Path, typer.Argument(help="the grid's folder of figures")],
-    reference_csv: Annotated[Path, typer.Argument(help="the paper's numbers")],
+    reference_csv: ReferenceFile,
     output: Annotated[Path, typer.Argument(help="the HTML file to write")],
 ) -> None:
     """Write the report of a grid from its runs.csv and its figures."""

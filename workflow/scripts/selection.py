@@ -24,7 +24,7 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
         options_axis(panel, part, place(dataset, network))
         if not part["n"].any():
             empty(panel)
-    return finish(figure, config, "Greedy against probabilistic selection", [MARK_NOTE, not_run(table)])
+    return finish(figure, config, "Greedy against probabilistic selection", table, [MARK_NOTE, not_run(table)])
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
+from slotmachines.command import ConfigFile, ReferenceFile, RunsFile, run
 from slotmachines.replication.config import read_config
-from slotmachines.reporting.figure import run
 from slotmachines.reporting.summary import write_summary
 from slotmachines.reporting.table import write_tables
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="configuration of the grid")],
-    runs_csv: Annotated[Path, typer.Argument(help="one row per run")],
-    reference_csv: Annotated[Path, typer.Argument(help="the paper's numbers")],
+    config: ConfigFile,
+    runs_csv: RunsFile,
+    reference_csv: ReferenceFile,
     folder: Annotated[Path, typer.Argument(help="the folder of the tables")],
     summary: Annotated[Path, typer.Argument(help="the JSON file of the summary")],
 ) -> None:

@@ -28,6 +28,9 @@ def check_config(config: Mapping[str, Any], schema: str | Path) -> None:
         for network in experiment["networks"]:
             if network not in config["networks"]:
                 raise UserError(f"config: experiments.{name}: add {network} and its dataset to networks")
+    for network in config.get("settings", {}):
+        if network not in config["networks"]:
+            raise UserError(f"config: settings: {network} is none of the grid's networks; remove it, or add it there")
     for dataset in config["networks"].values():
         if dataset not in config["tolerance"]:
             raise UserError(f"config: tolerance: add one for {dataset}, in points of accuracy")

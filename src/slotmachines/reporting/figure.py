@@ -1,18 +1,15 @@
-"""How a figure script meets the command line."""
+"""The command line of the scripts that draw one experiment."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import typer
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from slotmachines.errors import UserError
+from slotmachines.command import ConfigFile, PictureFile, ReferenceFile, RunsFile, run
 from slotmachines.replication.config import read_config
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.reference import read_reference
@@ -23,24 +20,10 @@ from slotmachines.reporting.table import experiment_table
 Draw = Callable[[Mapping[str, Any], pd.DataFrame], Figure]
 
 
-def run(command: Callable[..., None]) -> None:
-    """Run a script's command; bad input ends it with one line and status 2."""
-    try:
-        typer.run(command)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 def experiment_figure(experiment: str, draw: Draw) -> None:
     """Command line of a script that draws one experiment: CONFIG RUNS_CSV REFERENCE_CSV OUTPUT."""
 
-    def command(
-        config: Annotated[Path, typer.Argument(help="configuration of the grid")],
-        runs_csv: Annotated[Path, typer.Argument(help="one row per run")],
-        reference_csv: Annotated[Path, typer.Argument(help="the paper's numbers")],
-        output: Annotated[Path, typer.Argument(help="the PNG to write")],
-    ) -> None:
+    def command(config: ConfigFile, runs_csv: RunsFile, reference_csv: ReferenceFile, output: PictureFile) -> None:
         settings = read_config(config)
         table = experiment_table(settings, experiment, read_runs(runs_csv), read_reference(reference_csv))
         with rc_context(LOOK):

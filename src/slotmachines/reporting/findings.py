@@ -8,20 +8,22 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.statistics import welch_interval
+from slotmachines.reporting.statistics import compare_means
 from slotmachines.reporting.table import by_network, number, rows_of
 
 
 def compared(first: Any, second: Any, name: str) -> str:
-    """How the mean of one cell lies to that of another, called `name`, with Welch's 95% interval of the difference."""
-    difference = first.mean - second.mean
-    side = "above" if difference > 0 else "below"
-    text = f"{number(abs(difference))} points {side} {name}" if round(difference, 2) else f"level with {name}"
-    interval = welch_interval(first.accuracies, second.accuracies)
-    if interval is None:
+    """How the mean of one cell lies to that of another, called `name`, with the 95% interval of the difference."""
+    found = compare_means(
+        dict(zip(first.seeds, first.accuracies, strict=True)), dict(zip(second.seeds, second.accuracies, strict=True))
+    )
+    side = "above" if found.mean > 0 else "below"
+    text = f"{number(abs(found.mean))} points {side} {name}" if round(found.mean, 2) else f"level with {name}"
+    if found.interval is None:
         return f"{text} (too few seeds for an interval)"
-    low, high = (number(edge, "+.2f") for edge in interval)
-    return f"{text} (95% interval {low} to {high})"
+    low, high = (number(edge, "+.2f") for edge in found.interval)
+    how = f"paired over {found.pairs} seeds" if found.pairs else "not paired"
+    return f"{text} (95% interval {low} to {high}, {how})"
 
 
 def accuracy(row: Any) -> str:
@@ -46,19 +48,21 @@ def random_vs_selected(rows: list[Any]) -> list[str]:
 
 
 def k_sweep(rows: list[Any]) -> list[str]:
-    """The best K, the smallest K, and trained weights."""
+    """The highest mean; and the largest K, which no result picked, against the smallest and against trained weights."""
     greedy = sorted((row for row in rows if row.method == "greedy"), key=lambda row: row.options)
     learned = only(rows, "learned")
     if not greedy:
         return []
+    smallest, largest = greedy[0], greedy[-1]
+    found = [f"K = {largest.options} reaches {accuracy(largest)}"]
+    if smallest is not largest:
+        found.append(f"K = {smallest.options} ends {compared(smallest, largest, 'that')}")
     best = max(greedy, key=lambda row: row.mean)
-    found = [f"greedy selection is best at K = {best.options} with {accuracy(best)}"]
-    if best is not greedy[0]:
-        found.append(f"K = {greedy[0].options} ends {compared(greedy[0], best, 'that')}")
+    if best is not largest:
+        found.append(f"the highest mean is that of K = {best.options}, {accuracy(best)}, picked after the runs")
     if learned:
-        found.append(
-            f"learned weights reach {accuracy(learned)}, and K = {best.options} ends {compared(best, learned, 'them')}"
-        )
+        against = compared(largest, learned, "them")
+        found.append(f"learned weights reach {accuracy(learned)}, and K = {largest.options} ends {against}")
     return found
 
 

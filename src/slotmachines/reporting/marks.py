@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from slotmachines.reporting.style import COLOURS, FAINT, MARKS, cap_at_hundred, kind
-from slotmachines.reporting.table import rows_of
+from slotmachines.reporting.style import COLOURS, FAINT, MARKS, cap_at_hundred
+from slotmachines.reporting.table import kind, rows_of
 
 MARK_NOTE = (
     "Filled marks: our mean with its 95% t-interval (none for a single seed); small dots beside: single seeds; "

@@ -19,7 +19,10 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Published:
-    """One published test accuracy (percent): mean, lowest and highest seed where known, half-width of the reading."""
+    """One published test accuracy (percent): mean, lowest and highest seed where known, half-width of the reading.
+
+    `provenance` says where it was read; `elsewhere`, what the paper's other places give for the same cell.
+    """
 
     figure: str
     dataset: str
@@ -28,11 +31,12 @@ class Published:
     high: float | None
     reading_uncertainty: float
     provenance: str
+    elsewhere: str
 
 
 def read_reference(path: str | Path) -> pd.DataFrame:
     """Read the published numbers of the slot-machines paper."""
-    reference = read_table(path, COLUMNS)
+    reference = read_table(path, COLUMNS, "give the table of the paper's numbers: config/reference.csv")
     return reference[reference["source"] == SOURCE]
 
 
@@ -52,13 +56,15 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
     for figure in (experiment, "k-sweep", "selection", "abstract"):
         for row in same[same["figure"] == figure].to_dict("records"):
             low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
+            others = same[(same["dataset"] == row["dataset"]) & (same["figure"] != figure)].to_dict("records")
             return Published(
-                figure,
-                row["dataset"],
-                float(row["value"]),
-                low,
-                high,
-                float(row["reading_uncertainty"]),
-                row["provenance"],
+                figure=figure,
+                dataset=row["dataset"],
+                value=float(row["value"]),
+                low=low,
+                high=high,
+                reading_uncertainty=float(row["reading_uncertainty"]),
+                provenance=row["provenance"],
+                elsewhere="; ".join(f"{other['value']} ({other['provenance']})" for other in others),
             )
     return None

@@ -19,7 +19,17 @@ from slotmachines.reporting.findings import findings
 from slotmachines.reporting.reference import read_reference
 from slotmachines.reporting.results import read_runs
 from slotmachines.reporting.summary import scoreboard
-from slotmachines.reporting.table import CELL, DASH, experiment_table, experiment_tables, number, readable, rows_of
+from slotmachines.reporting.table import (
+    CELL,
+    DASH,
+    data_notes,
+    experiment_table,
+    experiment_tables,
+    number,
+    paper_notes,
+    readable,
+    rows_of,
+)
 from slotmachines.reporting.verdict import MEANINGS
 
 
@@ -118,6 +128,7 @@ def write_report(
             ],
             "picture": embedded(Path(figures_folder) / f"{name}.png"),
             "rows": readable(table).to_dict("records"),
+            "notes": data_notes(table) + paper_notes(table),
         }
         for name, table in tables.items()
     ]
@@ -127,17 +138,23 @@ def write_report(
         meanings=MEANINGS,
         sections=sections,
         curves=embedded(Path(figures_folder) / "curves.png"),
+        data_notes=data_notes(runs),
         provenance=provenance(runs),
         costs=costs(by_network).to_dict("records"),
         datasets=DATASET_NAMES,
-        networks=NETWORK_NAMES,
     )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def main_table(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path) -> pd.DataFrame:
-    """The grid's main table as text: k-sweep and selection, or all experiments where the grid has neither."""
+def main_table_text(
+    config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path, style: str = "simple"
+) -> str:
+    """The grid's main table: k-sweep and selection, or all experiments where the grid has neither.
+
+    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. A paragraph below the table
+    says what the results have to mention about their data.
+    """
     names = [name for name in ("k-sweep", "selection") if name in config["experiments"]] or list(config["experiments"])
     runs, reference = read_runs(runs_csv), read_reference(reference_csv)
     table = pd.concat([experiment_table(config, name, runs, reference) for name in names])
@@ -145,10 +162,6 @@ def main_table(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: s
     table = table.drop_duplicates([*CELL, "epochs"]).sort_values(
         "network", key=lambda column: column.map(networks.index), kind="stable"
     )
-    return readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"])
-
-
-def main_table_text(config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path) -> str:
-    """The grid's main table for the terminal."""
-    table = main_table(config, runs_csv, reference_csv).to_dict("list")
-    return str(tabulate(table, headers="keys", tablefmt="simple", disable_numparse=True))
+    shown = readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
+    text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
+    return "\n\n".join([text, *data_notes(table)])

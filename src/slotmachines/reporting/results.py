@@ -7,12 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from slotmachines.errors import UserError
+from slotmachines.replication.collect import COLUMNS
 
-RUN_COLUMNS = [
-    "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch",
-    "test_accuracy", "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit",
-    "started", "python", "torch", "data_note", "identity",
-]  # fmt: skip
+# What tables, figures and report need; the other columns say more about a run, and results from before them count too.
+RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda")]
 CURVE_COLUMNS = [
     "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
     "changed_share", "mean_magnitude",
@@ -22,8 +20,8 @@ TEXT = ["identity", "commit", "variant", "data_note", "python", "torch", "device
 TYPES = dict.fromkeys(TEXT, "str") | dict.fromkeys(["options", "start_epoch"], "Int64")
 
 
-def read_table(path: str | Path, columns: list[str]) -> pd.DataFrame:
-    """Read a CSV file (compressed or not) and make sure that it has `columns`.
+def read_table(path: str | Path, columns: list[str], absent: str) -> pd.DataFrame:
+    """Read a CSV file (compressed or not) and make sure that it has `columns`; `absent`: what to do if it is missing.
 
     Raises:
         UserError: the file is missing, unreadable or lacks a column.
@@ -31,7 +29,7 @@ def read_table(path: str | Path, columns: list[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={name: kind for name, kind in TYPES.items() if name in columns})
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist; run the step of the workflow that makes it") from None
+        raise UserError(f"{path} does not exist; {absent}") from None
     except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path} ({reason}); delete it and make it again") from None
@@ -40,12 +38,18 @@ def read_table(path: str | Path, columns: list[str]) -> pd.DataFrame:
     return table
 
 
+def run_first(path: str | Path) -> str:
+    """How to make a missing file of results/<grid>/."""
+    grid = Path(path).resolve().parent.name
+    return f"run the grid first: snakemake --cores all --configfile config/{grid}.yaml"
+
+
 def read_runs(path: str | Path) -> pd.DataFrame:
     """Read `runs.csv`, one row per run; a blank variant or data note becomes the empty string."""
-    runs = read_table(path, RUN_COLUMNS)
+    runs = read_table(path, RUN_COLUMNS, run_first(path))
     return runs.fillna({"variant": "", "data_note": ""})
 
 
 def read_curves(path: str | Path) -> pd.DataFrame:
     """Read `curves.csv.gz`, one row per run and epoch."""
-    return read_table(path, CURVE_COLUMNS)
+    return read_table(path, CURVE_COLUMNS, run_first(path))

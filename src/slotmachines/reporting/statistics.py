@@ -7,7 +7,7 @@ less than that.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -18,14 +18,22 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Summary:
-    """What a cell's accuracies say; `sd` and `interval` are None where one value cannot give them."""
+    """What a cell's accuracies say; `interval` is None where one value cannot give it."""
 
     n: int
     mean: float
     minimum: float
     maximum: float
-    sd: float | None
     interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Difference of two means with its 95% interval (None: too few values), from so many pairs (0: not paired)."""
+
+    mean: float
+    interval: Interval | None
+    pairs: int
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
@@ -49,6 +57,21 @@ def welch_interval(first: Sequence[float], second: Sequence[float], confidence: 
     return float(interval.low), float(interval.high)
 
 
+def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Difference:
+    """Difference of the means of two cells, first minus second, each given as seed -> accuracy.
+
+    Runs of one seed share the random values, the order of the images and more, so they are pairs: where at least two
+    seeds are in both cells, only these count, and the interval is that of the mean of their differences. Otherwise all
+    count, as independent samples (Welch).
+    """
+    common = sorted(first.keys() & second.keys())
+    if len(common) > 1:
+        differences = [first[seed] - second[seed] for seed in common]
+        return Difference(fmean(differences), t_interval(differences), len(common))
+    ones, others = list(first.values()), list(second.values())
+    return Difference(fmean(ones) - fmean(others), welch_interval(ones, others), 0)
+
+
 def summarise(values: Sequence[float]) -> Summary:
     """Mean, spread and 95% t-interval of at least one value."""
     return Summary(
@@ -56,6 +79,5 @@ def summarise(values: Sequence[float]) -> Summary:
         mean=fmean(values),
         minimum=min(values),
         maximum=max(values),
-        sd=stdev(values) if len(values) > 1 else None,
         interval=t_interval(values),
     )

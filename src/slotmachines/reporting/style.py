@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from slotmachines.files import replacing
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.table import rows_of
+from slotmachines.reporting.table import cell_names, data_notes
 
 # Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
 COLOURS = {
@@ -62,11 +62,6 @@ def panels(count: int, columns: int = 2, height: float = 3.6, width: float = WID
     return figure, axes[:count]
 
 
-def kind(row: Any) -> str:
-    """What a cell is called in figures; the key of its colour and mark."""
-    return "finetuned" if row.variant == "finetuned" else str(row.method)
-
-
 def place(dataset: str, network: str) -> str:
     """Title of a panel."""
     return f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
@@ -74,22 +69,22 @@ def place(dataset: str, network: str) -> str:
 
 def not_run(table: pd.DataFrame) -> str:
     """The cells without any run, as one phrase; blank where there are none."""
-    missing: dict[str, list[str]] = {}
-    for row in rows_of(table[table["n"] == 0]):
-        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row)}"
-        missing.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
-    phrases = [f"{name} K = {', '.join(options)}" if options else name for name, options in missing.items()]
-    return f"Not run: {'; '.join(phrases)}." if phrases else ""
+    missing = cell_names(table[table["n"] == 0])
+    return f"Not run: {missing}." if missing else ""
 
 
-def finish(figure: Figure, config: Mapping[str, Any], title: str, notes: Iterable[str]) -> Figure:
-    """Give a figure its title, its legend (every label once) and a caption that names recipe and seeds."""
+def finish(figure: Figure, config: Mapping[str, Any], title: str, shown: pd.DataFrame, notes: Iterable[str]) -> Figure:
+    """Give a figure its title, its legend (every label once) and a caption.
+
+    The caption names recipe and seeds, holds the `notes`, and says what the results in `shown` have to mention about
+    their data.
+    """
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     seeds = ", ".join(str(seed) for seed in config["seeds"])
-    caption = [f"Recipe {config['recipe']}; seeds {seeds}.", *notes]
+    caption = [f"Recipe {config['recipe']}; seeds {seeds}.", *notes, *data_notes(shown)]
     with rc_context(LOOK):
         # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
         figure.legend(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from slotmachines.reporting.statistics import summarise
 from slotmachines.reporting.verdict import Verdict, equivalence
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
-CELL = ["dataset", "network", "method", "options", "variant"]
+CELL = [field.name for field in fields(Cell)]
 COLUMNS = [
     *CELL, "epochs", "n", "planned", "mean", "low", "high", "minimum", "maximum", "paper_figure", "paper_dataset",
-    "paper_value", "paper_low", "paper_high", "difference", "tolerance", "verdict", "accuracies",
+    "paper_value", "paper_low", "paper_high", "difference", "tolerance", "verdict",
+    "paper_provenance", "paper_elsewhere", "data_note", "seeds", "accuracies",
 ]  # fmt: skip
 
 
@@ -75,7 +77,12 @@ def experiment_table(
         paper = published(reference, experiment, cell)
         tolerance, verdict = judge(accuracies, cell, paper, config["tolerance"])
         row = {**vars(cell), "n": len(accuracies), "planned": len(config["seeds"]), "accuracies": accuracies}
-        row |= {"tolerance": tolerance, "verdict": str(verdict)}
+        row |= {"seeds": tuple(int(seed) for seed in found["seed"]), "tolerance": tolerance, "verdict": str(verdict)}
+        row["data_note"] = "; ".join(sorted(set(found["data_note"]) - {""}))
+        row |= {
+            "paper_provenance": paper.provenance if paper else "",
+            "paper_elsewhere": paper.elsewhere if paper else "",
+        }
         if paper:
             row |= {"paper_figure": paper.figure, "paper_dataset": paper.dataset, "paper_value": paper.value}
             row |= {"paper_low": paper.low, "paper_high": paper.high}
@@ -136,7 +143,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             "network": NETWORK_NAMES.get(row.network, row.network),
             "method": row.method,
             "K": DASH if pd.isna(row.options) else str(row.options),
-            "variant": row.variant or DASH,
+            "variant": row.variant,
             "epochs": DASH if pd.isna(row.epochs) else str(row.epochs),
             "n": str(row.n) if row.n == row.planned else f"{row.n} of {row.planned}",
             "mean": number(row.mean),
@@ -152,9 +159,42 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def kind(row: Any) -> str:
+    """What a cell is called in figures and notes."""
+    return "finetuned" if row.variant == "finetuned" else str(row.method)
+
+
+def cell_names(table: pd.DataFrame) -> str:
+    """The cells of a table as one phrase, such as `Lenet greedy K = 2, 8; Lenet learned`."""
+    found: dict[str, list[str]] = {}
+    for row in rows_of(table):
+        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row)}"
+        found.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
+    return "; ".join(f"{name} K = {', '.join(options)}" if options else name for name, options in found.items())
+
+
+def data_notes(rows: pd.DataFrame) -> list[str]:
+    """What the results in `rows` (cells, runs or epochs) have to mention about their data, a sentence per dataset."""
+    noted = rows.loc[rows["data_note"] != "", ["dataset", "data_note"]].drop_duplicates()
+    return [f"Data: {DATASET_NAMES.get(row.dataset, row.dataset)}, {row.data_note}." for row in rows_of(noted)]
+
+
+def paper_notes(table: pd.DataFrame) -> list[str]:
+    """Where the paper's numbers in a table come from, and where the paper gives another number for the same cell."""
+    known = table[table["paper_provenance"] != ""]
+    notes = [
+        f"The paper's numbers of {cell_names(part)}: {source}."
+        for source, part in known.groupby("paper_provenance", sort=False)
+    ]
+    for other, part in known[known["paper_elsewhere"] != ""].groupby("paper_elsewhere", sort=False):
+        notes.append(f"The paper's other number of {cell_names(part)}: {other}.")
+    return notes
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """The readable table in Markdown."""
-    return readable(table).to_markdown(index=False, disable_numparse=True)
+    """The readable table in Markdown, and its notes."""
+    text = readable(table).to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join([text, *data_notes(table), *paper_notes(table)])
 
 
 def write_tables(
@@ -167,7 +207,10 @@ def write_tables(
     """
     tables = experiment_tables(config, read_runs(runs_csv), read_reference(reference_csv))
     for name, table in tables.items():
-        raw = table.assign(accuracies=[" ".join(f"{value:.4f}" for value in values) for values in table["accuracies"]])
+        raw = table.assign(
+            seeds=[" ".join(map(str, seeds)) for seeds in table["seeds"]],
+            accuracies=[" ".join(f"{value:.4f}" for value in values) for values in table["accuracies"]],
+        )
         with replacing(Path(folder) / f"{name}.csv") as temporary:
             raw.to_csv(temporary, index=False, float_format="%.4f")
         with replacing(Path(folder) / f"{name}.md") as temporary:

@@ -35,8 +35,9 @@ def equivalence(accuracies: Sequence[float], published: float, tolerance: float)
     """Compare the mean of `accuracies` with a published mean; everything in points of accuracy.
 
     Two one-sided t-tests at 5% (Schuirmann 1987), in their interval form: the 90% t-interval of the difference against
-    [-tolerance, tolerance]. The published mean counts as exact, since neither its seeds nor their variance are known;
-    the error of reading it off a figure belongs into `tolerance`.
+    [-tolerance, tolerance]. The published mean counts as exact: of its own spread over 4 or 5 seeds only the lowest and
+    the highest seed are known, and they do not enter. So "above" and "below" are surer than they should be where that
+    range is wide. The error of reading a mean off a figure belongs into `tolerance`.
     """
     interval = t_interval(accuracies, confidence=0.90)
     if interval is None:

@@ -1,0 +1,35 @@
+"""What the project's programs share: how bad input ends them, and the files that several of them are given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slotmachines.errors import UserError
+
+ConfigFile = Annotated[Path, typer.Argument(help="configuration of the grid")]
+RunsFile = Annotated[Path, typer.Argument(help="one row per run")]
+CurvesFile = Annotated[Path, typer.Argument(help="one row per run and epoch, compressed or not")]
+ReferenceFile = Annotated[Path, typer.Argument(help="the paper's numbers")]
+PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
+
+
+@contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Bad input in the block ends the program with one line on standard error and status 2."""
+    try:
+        yield
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run a script's command with the arguments it was given."""
+    with one_line_errors("error"):
+        typer.run(command)
