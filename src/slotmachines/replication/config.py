@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from slotmachines.data.registry import find
 from slotmachines.errors import UserError
 
 
@@ -31,9 +32,9 @@ def check_config(config: Mapping[str, Any], schema: str | Path) -> None:
     for network in config.get("settings", {}):
         if network not in config["networks"]:
             raise UserError(f"config: settings: {network} is none of the grid's networks; remove it, or add it there")
-    for dataset in config["networks"].values():
-        if dataset not in config["tolerance"]:
-            raise UserError(f"config: tolerance: add one for {dataset}, in points of accuracy")
+    for dataset in map(find, config["networks"].values()):
+        if dataset.name not in config["tolerance"]:
+            raise UserError(f"config: tolerance: add one for {dataset.name}, in points of accuracy")
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -42,8 +43,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
         config = yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; give the configuration of a grid") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict) or "experiments" not in config:
+    if not isinstance(config, dict) or not {"grid", "networks", "experiments"} <= set(config):
         raise UserError(f"{path} is not the configuration of a grid; see the files in config/")
     return config

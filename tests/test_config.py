@@ -1,0 +1,76 @@
+"""Checking the config of a grid: the files of the project pass, and what is wrong is named in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from slotmachines.errors import UserError
+from slotmachines.replication.config import check_config, read_config
+
+PROJECT = Path(__file__).parents[1]
+SCHEMA = PROJECT / "workflow/schemas/config.schema.yaml"
+GRIDS = sorted(PROJECT.glob("config/*.yaml"))
+
+
+def smoke() -> dict[str, Any]:
+    return read_config(PROJECT / "config/smoke.yaml")
+
+
+@pytest.mark.parametrize("file", GRIDS, ids=lambda file: file.stem)
+def test_the_grids_of_the_project_are_in_order_and_named_as_their_files(file: Path) -> None:
+    config = read_config(file)
+    check_config(config, SCHEMA)
+    assert config["grid"] == file.stem
+
+
+def test_every_field_of_the_schema_says_what_it_is() -> None:
+    def described(schema: dict[str, Any]) -> bool:
+        return "description" in schema or "$ref" in schema
+
+    schema = yaml.safe_load(SCHEMA.read_text())
+    for properties in (schema["properties"], schema["properties"]["experiments"]["properties"]):
+        assert all(described(field) for field in properties.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda config: config.pop("grid"), "'grid' is a required property"),
+        (lambda config: config.update(grid="../up"), "config: grid"),
+        (lambda config: config.update(color="red"), "'color' was unexpected"),
+        (lambda config: config.update(seeds=[]), "config: seeds"),
+        (lambda config: config.update(seeds=[0, "a"]), "config: seeds.1: 'a' is not of type 'integer'"),
+        (lambda config: config.update(seeds=[1, 1]), "config: seeds"),
+        (lambda config: config["networks"].update(resnet="digits"), "config: networks"),
+        (lambda config: config["networks"].update(lenet="digit"), "unknown dataset 'digit'"),
+        (lambda config: config["tolerance"].update(digits=0), "config: tolerance.digits"),
+        (lambda config: config["tolerance"].clear(), "config: tolerance: add one for digits"),
+        (lambda config: config["settings"].update(conv6={"epochs": 1}), "config: settings: conv6"),
+        (lambda config: config["experiments"].update(sharing={}), "'sharing' was unexpected"),
+        (lambda config: config["experiments"]["k-sweep"].update(options=[0]), "0 is less than the minimum of 1"),
+        (lambda config: config["experiments"]["k-sweep"].update(start_epoch=1), "'start_epoch' was unexpected"),
+        (lambda config: config["experiments"]["finetune"].pop("start_epoch"), "'start_epoch' is a required property"),
+        (lambda config: config["experiments"]["k-sweep"].update(networks=["conv6"]), "add conv6 and its dataset"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(change: Callable[[dict[str, Any]], object], complaint: str) -> None:
+    config = smoke()
+    change(config)
+    with pytest.raises(UserError) as refusal:
+        check_config(config, SCHEMA)
+    assert complaint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"- a\n- b\n", b"a: [", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "grid.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"grid\.yaml"):
+        read_config(tmp_path / "grid.yaml")
+    with pytest.raises(UserError, match=r"none\.yaml"):
+        read_config(tmp_path / "none.yaml")
