@@ -10,8 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.table import experiment_table
-from synthetic import REFERENCE, grid, make_config, make_runs, write_grid
+from slotmachines.reporting.table import CELL, experiment_table
+from synthetic import NOTE, REFERENCE, grid, make_config, make_curves, make_runs, write_grid
 
 __all__ = ["grid"]
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -59,6 +59,24 @@ def test_missing_cells_are_named_in_the_caption() -> None:
     caption = " ".join(figure.get_supxlabel().split())
     assert "Not run: Conv-2 greedy K = 64; Conv-2 probabilistic K = 64." in caption
     assert "Recipe paper-glorot; seeds 0, 1, 2." in caption
+    assert caption.endswith(f"Data: CIFAR-10, {NOTE}.")
+
+
+@pytest.mark.parametrize("experiment", make_config()["experiments"])
+def test_inexact_data_is_said_in_the_caption_of_its_figure(experiment: str) -> None:
+    for networks, said in (({"conv2": "cifar10"}, True), ({"lenet": "mnist"}, False)):
+        config = make_config(networks)
+        table = experiment_table(config, experiment, make_runs(config), read_reference(REFERENCE))
+        figure = runpy.run_path(str(SCRIPTS / f"{experiment.replace('-', '_')}.py"))["draw"](config, table)
+        assert (NOTE in " ".join(figure.get_supxlabel().split())) == said
+
+
+def test_inexact_data_is_said_in_the_caption_of_the_curves() -> None:
+    config = make_config()
+    runs = make_runs(config)
+    curves = make_curves(runs).merge(runs[[*CELL, "epochs", "identity", "data_note"]], on="identity")
+    figure = runpy.run_path(str(SCRIPTS / "curves.py"))["draw"](config, curves)
+    assert NOTE in " ".join(figure.get_supxlabel().split())
 
 
 def test_bad_input_is_one_line_and_status_2(

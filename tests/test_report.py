@@ -19,7 +19,7 @@ from slotmachines.replication.config import read_config
 from slotmachines.reporting.report import costs, main_table_text, provenance, write_report
 from slotmachines.reporting.results import read_runs
 from slotmachines.reporting.summary import write_summary
-from synthetic import REFERENCE, grid, make_config, write_grid
+from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
 
 __all__ = ["grid"]
 
@@ -78,6 +78,9 @@ def test_the_page_says_what_was_found_and_what_ran(grid: Path, figures: Path, tm
     assert "2024-01-01 to 2024-01-03" in page
     assert "0123abc" in page
     assert "paper-glorot" in page
+    assert page.count(f"<li>Data: CIFAR-10, {NOTE}.</li>") == 4
+    assert "The paper&#39;s numbers of Lenet greedy K = 2, 4, 8, 64; Lenet learned" in page
+    assert "known only as a range" in page
 
 
 def test_the_same_results_give_the_same_page_and_summary(grid: Path, figures: Path, tmp_path: Path) -> None:
@@ -116,6 +119,8 @@ def test_a_missing_picture_is_an_error_and_leaves_no_page(grid: Path, tmp_path: 
 
 def test_the_main_table_for_the_terminal_has_every_cell_once(grid: Path) -> None:
     text = main_table_text(read_config(grid / "config.yaml"), grid / "runs.csv", REFERENCE)
+    text, note = text.split("\n\n")
+    assert note == f"Data: CIFAR-10, {NOTE}."
     cells = [tuple(line.split()[:4]) for line in text.splitlines()[2:]]
     assert len(cells) == len(set(cells)) == 18
     assert cells[0] == ("MNIST", "Lenet", "greedy", "2")

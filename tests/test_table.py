@@ -12,11 +12,11 @@ from slotmachines.replication.config import read_config
 from slotmachines.replication.grid import Cell
 from slotmachines.reporting.findings import findings
 from slotmachines.reporting.reference import published, read_reference
-from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.results import read_curves, read_runs
 from slotmachines.reporting.summary import scoreboard, summarise_grid
-from slotmachines.reporting.table import experiment_table, experiment_tables, write_tables
+from slotmachines.reporting.table import data_notes, experiment_table, experiment_tables, markdown, write_tables
 from slotmachines.reporting.verdict import Verdict
-from synthetic import REFERENCE, grid, make_config, make_runs
+from synthetic import NOTE, REFERENCE, grid, make_config, make_runs
 
 __all__ = ["grid"]
 CONFIG = make_config()
@@ -154,8 +154,58 @@ def test_findings_are_computed_from_the_table() -> None:
     lenet, _ = findings("finetune", table)
     assert f"110 epochs in total give {mean:.2f}% (n = 3)" in lenet
     assert "above training from scratch" in lenet
-    worse = table.assign(mean=table["mean"].where(table["variant"] == "", 50.0))
-    assert "below training from scratch" in findings("finetune", worse)[0]
+    finetuned = (RUNS["variant"] == "finetuned").astype(float)
+    worse = RUNS.assign(test_accuracy=RUNS["test_accuracy"] - 50 * finetuned)
+    assert "below training from scratch" in findings("finetune", experiment_table(CONFIG, "finetune", worse, PAPER))[0]
+
+
+def test_cells_are_compared_seed_by_seed() -> None:
+    lenet, _ = findings("finetune", experiment_table(CONFIG, "finetune", RUNS, PAPER))
+    assert lenet.count("paired over 3 seeds") == 2
+    elsewhere = RUNS.assign(seed=RUNS["seed"].where(RUNS["method"] != "learned", RUNS["seed"] + 10))
+    lenet, _ = findings("finetune", experiment_table(CONFIG, "finetune", elsewhere, PAPER))
+    assert (lenet.count("paired over 3 seeds"), lenet.count("not paired")) == (1, 1)
+
+
+def test_a_k_picked_by_its_result_is_not_compared() -> None:
+    table = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
+    _, conv2 = findings("k-sweep", table)  # has no run of K = 64
+    assert "K = 8 reaches" in conv2
+    assert "K = 2 ends" in conv2
+    assert "picked after the runs" not in conv2
+    high = table.assign(mean=table["mean"].where(table["options"] != 4, 99.0))
+    _, conv2 = findings("k-sweep", high)
+    assert "the highest mean is that of K = 4, 99.00% (n = 1), picked after the runs" in conv2
+    assert "K = 4 ends" not in conv2
+    assert "K = 8 ends" in conv2
+
+
+def test_inexact_data_is_said_wherever_its_results_are_shown() -> None:
+    said = f"Data: CIFAR-10, {NOTE}."
+    table = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
+    assert data_notes(table) == data_notes(RUNS) == [said]
+    assert said in markdown(table)
+    assert data_notes(table[table["network"] == "lenet"]) == []
+    assert data_notes(experiment_table(CONFIG, "k-sweep", RUNS.iloc[:0], PAPER)) == []
+    assert "Data:" not in markdown(table[table["network"] == "lenet"])
+
+
+def test_the_paper_is_quoted_with_where_it_was_read() -> None:
+    table = experiment_table(CONFIG, "random-vs-selected", RUNS, PAPER)
+    conv2 = row(table, network="conv2", options=2)
+    assert conv2["paper_provenance"].startswith("read off the bar chart; disagrees")
+    assert conv2["paper_elsewhere"] == "75.21 (read off the k-sweep figure of the ICML paper)"
+    text = markdown(table)
+    assert "The paper's numbers of Lenet greedy K = 2: read off the k-sweep figure of the ICML paper." in text
+    assert f"The paper's other number of Conv-2 greedy K = 2: {conv2['paper_elsewhere']}." in text
+    assert row(table, network="lenet", method="random")["paper_provenance"] == ""
+
+
+def test_the_unchecked_number_of_vgg19_is_shown_but_not_judged_against() -> None:
+    found = published(PAPER, "k-sweep", Cell("cifar10", "vgg19", "greedy", 8))
+    assert found is not None
+    assert (found.value, found.provenance) == (91.0, "abstract of the ICML paper")
+    assert found.elsewhere == "91.7 (quoted by a third party; not checked against the paper)"
 
 
 def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path) -> None:
@@ -168,7 +218,11 @@ def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path) -> 
     expected = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
     assert back["mean"].to_list() == pytest.approx(expected["mean"].to_list(), abs=1e-4, nan_ok=True)
     assert back["verdict"].to_list() == expected["verdict"].to_list()
-    assert "1 of 3" in (tmp_path / "k-sweep.md").read_text(encoding="utf-8")
+    assert back["data_note"].dropna().unique().tolist() == [NOTE]
+    assert back["paper_provenance"].to_list() == expected["paper_provenance"].to_list()
+    text = (tmp_path / "k-sweep.md").read_text(encoding="utf-8")
+    assert "1 of 3" in text
+    assert NOTE in text
 
 
 def test_an_identity_of_digits_is_not_read_as_a_number(grid: Path) -> None:
@@ -176,8 +230,12 @@ def test_an_identity_of_digits_is_not_read_as_a_number(grid: Path) -> None:
 
 
 def test_missing_and_damaged_results_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
-        read_runs(tmp_path / "runs.csv")
+    first = "does not exist; run the grid first: snakemake --cores all --configfile config/mnist.yaml"
+    for read in (read_runs, read_curves):
+        with pytest.raises(UserError, match=first):
+            read(tmp_path / "mnist" / "runs.csv")
+    with pytest.raises(UserError, match="does not exist; give the table of the paper's numbers"):
+        read_reference(tmp_path / "reference.csv")
     (tmp_path / "runs.csv").write_text("dataset,network\nmnist,lenet\n")
     with pytest.raises(UserError, match="lacks the columns method, options"):
         read_runs(tmp_path / "runs.csv")

@@ -124,7 +124,9 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     before = [place.read_bytes() for place in places]
     moved = finished / "away"
     shutil.move(finished / "results/tiny/runs", moved)
-    answer = snakemake(finished, "--forceall", "--allowed-rules", "all", "config", "tables", "figure", "curves", "report")
+    answer = snakemake(
+        finished, "--forceall", "--allowed-rules", "all", "config", "tables", "figure", "curves", "report"
+    )
     shutil.move(moved, finished / "results/tiny/runs")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert "train" not in jobs(answer)

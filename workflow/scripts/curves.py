@@ -55,7 +55,7 @@ def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
     places = planned(config)
     figure, axes = panels(len(places), height=3.2)
     ladder = sorted({int(value) for value in curves["options"].dropna()})
-    shades = {
+    shades: dict[Any, Any] = {
         options: colormaps["viridis"](0.15 + 0.73 * i / max(1, len(ladder) - 1)) for i, options in enumerate(ladder)
     }
     for panel, (dataset, network, method) in zip(axes, places, strict=True):
@@ -64,7 +64,7 @@ def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
             if of == "learned" and variant == "":
                 line(panel, part, INK, "learned weights", "--")
             elif of == method and variant == "":
-                line(panel, part, shades[int(options)], f"K = {options}")
+                line(panel, part, shades[options], f"K = {options}")
             elif of == method and variant == "finetuned":
                 line(panel, part, COLOURS["finetuned"], f"finetuned from K = {options}", ":")
         if here[here["method"] == method].empty:
