@@ -79,7 +79,7 @@ def test_the_page_says_what_was_found_and_what_ran(grid: Path, figures: Path, tm
     assert "0123abc" in page
     assert "paper-glorot" in page
     assert page.count(f"<li>Data: CIFAR-10, {NOTE}.</li>") == 4
-    assert "The paper&#39;s numbers of Lenet greedy K = 2, 4, 8, 64; Lenet learned" in page
+    assert "The paper&#39;s numbers of LeNet greedy K = 2, 4, 8, 64; LeNet learned" in page
     assert "known only as a range" in page
 
 
@@ -123,7 +123,7 @@ def test_the_main_table_for_the_terminal_has_every_cell_once(grid: Path) -> None
     assert note == f"Data: CIFAR-10, {NOTE}."
     cells = [tuple(line.split()[:4]) for line in text.splitlines()[2:]]
     assert len(cells) == len(set(cells)) == 18
-    assert cells[0] == ("MNIST", "Lenet", "greedy", "2")
+    assert cells[0] == ("MNIST", "LeNet", "greedy", "2")
     assert "reproduced" in text
 
 

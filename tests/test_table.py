@@ -196,7 +196,7 @@ def test_the_paper_is_quoted_with_where_it_was_read() -> None:
     assert conv2["paper_provenance"].startswith("read off the bar chart; disagrees")
     assert conv2["paper_elsewhere"] == "75.21 (read off the k-sweep figure of the ICML paper)"
     text = markdown(table)
-    assert "The paper's numbers of Lenet greedy K = 2: read off the k-sweep figure of the ICML paper." in text
+    assert "The paper's numbers of LeNet greedy K = 2: read off the k-sweep figure of the ICML paper." in text
     assert f"The paper's other number of Conv-2 greedy K = 2: {conv2['paper_elsewhere']}." in text
     assert row(table, network="lenet", method="random")["paper_provenance"] == ""
 

@@ -1,20 +1,19 @@
-"""Measure the seconds of one epoch of each network, from a few steps on images of noise: the cost of a grid.
-
-usage: python workflow/scripts/seconds_per_epoch.py OUTPUT.csv
-"""
+"""Measure the training steps of one epoch of each network, from a few steps on images of noise: the cost of a grid."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 import torch
+import typer
 from torch.nn import functional
 from tqdm import tqdm
 
+from slotmachines.command import run
 from slotmachines.files import replacing
 from slotmachines.networks import INPUT_SHAPES
 from slotmachines.replication.run import make_run
@@ -30,11 +29,13 @@ STEPS = 5
 
 def seconds_per_step(network_name: str, dataset: str, method: str, options: int | None, device: torch.device) -> float:
     """Median seconds of a training step at batch 128."""
-    run = make_run(network=network_name, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot")
-    network = starting_network(run, device, None).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=run.settings.momentum)
-    images = torch.rand(run.settings.batch_size, *INPUT_SHAPES[network_name], device=device)
-    labels = torch.randint(10, (run.settings.batch_size,), device=device)
+    described = make_run(
+        network=network_name, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot"
+    )
+    network = starting_network(described, device, None).train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=described.settings.momentum)
+    images = torch.rand(described.settings.batch_size, *INPUT_SHAPES[network_name], device=device)
+    labels = torch.randint(10, (described.settings.batch_size,), device=device)
     seconds = []
     for _ in range(STEPS):
         begin = time.perf_counter()
@@ -47,15 +48,17 @@ def seconds_per_step(network_name: str, dataset: str, method: str, options: int 
     return statistics.median(seconds[1:])
 
 
-def main(output: Path) -> None:
-    """Write one row per network, dataset, method and K."""
+def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")]) -> None:
+    """Measure one thread, or the GPU where there is one; evaluation is not counted."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     origin = provenance(device)
     rows = []
     for (network, dataset), (method, options) in tqdm([(p, m) for p in PLACES for m in METHODS]):
-        run = make_run(network=network, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot")
-        steps = -(-(TRAIN_COUNT[dataset] - run.settings.validation) // run.settings.batch_size)
+        described = make_run(
+            network=network, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot"
+        )
+        steps = -(-(TRAIN_COUNT[dataset] - described.settings.validation) // described.settings.batch_size)
         seconds = steps * seconds_per_step(network, dataset, method, options, device)
         rows.append(
             {
@@ -72,4 +75,4 @@ def main(output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run(command)

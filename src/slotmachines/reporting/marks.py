@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -46,11 +47,13 @@ def papers(axes: Axes, row: Any, x: float, label: str | None = None) -> None:
 def options_curve(axes: Axes, table: pd.DataFrame, method: str, shift: float = 0.0) -> None:
     """Accuracy of one method against K on a log2 axis: seeds, ours and the paper's side by side around K.
 
-    `shift` (in octaves) keeps apart the marks of several methods. A line breaks at a K that was not run.
+    `shift` keeps apart the marks of several methods; it is in octaves of the paper's axis (five, from 2 to 64), and
+    scaled to the axis at hand. A line breaks at a K that was not run.
     """
     rows = table[table["method"] == method].sort_values("options")
     options = rows["options"].astype(float)
-    left, middle, right = (2.0 ** (shift + offset) for offset in (-0.19, -0.08, 0.1))
+    scale = max(1.0, np.log2(options.max() / options.min())) / 5
+    left, middle, right = (2.0 ** (scale * (shift + offset)) for offset in (-0.19, -0.08, 0.1))
     published = comparable(rows)
     axes.plot(options * middle, rows["mean"], color=COLOURS[method], linewidth=1.3, alpha=0.7, zorder=2)
     axes.plot(

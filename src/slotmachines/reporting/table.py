@@ -165,7 +165,7 @@ def kind(row: Any) -> str:
 
 
 def cell_names(table: pd.DataFrame) -> str:
-    """The cells of a table as one phrase, such as `Lenet greedy K = 2, 8; Lenet learned`."""
+    """The cells of a table as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     found: dict[str, list[str]] = {}
     for row in rows_of(table):
         name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row)}"
