@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from conftest import BOTH, images, scramble, small_network
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
@@ -27,6 +28,16 @@ def test_baked_network_gives_exactly_the_output_of_evaluation(selection, trainin
         assert type(layer) in (nn.Conv2d, nn.Linear) and isinstance(layer.weight, nn.Parameter)
         assert layer.weight.grad is None and layer.weight.requires_grad
         assert torch.equal(layer.weight, table[name][0].gather(-1, options[name][..., None])[..., 0])
+
+
+def test_baking_takes_the_best_options_where_a_sample_is_cached():
+    network = scramble(slotify_(small_network(), options=8, selection="probabilistic"))
+    expected = baked_state(network)
+    with parametrize.cached():
+        sampled = network[4].weight
+        bake_(network)
+    assert not torch.equal(sampled, expected["4.weight"])
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
 
 
 def test_baked_state_is_what_bake_leaves_and_changes_nothing():

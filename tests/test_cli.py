@@ -57,7 +57,10 @@ BAD = {
     "K = 0": (("--options", "0"), "needs a number of options K of at least 1, not 0"),
     "K of learned": (("--method", "learned"), "a learned network has no options; leave out K = 2"),
     "negative seed": (("--seed", "-1"), "a seed lies between 0"),
-    "unknown setting": (("--set", "rate=1"), "unknown setting rate; the settings are epochs, learning_rate"),
+    "unknown setting": (
+        ("--set", "rate=1"),
+        "the changed settings: unknown setting rate; the settings are epochs, learning_rate",
+    ),
     "wrong type": (("--set", "epochs=many"), "epochs cannot be 'many'"),
     "no value": (("--set", "epochs"), "--set epochs is not of the form NAME=VALUE"),
     "no YAML": (("--set", "epochs=["), "--set epochs=[: '[' is no value in YAML"),
@@ -68,6 +71,12 @@ BAD = {
     "unwritable checkpoint": (("--checkpoint", "file/c.pt"), "cannot write to file: File exists; choose a folder"),
     "unknown device": (("--device", "gpu"), "cannot use device 'gpu'"),
     "late epoch": (("--keep-epoch", "2"), "cannot keep the weights of epoch 2: the run ends after 1 epochs"),
+    "unknown augmentation": (("--set", "augmentation=turn"), "unknown augmentation 'turn'; choose one of none"),
+    "too few classes": (
+        ("--set", "network_settings={classes: 5}"),
+        "lenet tells 5 classes apart, but digits has 10; set network_settings to {classes: 10}",
+    ),
+    "negative classes": (("--set", "network_settings={classes: -1}"), "lenet: classes must be at least 1, not -1"),
     "divergence": (("--set", "learning_rate=3e38"), "became infinite or NaN in epoch 1; lower the learning rate"),
 }
 
@@ -80,7 +89,8 @@ def test_bad_input(call, tmp_path, case):
     err = [line for line in err if line.strip() and "epoch/s" not in line]  # without the progress bar
     assert status == 2 and out == []
     assert len(err) == 1 and err[0].startswith("slotmachines: ") and message in err[0]
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "file"]
+    left = [path for path in tmp_path.rglob("*") if path.name != "file"]
+    assert left == ([tmp_path / "run"] if case == "divergence" else [])
 
 
 def test_a_damaged_data_file(call, tmp_path, digits_folder):
@@ -122,6 +132,26 @@ def test_bad_input_of_other_commands(call, tmp_path, words, message):
     (tmp_path / "file").write_text("")
     status, out, err = call(*words)
     assert status == 2 and out == [] and len(err) == 1 and message in err[0]
+
+
+@pytest.mark.parametrize(
+    ("missing", "part", "words"),
+    [("sklearn.datasets", "data", ("fetch", "digits")), ("jsonschema", "report", ("show", "config.yaml"))],
+)
+def test_an_optional_part_that_is_not_installed(call, monkeypatch, missing, part, words):
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "slotmachines.replication.config", raising=False)
+    status, out, err = call(*words)
+    assert status == 2 and out == []
+    assert len(err) == 1 and "\n" not in err[0]
+    assert err[0].startswith(f"slotmachines: this command needs {missing.split('.')[0]}, ")
+    assert err[0].endswith(f"install slotmachines[{part}]")
+
+
+def test_an_error_of_the_package_itself_is_shown(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slotmachines.data.fetching", None)
+    with pytest.raises(ImportError):
+        call("fetch", "digits")
 
 
 def test_as_a_program(tmp_path):

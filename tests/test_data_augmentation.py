@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from slotmachines.data import AUGMENTATIONS, augment
+from slotmachines.data.augmentation import AUGMENTATIONS, augment
 from slotmachines.errors import UserError
 
 

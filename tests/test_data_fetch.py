@@ -15,9 +15,10 @@ import pytest
 import torchvision
 from PIL import Image
 
-from slotmachines.data import DATASETS, cifar10, fetch, find, mnist
+from slotmachines.data import cifar10, fetch, mnist
 from slotmachines.data.canonical import read_canonical
 from slotmachines.data.dataset import Contents
+from slotmachines.data.registry import DATASETS, find
 from slotmachines.errors import UserError
 
 
@@ -222,6 +223,13 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch, name, error):
     assert list((tmp_path / "data").iterdir()) == []
 
 
+def test_digits_need_no_source(tmp_path):
+    # SLOTMACHINES_DATA may name a folder of other datasets, or one that is not there.
+    fetch("digits", tmp_path / "a", tmp_path / "nowhere")
+    fetch("digits", tmp_path / "b")
+    assert (tmp_path / "a/digits.safetensors").read_bytes() == (tmp_path / "b/digits.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
@@ -230,6 +238,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, name):
 
 
 def test_naming_the_datasets_does_not_import_torch():
-    code = "import sys; from slotmachines.data import DATASETS, fetch; sys.exit('torch' in sys.modules)"
+    code = "import sys; from slotmachines.data import fetch, registry; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

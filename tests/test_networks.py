@@ -77,6 +77,8 @@ def test_another_number_of_classes(build):
     [
         ("lenet5", {}, "unknown network 'lenet5': use one of lenet, conv2, conv4, conv6, vgg19"),
         ("lenet", {"padding": "same"}, "lenet: .*unexpected keyword argument 'padding'"),
+        ("vgg19", {"classes": -1}, "vgg19: classes must be at least 1, not -1; see build_network"),
+        ("lenet", {"classes": "ten"}, "lenet: .*see build_network"),
         ("conv2", {"width": 3}, "conv2: .*unexpected keyword argument 'width'"),
         ("conv2", {"padding": "valid"}, "^unknown padding 'valid': use one of same, code$"),
         ("conv4", {"dropout": 2}, "conv4: dropout probability .*see build_network for its settings"),

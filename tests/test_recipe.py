@@ -175,7 +175,7 @@ def test_bad_files(tmp_path, message):
     path = write(tmp_path, BAD_FILES[message])
     with pytest.raises(UserError, match=message) as error:
         resolve(path, "lenet", "learned")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and "the changed settings" not in str(error.value)
 
 
 def test_recipes_that_build_on_each_other(tmp_path):
@@ -194,6 +194,13 @@ def test_missing_and_unreadable_files(tmp_path):
         load_recipe(str(tmp_path / "bytes.yaml"))
     with pytest.raises(UserError, match="unknown recipe 'fast': use one of code, paper, paper-glorot, or a path"):
         load_recipe("fast")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_with_the_name_of_a_recipe_of_the_package_is_refused(tmp_path, name):
+    path = write(tmp_path, "{description: mine, extends: code}", f"{name}.yml")
+    with pytest.raises(UserError, match=rf"recipe file .*{name}\.yml as they call a recipe of the package; rename it"):
+        load_recipe(path)
 
 
 @given(st.floats(0, 1e6), st.sampled_from(["learning_rate", "weight_decay", "score_range_conv"]))

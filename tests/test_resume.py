@@ -131,3 +131,30 @@ def test_a_checkpoint_past_an_epoch_that_is_now_to_be_kept_is_refused(train, mon
     interrupt(monkeypatch, train, tiny_run(), "run", 3)
     with pytest.raises(UserError, match="is past epoch 1 and did not keep its weights; delete it"):
         train(tiny_run(), keep_epochs=(1,))
+
+
+def test_where_a_resumed_run_comes_from(train, monkeypatch):
+    origin = {"commit": "a", "device": "cpu", "threads": 1, "cuda": None}
+    monkeypatch.setattr(train_module, "provenance", lambda device: dict(origin))
+    for commit, epoch in (("a", 2), ("b", 3), ("b", 4)):
+        origin["commit"] = commit
+        interrupt(monkeypatch, train, tiny_run(), "run", epoch)
+    origin |= {"commit": "c", "device": "a GPU", "cuda": "13.2"}
+    metrics = train(tiny_run(), "run")
+    assert {name: metrics[name] for name in origin} == {
+        "commit": "a + b + c", "device": "cpu + a GPU", "threads": 1, "cuda": "None + 13.2",
+    }  # fmt: skip
+
+
+def test_the_source_may_change_while_a_run_trains(train, monkeypatch):
+    commits = iter(["at the start", "at the end"])
+    monkeypatch.setattr(train_module, "provenance", lambda device: {"commit": next(commits)})
+    assert train(tiny_run())["commit"] == "at the start"
+
+
+def test_a_checkpoint_that_does_not_say_where_it_comes_from(train, monkeypatch, tmp_path):
+    interrupt(monkeypatch, train, tiny_run(), "run", 2)
+    state = torch.load(tmp_path / "run.pt", weights_only=True)
+    del state["origins"]
+    torch.save(state, tmp_path / "run.pt")
+    assert train(tiny_run())["device"] == "unknown + cpu"

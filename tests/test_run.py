@@ -104,7 +104,7 @@ def test_folders():
 def parsed(monkeypatch, run: Run) -> Run:
     """The run that the command line understands from the arguments of `run`."""
     seen: list[Run] = []
-    monkeypatch.setattr(cli, "_train", lambda run, *others: seen.append(run))
+    monkeypatch.setattr(cli, "_train", lambda run, *_, **__: seen.append(run))
     weights = ["--weights", "w.safetensors"] if run.parent else []
     result = CliRunner().invoke(cli.app, [*run.arguments, *weights], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -154,7 +154,9 @@ def test_the_command_line_understands_a_variant(monkeypatch):
         ({"seed": -1}, "a seed lies between 0"),
         ({"seed": 2**63}, "a seed lies between 0"),
         ({"recipe": "fast"}, "unknown recipe"),
-        ({"changes": {"rate": 1}}, "unknown setting rate"),
+        ({"changes": {"rate": 1}}, "^the changed settings: unknown setting rate"),
+        ({"changes": {"epochs": -1}}, "^the changed settings: epochs must be a number of at least 0, not -1"),
+        ({"changes": {"schedule": "cosine"}}, "^the changed settings: unknown schedule 'cosine'"),
     ],
 )
 def test_bad_runs(changed, message):

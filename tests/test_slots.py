@@ -10,6 +10,7 @@ from torch import nn
 
 from conftest import BOTH, scramble, small_network, theta_of
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
+from slotmachines.memory import require_memory
 from slotmachines.options import value_bound_of
 
 # Turning a network into a slot machine
@@ -201,6 +202,14 @@ def test_a_table_too_large_for_the_memory():
     machine.values = machine.values[:1].expand(10**12, -1)  # as large as a table, without its memory
     with pytest.raises(MemoryError, match="the option table would take"):
         option_table(network)
+
+
+def test_the_memory_of_the_device_counts(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (3 * 2**30, 4 * 2**30))
+    gpu = torch.device("cuda:1")
+    require_memory([(gpu, 2**30), (gpu, 2**31), (torch.device("cpu"), 1)], "a table")
+    with pytest.raises(MemoryError, match=r"a table would take 4 GiB, more than the 3 GiB of memory .* free on cuda:1"):
+        require_memory([(gpu, 2**30), (gpu, 2**31 + 1)], "a table")
 
 
 @BOTH

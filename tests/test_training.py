@@ -2,27 +2,27 @@
 
 import csv
 import dataclasses
+import gzip
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.data import load
-from slotmachines.replication.collect import collect
+from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, collect
 from slotmachines.replication.run import finetuned
 from slotmachines.training import loop as loop_module
 from slotmachines.training.evaluation import evaluate
 from slotmachines.training.loop import Trainer
 from slotmachines.training.network import starting_network
+from slotmachines.training.provenance import provenance
 
 CPU = torch.device("cpu")
-COLUMNS = [
-    "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
-    "changed_share", "mean_magnitude",
-]  # fmt: skip
 
 
 def read_curve(folder):
@@ -42,7 +42,9 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
     assert not (tmp_path / "run.pt").exists()
     assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     curve = read_curve(folder)
-    assert list(curve[0]) == COLUMNS and [row["epoch"] for row in curve] == [str(epoch) for epoch in range(1, 9)]
+    assert list(curve[0]) == list(CURVE_COLUMNS[1:]) and [row["epoch"] for row in curve] == [
+        str(epoch) for epoch in range(1, 9)
+    ]
 
     best = max(curve, key=lambda row: float(row["val_accuracy"]))
     assert metrics["best_epoch"] == int(best["epoch"])
@@ -53,7 +55,7 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
     expected = {
         "dataset": "digits", "network": "lenet", "method": method, "options": 4, "variant": "", "seed": 1,
         "recipe": "paper-glorot", "epochs": 8, "start_epoch": None, "identity": run.identity, "parent": None,
-        "device": "cpu", "threads": 1, "data_note": "", "torch": torch.__version__,
+        "device": "cpu", "threads": 1, "tf32": "", "data_note": "", "torch": torch.__version__,
     }  # fmt: skip
     assert {name: metrics[name] for name in expected} == expected
     assert metrics["wall_seconds"] > 0 and metrics["commit"] and len(metrics["data_sha256"]) == 64
@@ -132,6 +134,7 @@ def test_collected_results(train, tmp_path):
         collect([tmp_path / "a", tmp_path / "b"], tmp_path / f"{name}.csv", tmp_path / f"{name}.csv.gz")
     with (tmp_path / "one.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
+    assert tuple(rows[0]) == COLUMNS
     assert [(row["method"], row["options"]) for row in rows] == [("greedy", "4"), ("random", "")]
     assert [float(row["test_accuracy"]) for row in rows] == pytest.approx(
         [m["test_accuracy"] for m in metrics.values()], rel=1e-5
@@ -140,6 +143,31 @@ def test_collected_results(train, tmp_path):
     (tmp_path / "a/metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"cannot read the run .*delete the folder to train it again"):
         collect([tmp_path / "a"], tmp_path / "three.csv", tmp_path / "three.csv.gz")
+
+
+def test_collected_results_of_untrained_networks_and_of_older_versions(train, tmp_path):
+    metrics = train(tiny_run("random"))
+    older = {name: value for name, value in metrics.items() if name != "cuda"} | {"tf32": False}
+    (tmp_path / "run/metrics.json").write_text(json.dumps(older))
+    collect([tmp_path / "run"], tmp_path / "runs.csv", tmp_path / "curves.csv.gz")
+    assert gzip.decompress((tmp_path / "curves.csv.gz").read_bytes()).decode() == ",".join(CURVE_COLUMNS) + "\n"
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert row["identity"] == metrics["identity"] and (row["tf32"], row["cuda"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("matmul", "convolution", "tf32"),
+    [(False, False, ""), (False, True, "convolution"), (True, False, "matmul"), (True, True, "matmul+convolution")],
+)
+def test_where_tf32_may_be_used_is_recorded(monkeypatch, matmul, convolution, tf32):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace(allow_tf32=matmul))
+    monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace(allow_tf32=convolution))
+    recorded = provenance(torch.device("cuda"))
+    assert (recorded["device"], recorded["tf32"], recorded["cuda"]) == ("a GPU", tf32, torch.version.cuda)
+    recorded = provenance(CPU)
+    assert (recorded["device"], recorded["tf32"], recorded["cuda"]) == ("cpu", "", None)
 
 
 # Finetuning
@@ -163,12 +191,37 @@ def test_finetuning_starts_from_exactly_the_kept_weights(train, tmp_path):
     assert {row["changed_share"] for row in read_curve(tmp_path / "finetuned")} == {""}
 
 
+def test_weights_of_another_run_or_epoch_are_refused(train, tmp_path):
+    parent = tiny_run()
+    train(parent, "parent", keep_epochs=(2, 3))
+    train(tiny_run(learning_rate=0.1), "other", keep_epochs=(2,))
+    with safe_open(tmp_path / "parent/weights/best.safetensors", "pt") as file:
+        (entry,) = file.metadata().values()
+    best = json.loads((tmp_path / "parent/metrics.json").read_text())["best_epoch"]
+    assert entry == f'{{"epoch": {best}, "run": "{parent.identity}"}}'
+    for path in ("parent/weights/epoch-3.safetensors", "other/weights/epoch-2.safetensors"):
+        with pytest.raises(UserError, match=rf'not those of {{"epoch": 2, "run": "{parent.identity}"}}; give the file'):
+            train(finetuned(parent, 2), "run", start_weights=tmp_path / path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_do_not_say_which_they_are_can_be_started_from(train, tmp_path):
+    parent = tiny_run()
+    train(parent, "parent", keep_epochs=(2,))
+    kept = tmp_path / "parent/weights/epoch-2.safetensors"
+    save_file(load_file(kept), tmp_path / "older.safetensors")
+    results = [
+        train(finetuned(parent, 2), path.stem, start_weights=path) for path in (kept, tmp_path / "older.safetensors")
+    ]
+    assert results[0]["test_accuracy"] == results[1]["test_accuracy"]
+
+
 @pytest.mark.parametrize("content", [None, b"no weights", "other"])
 def test_weights_that_cannot_be_started_from(train, tmp_path, content):
     path = tmp_path / "weights.safetensors"
     if content == "other":
         train(tiny_run("random", "conv2", network_settings={"padding": "code"}), "other")
-        path = tmp_path / "other/weights/best.safetensors"
+        save_file(load_file(tmp_path / "other/weights/best.safetensors"), path)  # does not say which weights it holds
     elif content:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"cannot start from .*train its slot machine again") as error:

@@ -1,9 +1,12 @@
 """Runs that training refuses, or ends without a result."""
 
+import resource
+
 import pytest
 
 from conftest import files_of, tiny_run
 from slotmachines import UserError
+from slotmachines.training import train as train_module
 from slotmachines.training.loop import Trainer
 
 
@@ -17,6 +20,26 @@ def test_a_run_that_diverges_ends_without_a_result(train, tmp_path, method, what
     ):
         train(tiny_run(method, learning_rate=3e38, schedule="constant"))
     assert not files_of(tmp_path / "run")
+
+
+@pytest.fixture
+def small_files():
+    """No file may become larger than 100 kB, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("what", ["weights", "checkpoint"])
+def test_a_full_disk(train, tmp_path, monkeypatch, small_files, what):
+    if what == "checkpoint":
+        monkeypatch.setattr(train_module, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    place = "run/weights" if what == "weights" else "run.pt"
+    with pytest.raises(UserError, match=rf"^cannot write .*{place}: .*; free some space or choose another") as error:
+        train(tiny_run(epochs=1))
+    assert "\n" not in str(error.value)
+    assert not files_of(tmp_path) - {"run/curve.csv"} and not list((tmp_path / "run").glob(".*"))
 
 
 @pytest.mark.parametrize("what", ["folder", "checkpoint"])
@@ -56,9 +79,10 @@ def test_bad_arguments(train, more, message):
         ({"network_settings": {"dropout": 0.5}}, "lenet: .*dropout"),
         ({"augmentation": "rotate"}, "unknown augmentation 'rotate'"),
         ({"validation": 5000}, "cannot hold out 5000"),
+        ({"network_settings": {"classes": 9}}, "lenet tells 9 classes apart, but digits has 10; set network_settings"),
     ],
 )
 def test_settings_that_only_training_can_judge(train, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         train(tiny_run(**changes))
-    assert not files_of(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -138,7 +138,7 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     [
         ("options: [2]", "options: [0]", "error: config: experiments."),
         ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, paper, paper-glorot"),
-        ("epochs: 2", "epoch: 2", "error: recipe paper-glorot: unknown setting epoch"),
+        ("epochs: 2", "epoch: 2", "error: the changed settings: unknown setting epoch"),
     ],
 )
 def test_a_bad_config_ends_in_one_line(empty_project: Path, old: str, new: str, complaint: str) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
+from slotmachines.command import one_line_errors
 from slotmachines.errors import UserError
+
+if TYPE_CHECKING:
+    from slotmachines.replication.run import Run
+
+_OPTIONAL_PARTS = {
+    "data": ("PIL", "pyarrow", "sklearn", "torchvision"),
+    "report": ("jinja2", "jsonschema", "matplotlib", "scipy", "tabulate"),
+}
 
 app = typer.Typer(
     help="Slot machines: networks that choose each weight among K fixed random values.",
@@ -77,7 +85,7 @@ def train(
         variant=variant,
         changes=_settings(changes),
     )
-    _train(run, data, folder, checkpoint, None, keep_epochs, device, threads)
+    _train(run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads)
 
 
 @app.command()
@@ -109,7 +117,8 @@ def finetune(
         recipe=recipe,
         changes=_settings(changes),
     )
-    _train(finetuned(parent, start_epoch), data, folder, checkpoint, weights, [], device, threads)
+    run = finetuned(parent, start_epoch)
+    _train(run, folder, checkpoint, data_folder=data, start_weights=weights, device=device, threads=threads)
 
 
 @app.command()
@@ -128,29 +137,11 @@ def show(
     typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
 
 
-def _train(
-    run: Any,
-    data: Path,
-    folder: Path | None,
-    checkpoint: Path | None,
-    weights: Path | None,
-    keep_epochs: list[int],
-    device: str,
-    threads: int,
-) -> None:
+def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:
     from slotmachines.training.train import train_run
 
     folder = folder or Path("runs") / run.folder
-    metrics = train_run(
-        run,
-        data_folder=data,
-        folder=folder,
-        checkpoint=checkpoint or folder / "checkpoint.pt",
-        start_weights=weights,
-        keep_epochs=tuple(keep_epochs),
-        device=device,
-        threads=threads,
-    )
+    metrics = train_run(run, folder=folder, checkpoint=checkpoint or folder / "checkpoint.pt", **more)
     typer.echo(
         f"test accuracy {metrics['test_accuracy']:.2f}% at epoch {metrics['best_epoch']}, the best on validation "
         f"({metrics['val_accuracy']:.2f}%): {folder}"
@@ -171,9 +162,16 @@ def _settings(changes: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command; bad input ends it with one line and status 2."""
-    try:
-        app(prog_name="slotmachines")
-    except UserError as error:
-        typer.echo(f"slotmachines: {error}", err=True)
-        sys.exit(2)
+    """Run the command; bad input, and an optional part that is not installed, end it with one line and status 2."""
+    with one_line_errors("slotmachines"):
+        try:
+            app(prog_name="slotmachines")
+        except ImportError as error:
+            # pandas wraps the error of a library that it needs.
+            name = (error.name or getattr(error.__cause__, "name", None) or "").partition(".")[0]
+            part = next((part for part, names in _OPTIONAL_PARTS.items() if name in names), None)
+            if part is None:
+                raise
+            raise UserError(
+                f"this command needs {name}, which is not installed; install slotmachines[{part}]"
+            ) from None

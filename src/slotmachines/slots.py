@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from slotmachines.memory import require_memory
 from slotmachines.options import draw_options, value_bound_of
 from slotmachines.philox import key_of
 from slotmachines.selection import StraightThrough, select_best, select_sample
@@ -153,7 +153,8 @@ def slotify_(
         raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     layers = _layers(module, filter_fn)
-    _check_memory(sum(2 * options * layer.weight.nbytes for layer in layers.values()), f"K = {options} options")
+    sizes = ((layer.weight.device, 2 * options * layer.weight.nbytes) for layer in layers.values())
+    require_memory(sizes, f"K = {options} options")
     machines = {}
     for name, layer in layers.items():
         bound = value_bound_of(layer.weight.shape, value_bound)
@@ -187,11 +188,12 @@ def bake_(module: nn.Module) -> nn.Module:
         ValueError: `module` is no slot machine.
     """
     for _, layer, machine in slot_machines(module):
-        machine.eval()
+        weight = machine.best_weight(_theta(layer))  # layer.weight would be a sample that parametrize.cached() holds
         # A deep copy shares the class of its layer, whose property `weight` is about to be deleted.
         shared = type(layer)
         layer.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+        layer.weight.data.copy_(weight)
         layer.weight.grad = None
     return module
 
@@ -213,7 +215,8 @@ def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
         MemoryError: the table would not fit into memory.
     """
     machines = list(slot_machines(module))
-    _check_memory(sum(2 * machine.values.nbytes for _, _, machine in machines), "the option table")
+    sizes = ((machine.values.device, 2 * machine.values.nbytes) for _, _, machine in machines)
+    require_memory(sizes, "the option table")
     return {
         name: (
             machine.values.movedim(0, -1).reshape(*_theta(layer).shape, -1).clone(),
@@ -230,6 +233,11 @@ def baked_state(module: nn.Module) -> dict[str, Tensor]:
         if _is_slot_layer(layer):
             state[_weight_name(name)] = layer.parametrizations.weight[0].best_weight(_theta(layer))
     return {name: value.detach().clone() for name, value in state.items()}
+
+
+def is_slot_machine(module: nn.Module) -> bool:
+    """Whether any weight within `module` is that of a slot machine."""
+    return any(map(_is_slot_layer, module.modules()))
 
 
 def slot_machines(module: nn.Module) -> Iterator[tuple[str, Any, SlotMachine]]:
@@ -282,15 +290,3 @@ def _layers(module: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | Non
                 f"{' and '.join(owners[id(layer.weight)])} are one tied weight; untie it, or leave it out by filter_fn"
             )
     return layers
-
-
-def _check_memory(needed: int, what: str) -> None:
-    """Refuse beforehand what would drive the machine into swapping or the process into being killed."""
-    try:
-        with open("/proc/meminfo") as lines:
-            available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > available:
-        gib = math.ceil(needed / 2**30)
-        raise MemoryError(f"{what} would take {gib} GiB, more than the {available // 2**30} GiB of memory that is free")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from slotmachines.command import run
 from slotmachines.files import replacing
 from slotmachines.networks import INPUT_SHAPES
-from slotmachines.replication.run import make_run
+from slotmachines.replication.run import Run, make_run
 from slotmachines.training.network import starting_network
 from slotmachines.training.provenance import provenance
 
@@ -27,15 +27,13 @@ TRAIN_COUNT = {"digits": 1500, "mnist": 60_000, "cifar10": 50_000}
 STEPS = 5
 
 
-def seconds_per_step(network_name: str, dataset: str, method: str, options: int | None, device: torch.device) -> float:
-    """Median seconds of a training step at batch 128."""
-    described = make_run(
-        network=network_name, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot"
-    )
-    network = starting_network(described, device, None).train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=described.settings.momentum)
-    images = torch.rand(described.settings.batch_size, *INPUT_SHAPES[network_name], device=device)
-    labels = torch.randint(10, (described.settings.batch_size,), device=device)
+def seconds_per_step(measured: Run, device: torch.device) -> float:
+    """Median seconds of a training step."""
+    batch = measured.settings.batch_size
+    network = starting_network(measured, device, None).train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=measured.settings.momentum)
+    images = torch.rand(batch, *INPUT_SHAPES[measured.network], device=device)
+    labels = torch.randint(10, (batch,), device=device)
     seconds = []
     for _ in range(STEPS):
         begin = time.perf_counter()
@@ -55,17 +53,13 @@ def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")
     origin = provenance(device)
     rows = []
     for (network, dataset), (method, options) in tqdm([(p, m) for p in PLACES for m in METHODS]):
-        described = make_run(
-            network=network, dataset=dataset, method=method, options=options, seed=0, recipe="paper-glorot"
-        )
-        steps = -(-(TRAIN_COUNT[dataset] - described.settings.validation) // described.settings.batch_size)
-        seconds = steps * seconds_per_step(network, dataset, method, options, device)
+        place: dict[str, Any] = {"network": network, "dataset": dataset, "method": method, "options": options}
+        measured = make_run(**place, seed=0, recipe="paper-glorot")
+        steps = -(-(TRAIN_COUNT[dataset] - measured.settings.validation) // measured.settings.batch_size)
+        seconds = steps * seconds_per_step(measured, device)
         rows.append(
             {
-                "network": network,
-                "dataset": dataset,
-                "method": method,
-                "options": options,
+                **place,
                 "seconds_per_epoch": f"{seconds:.3g}",
                 **{key: origin[key] for key in ("device", "processor", "threads", "torch", "commit")},
             }

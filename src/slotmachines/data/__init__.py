@@ -10,19 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slotmachines.data.augmentation import AUGMENTATIONS, augment
+    from slotmachines.data.augmentation import augment
     from slotmachines.data.fetching import fetch
-    from slotmachines.data.registry import DATASETS, find
     from slotmachines.data.splits import ImageSet, Splits, load
 
-__all__ = ["AUGMENTATIONS", "DATASETS", "ImageSet", "Splits", "augment", "fetch", "find", "load"]
+__all__ = ["ImageSet", "Splits", "augment", "fetch", "load"]
 
 _HOMES = {
-    "AUGMENTATIONS": "augmentation",
     "augment": "augmentation",
     "fetch": "fetching",
-    "DATASETS": "registry",
-    "find": "registry",
     "ImageSet": "splits",
     "Splits": "splits",
     "load": "splits",
@@ -30,7 +26,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use: fetching, and asking which datasets there are, do without torch."""
+    """Import on first use: fetching does without torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

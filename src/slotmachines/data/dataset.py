@@ -45,7 +45,8 @@ class Dataset:
         name: what the command line and the configs call it.
         shape: (channels, height, width) of an image.
         mean, std: per channel, for images scaled to [0, 1].
-        read: the contents from a local folder; a missing or damaged file is a `UserError` that names it.
+        read: the contents from a local folder; a missing or damaged file is a `UserError` that names it. None where
+            the images come with a library, and are in no folder.
         download: the contents from the network, through the given empty folder, which the caller removes.
         resizable: whether images may be scaled up and repeated over channels to fit a network.
     """
@@ -54,6 +55,6 @@ class Dataset:
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    read: Callable[[Path], Contents]
+    read: Callable[[Path], Contents] | None
     download: Callable[[Path], Contents]
     resizable: bool = False

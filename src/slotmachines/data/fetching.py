@@ -25,8 +25,9 @@ def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Pa
     Args:
         name: of the dataset.
         folder: the data folder; made if it is missing.
-        source: a local folder that holds the dataset, itself or in a subfolder of the dataset's name.
-            None downloads the official files from torchvision's mirrors, checksums included.
+        source: a local folder that holds the dataset, itself or in a subfolder of the dataset's name; it plays no part
+            for a dataset that comes with a library. None downloads the official files from torchvision's mirrors,
+            checksums included.
 
     Returns:
         The path of the canonical file.
@@ -40,16 +41,19 @@ def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Pa
     with suppress(UserError):
         read_canonical(path, dataset)
         return path
-    contents = _download(dataset, path.parent) if source is None else _read(dataset, Path(source))
+    if source is None or dataset.read is None:
+        contents = _download(dataset, path.parent)
+    else:
+        contents = dataset.read(_folder_of(dataset, Path(source)))
     write_canonical(path, dataset, contents)
     return path
 
 
-def _read(dataset: Dataset, source: Path) -> Contents:
+def _folder_of(dataset: Dataset, source: Path) -> Path:
     if not source.is_dir():
         raise UserError(f"{source} is not a folder; give --from the folder that holds {dataset.name}")
     named = source / dataset.name
-    return dataset.read(named if named.is_dir() else source)
+    return named if named.is_dir() else source
 
 
 def _download(dataset: Dataset, folder: Path) -> Contents:

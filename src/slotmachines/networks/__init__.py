@@ -30,6 +30,8 @@ def build_network(name: str, **settings: Any) -> nn.Module:
     if name not in NETWORKS:
         raise UserError(f"unknown network {name!r}: use one of {', '.join(NETWORKS)}")
     try:
+        if settings.get("classes", 1) < 1:
+            raise ValueError(f"classes must be at least 1, not {settings['classes']}")
         return NETWORKS[name](**settings)
     except UserError:
         raise

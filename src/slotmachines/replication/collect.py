@@ -16,7 +16,11 @@ from slotmachines.replication.run import CURVE, METRICS
 COLUMNS = (
     "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch", "test_accuracy",
     "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit", "started", "python",
-    "torch", "data_note", "identity", "parent",
+    "torch", "data_note", "identity", "parent", "tf32", "cuda",
+)  # fmt: skip
+CURVE_COLUMNS = (
+    "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
+    "changed_share", "mean_magnitude",
 )  # fmt: skip
 CELL = ["dataset", "network", "method", "options", "variant", "recipe"]
 
@@ -34,7 +38,9 @@ def collect(folders: Sequence[Path], runs_csv: str | Path, curves_csv: str | Pat
     with replacing(runs_csv) as temporary:
         runs.to_csv(temporary, index=False, float_format="%.6g")
     order = {identity: number for number, identity in enumerate(runs["identity"])}
-    curve = pd.concat([c for c in curves if len(c)], ignore_index=True)
+    # Untrained networks have no curve.
+    trained = [curve for curve in curves if len(curve)] or [pd.DataFrame(columns=list(CURVE_COLUMNS))]
+    curve = pd.concat(trained, ignore_index=True)
     curve = curve.sort_values("identity", key=lambda column: column.map(order), kind="stable")
     with replacing(curves_csv) as temporary:
         # Not pandas' compression, which would put the temporary file's name into the archive.
@@ -48,6 +54,8 @@ def _read(folder: Path) -> tuple[dict[str, object], pd.DataFrame]:
         text = (folder / CURVE).read_text()
         curve = pd.read_csv(folder / CURVE) if text else pd.DataFrame()
         curve.insert(0, "identity", metrics["identity"])
+        if metrics["device"] == "cpu":
+            metrics["tf32"] = ""  # runs of older versions say false
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"cannot read the run {folder}: {reason}; delete the folder to train it again") from None

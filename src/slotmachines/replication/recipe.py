@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,13 @@ class Recipe:
             run: network, dataset, method ("finetuned" for the ordinary training of a selected network) and options.
 
         Raises:
-            UserError: a setting is unknown, missing or of the wrong type.
+            UserError: a setting is unknown, missing or of the wrong type, in the recipe or in `changes`.
         """
         settings = dict(self.settings)
         for override in self.overrides:
             if _applies(override["when"], run):
                 settings.update(override["set"])
-        return make_settings({**settings, **(changes or {})}, f"recipe {self.name}")
+        return make_settings(settings, f"recipe {self.name}", changes or {})
 
 
 def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
@@ -90,7 +90,8 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     by `extends: NAME`. `extended_by` are the recipes that build on this one.
 
     Raises:
-        UserError: there is no such recipe or file, or the file is not a recipe.
+        UserError: there is no such recipe or file, the file is not a recipe, or results would call it by the name of a
+            recipe of the package.
     """
     if name in extended_by:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
@@ -114,10 +115,9 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
         )
     if "extends" in content:
         base = load_recipe(str(content["extends"]), extended_by=chain)
-        settings = {**base.settings, **settings}
-        overrides = [*base.overrides, *overrides]
         # What the file sets for all runs is to win over the overrides of the recipe it builds on.
-        overrides.insert(len(base.overrides), {"when": {}, "set": content.get("settings") or {}})
+        overrides = [*base.overrides, {"when": {}, "set": settings}, *overrides]
+        settings = base.settings
     unknown = {key for o in overrides for key in o["when"]} - {*_CONDITIONS, "options_above"}
     if unknown:
         raise UserError(
@@ -136,6 +136,8 @@ def _recipe_text(name: str) -> str:
         raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
     if not Path(name).is_file():
         raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
+    if recipe_name(name) in recipe_names():
+        raise UserError(f"results would call the recipe file {name} as they call a recipe of the package; rename it")
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -153,29 +155,33 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def make_settings(values: Mapping[str, Any], where: str) -> Settings:
-    """`Settings` from plain values, as they stand in a YAML file.
+def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, Any] | None = None) -> Settings:
+    """`Settings` from plain values, as they stand in a YAML file, and changes to them.
 
     Raises:
-        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose it is.
+        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose the values are.
     """
+    known = {**_checked(values, where), **_checked(changes or {}, "the changed settings")}
+    missing = [name for name in ("epochs", "learning_rate", "validation") if name not in known]
+    if missing:
+        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
+    return Settings(**known)
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values in the types of their settings."""
     kinds = typing.get_type_hints(Settings)
     unknown = sorted(map(str, set(values) - set(kinds)))
     if unknown:
         raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
-    missing = [
-        f.name for f in fields(Settings) if f.name in {"epochs", "learning_rate", "validation"} and f.name not in values
-    ]
-    if missing:
-        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
-    settings = Settings(**{name: _convert(name, kinds[name], value, where) for name, value in values.items()})
+    settings = {name: _convert(name, kinds[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
     lowest |= dict.fromkeys(["learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear"], 0)
     for name, low in lowest.items():
-        if not low <= getattr(settings, name) < math.inf:
-            raise UserError(f"{where}: {name} must be a number of at least {low}, not {getattr(settings, name)}")
-    if settings.schedule not in SCHEDULES:
-        raise UserError(f"{where}: unknown schedule {settings.schedule!r}; use one of {', '.join(SCHEDULES)}")
+        if not low <= settings.get(name, low) < math.inf:
+            raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
+    if (schedule := settings.get("schedule", SCHEDULES[0])) not in SCHEDULES:
+        raise UserError(f"{where}: unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     return settings
 
 

@@ -52,8 +52,9 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that depend on everything that changes the result, and on nothing else.
+        """Eight hexadecimal digits that depend on the description of the run: on what it trains, not on where.
 
+        Versions, device and number of threads, which can change the result by some bits, are recorded beside it.
         A setting with its default value does not count, so that a setting added later orphans no result.
         """
         description: dict[str, Any] = {

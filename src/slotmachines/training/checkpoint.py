@@ -13,9 +13,17 @@ from slotmachines.files import replacing
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, and lists and dicts of them."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    """Write tensors, numbers, strings, and lists and dicts of them.
+
+    Raises:
+        UserError: the file cannot be written, for instance because the disk is full.
+    """
+    try:
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+    except RuntimeError as error:  # what torch makes of an error of the file system
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"cannot write {path}: {reason}; free some space or choose another folder") from None
 
 
 def load_checkpoint(path: Path, device: torch.device, identity: str) -> dict[str, Any] | None:

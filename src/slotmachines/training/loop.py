@@ -14,7 +14,7 @@ from slotmachines.data import Splits, augment
 from slotmachines.errors import UserError
 from slotmachines.philox import key_of, permutation
 from slotmachines.replication.recipe import Settings
-from slotmachines.slots import baked_state, selected_options, slot_machines
+from slotmachines.slots import baked_state, is_slot_machine, selected_options, slot_machines
 from slotmachines.training.evaluation import evaluate
 from slotmachines.training.schedule import learning_rate
 
@@ -28,21 +28,19 @@ class Trainer:
     by (seed, epoch), so no generator state has to be kept.
     """
 
-    def __init__(
-        self, network: nn.Module, settings: Settings, data: Splits, *, seed: int, is_slot_machine: bool
-    ) -> None:
+    def __init__(self, network: nn.Module, settings: Settings, data: Splits, *, seed: int) -> None:
         self.network = network
         self.settings = settings
         self.data = data
         self.seed = seed
-        self.is_slot_machine = is_slot_machine
+        self.is_slot_machine = is_slot_machine(network)
         self.optimiser = torch.optim.SGD(
             network.parameters(),
             lr=settings.learning_rate,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        self._options = selected_options(network) if is_slot_machine else {}
+        self._options = selected_options(network) if self.is_slot_machine else {}
 
     def train_epoch(self, epoch: int) -> Row:
         """Train for one epoch (counted from 1) and evaluate: a row of the run's curve.
@@ -56,9 +54,9 @@ class Trainer:
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         rate = 0.0
-        batches = list(self._batches(epoch))
-        for step, (images, labels) in enumerate(batches):
-            rate = learning_rate(self.settings, epoch - 1 + step / len(batches))
+        steps = math.ceil(len(self.data.train) / self.settings.batch_size)
+        for step, (images, labels) in enumerate(self._batches(epoch)):
+            rate = learning_rate(self.settings, epoch - 1 + step / steps)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             outputs = self.network(self.data.normalise(augment(images, self.settings.augmentation)))

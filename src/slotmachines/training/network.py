@@ -1,18 +1,21 @@
-"""The network that a run starts from."""
+"""The network that a run starts from, and the file of weights that another run may start from."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from slotmachines.errors import UserError
 from slotmachines.networks import build_network
 from slotmachines.replication.run import SLOT_METHODS, Run
 from slotmachines.slots import bake_, slotify_
+
+_METADATA = "slotmachines"
 
 
 def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn.Module:
@@ -23,12 +26,13 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
     the selected weights in the file `weights`.
 
     Raises:
-        UserError: unknown network, a setting it does not know, or a file that does not hold its weights.
+        UserError: unknown network, a setting it does not know, or a file that does not hold its weights. A file that
+            does not say which weights it holds, as those of older versions do not, is taken if they fit the network.
     """
-    network = build_network(run.network, **run.settings.network_settings)
-    if weights is not None:
-        _load_weights(network, weights)
-        return network.to(device)
+    network = build_network(run.network, **run.settings.network_settings).to(device)
+    if run.parent is not None and weights is not None:
+        _load_weights(network, weights, _origin(run.parent.identity, run.start_epoch))
+        return network
 
     def score_range(layer: nn.Module) -> float:
         return run.settings.score_range_linear if isinstance(layer, nn.Linear) else run.settings.score_range_conv
@@ -46,11 +50,29 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
         raise UserError(str(error)) from None
     if run.method not in SLOT_METHODS:
         bake_(network)
-    return network.to(device)
+    return network
 
 
-def _load_weights(network: nn.Module, path: Path) -> None:
+def kept_weights(state: dict[str, Tensor], identity: str, epoch: int) -> bytes:
+    """The content of a safetensors file of the weights of a run, by its identity, after an epoch.
+
+    What they are stands in the file's metadata, and is verified where a run starts from them.
+    """
+    tensors = {name: value.contiguous().cpu() for name, value in state.items()}
+    return save(tensors, metadata={_METADATA: _origin(identity, epoch)})
+
+
+def _origin(identity: str, epoch: int) -> str:
+    # One entry only: safetensors writes several metadata entries in an order that changes from run to run.
+    return json.dumps({"epoch": epoch, "run": identity}, sort_keys=True)
+
+
+def _load_weights(network: nn.Module, path: Path, expected: str) -> None:
     try:
+        with safe_open(path, framework="pt") as file:
+            origin = (file.metadata() or {}).get(_METADATA, expected)
+        if origin != expected:
+            raise UserError(f"{path} holds the weights of {origin}, not those of {expected}; give the file of that run")
         state: dict[str, Tensor] = load_file(path)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:

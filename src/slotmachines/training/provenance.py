@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,22 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": gpu or "cpu",
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "tf32": gpu is not None and torch.backends.cuda.matmul.allow_tf32,
+        "tf32": _tf32() if gpu else "",
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda if gpu else None,
         "slotmachines": _installed_version(),
         "system": platform.platform(),
     }
+
+
+def together(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One provenance for a run that was resumed: where its parts differ, all of them in their order, "a + b"."""
+    merged = {}
+    for name in origins[-1]:
+        parts = list(dict.fromkeys(origin.get(name, "unknown") for origin in origins))
+        merged[name] = parts[0] if len(parts) == 1 else " + ".join(map(str, parts))
+    return merged
 
 
 def commit() -> str:
@@ -41,6 +51,12 @@ def commit() -> str:
     if head is None:
         return "unknown"
     return head + ("-dirty" if _git(source, "status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+
+
+def _tf32() -> str:
+    """Where a GPU may round float32 to TF32: "matmul", "convolution", both joined by "+", or nowhere."""
+    allowed = {"matmul": torch.backends.cuda.matmul.allow_tf32, "convolution": torch.backends.cudnn.allow_tf32}
+    return "+".join(name for name, is_allowed in allowed.items() if is_allowed)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

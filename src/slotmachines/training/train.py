@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from slotmachines.data import Splits, load
+from slotmachines.data import Splits, augment, load
 from slotmachines.errors import UserError
-from slotmachines.files import replacing, require_writable
+from slotmachines.files import replacing, replacing_folder, require_writable
 from slotmachines.networks import INPUT_SHAPES
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.replication.run import CURVE, METRICS, SLOT_METHODS, WEIGHTS, Run
+from slotmachines.replication.run import CURVE, METRICS, WEIGHTS, Run
 from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
 from slotmachines.training.evaluation import evaluate
 from slotmachines.training.loop import Row, Trainer
-from slotmachines.training.network import starting_network
-from slotmachines.training.provenance import provenance
+from slotmachines.training.network import kept_weights, starting_network
+from slotmachines.training.provenance import provenance, together
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -48,7 +45,8 @@ def train_run(
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
 
     If `checkpoint` exists, training goes on from it, to the same result as without interruption; it is written
-    about every half minute and removed at the end.
+    about every half minute and removed at the end. Where the parts of a resumed run were not trained by the same code
+    on the same machine, metrics.json names all of them (`provenance.together`).
 
     Args:
         run: what to train.
@@ -64,8 +62,8 @@ def train_run(
         The contents of metrics.json.
 
     Raises:
-        UserError: unknown names, missing or damaged data, weights or checkpoint, a device that is not there, a folder
-            that cannot be written, or a loss that is no longer finite.
+        UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
+            run, a device that is not there, a folder that cannot be written, or a loss that is no longer finite.
     """
     if (start_weights is None) != (run.parent is None):
         raise UserError("finetuning needs the weights of its slot machine, and only finetuning does")
@@ -76,19 +74,14 @@ def train_run(
     if run.network not in INPUT_SHAPES:
         raise UserError(f"unknown network {run.network!r}: use one of {', '.join(INPUT_SHAPES)}")
     data = load(run.dataset, data_folder, INPUT_SHAPES[run.network], run.settings.validation, target)
-    require_writable(folder)
-    require_writable(checkpoint.parent)
-    trainer = Trainer(
-        starting_network(run, target, start_weights),
-        run.settings,
-        data,
-        seed=run.seed,
-        is_slot_machine=run.method in SLOT_METHODS and run.parent is None,
-    )
+    origin = provenance(target)  # now: while the run trains, others may change the source
+    trainer = Trainer(starting_network(run, target, start_weights), run.settings, data, seed=run.seed)
+    _require_fit(run, trainer.network, data)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     state = load_checkpoint(checkpoint, target, run.identity)
     if state is None:
         state = {"identity": run.identity, "started": started, "seconds": 0.0, "curve": [], "kept": {}}
+        state["origins"] = [origin]
     else:
         passed = run.start_epoch + len(state["curve"])
         if lost := [epoch for epoch in keep_epochs if epoch <= passed and f"epoch-{epoch}" not in state["kept"]]:
@@ -96,11 +89,28 @@ def train_run(
                 f"{checkpoint} is past epoch {lost[0]} and did not keep its weights; delete it to start this run anew"
             )
         trainer.load_state_dict(state)
+        state["origins"] = [*state.get("origins", [{}]), origin]  # older checkpoints do not say where they come from
+    require_writable(checkpoint.parent)
+    require_writable(folder)
     _train_epochs(run, trainer, state, checkpoint, keep_epochs, show_progress)
-    metrics = _metrics(run, trainer, data, state, provenance(target))
+    metrics = _metrics(run, trainer, data, state)
     _write(folder, metrics, state["curve"], state["kept"])
     checkpoint.unlink(missing_ok=True)
     return metrics
+
+
+def _require_fit(run: Run, network: nn.Module, data: Splits) -> None:
+    """Refuse, before anything is written, what would stop the first step or the first evaluation."""
+    image = data.train.images[:1]
+    augment(image, run.settings.augmentation)
+    with torch.no_grad():
+        classes = network.eval()(data.normalise(image)).shape[1]
+    highest = max(int(part.labels.max()) for part in (data.train, data.validation, data.test))
+    if highest >= classes:
+        raise UserError(
+            f"{run.network} tells {classes} classes apart, but {run.dataset} has {highest + 1}; "
+            f"set network_settings to {{classes: {highest + 1}}}"
+        )
 
 
 def _train_epochs(
@@ -137,7 +147,7 @@ def _train_epochs(
                 saved = time.monotonic()
 
 
-def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any]) -> dict[str, Any]:
     if state["curve"]:
         best = max(state["curve"], key=lambda row: row["val_accuracy"])  # the first of equals
         best_epoch, val_accuracy, test_accuracy = best["epoch"], best["val_accuracy"], best["test_accuracy"]
@@ -166,7 +176,7 @@ def _metrics(run: Run, trainer: Trainer, data: Splits, state: dict[str, Any], or
         "settings": asdict(run.settings),
         "data_note": data.note,
         "data_sha256": data.digest,
-        **origin,
+        **together(state["origins"]),
     }
 
 
@@ -178,12 +188,10 @@ def _write(folder: Path, metrics: dict[str, Any], curve: list[Row], kept: dict[s
             writer = csv.DictWriter(lines, fieldnames=list(curve[0]))
             writer.writeheader()
             writer.writerows(curve)
-    weights = Path(tempfile.mkdtemp(dir=folder, prefix=".weights."))
-    for name, state in kept.items():
-        save_file({key: value.contiguous().cpu() for key, value in state.items()}, weights / f"{name}.safetensors")
-    shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
-    weights.chmod(0o755)
-    weights.rename(folder / WEIGHTS)
+    with replacing_folder(folder / WEIGHTS) as weights:
+        for name, state in kept.items():
+            epoch = metrics["best_epoch"] if name == "best" else int(name.removeprefix("epoch-"))
+            (weights / f"{name}.safetensors").write_bytes(kept_weights(state, metrics["identity"], epoch))
     with replacing(folder / METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n")
 
