@@ -133,6 +133,10 @@ def show(
 
     settings = read_config(config)
     folder = results / settings["grid"]
+    if not (folder / "runs.csv").is_file():
+        raise UserError(
+            f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
+        )
     typer.echo(main_table_text(read_config(folder / "config.yaml"), folder / "runs.csv", reference))
     typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
 
