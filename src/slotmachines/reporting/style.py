@@ -26,7 +26,7 @@ COLOURS = {
 }
 MARKS = {"greedy": "o", "probabilistic": "s", "learned": "^", "finetuned": "D", "random": "v"}
 INK, FAINT = "#222222", "#666666"
-WIDTH, DPI = 9.0, 200  # inches; a README shows figures about 900 px wide
+WIDTH, DPI = 9.0, 150  # inches, dots per inch; a README shows figures about 900 px wide
 LOOK: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
