@@ -113,9 +113,13 @@ def test_an_edited_library_retrains_nothing(finished: Path) -> None:
 def test_more_seeds_train_only_themselves(finished: Path) -> None:
     config = finished / "config/tiny.yaml"
     config.write_text(GRID.replace("seeds: [0]", "seeds: [0, 1]"))
+    data, away = finished / "data/digits.safetensors", finished / "digits.away"
+    data.rename(away)  # as on a machine to which only the finished runs were brought
     answer = snakemake(finished, "-n")
+    away.rename(data)
     config.write_text(GRID)
     assert jobs(answer)["train"] == 5
+    assert jobs(answer)["fetch"] == 1
     assert "seed0-" not in "".join(re.findall(r"slotmachines (?:train|finetune) .*", answer.stdout + answer.stderr))
 
 

@@ -26,22 +26,28 @@ CONNECTIONS = {
 }
 
 
+def run_folder(run):
+    """Where the files of a run lie."""
+    return f"{RESULTS}/runs/{run.folder}"
+
+
 def train_inputs(wildcards):
-    """The dataset and, of a finetuned network, the selected weights that its slot machine kept."""
+    """The dataset and, of a finetuned network, the selected weights that its slot machine kept.
+
+    A finished run needs neither: a dataset that is fetched again, for other seeds say, must not train it again.
+    """
     run = RUNS[wildcards.run]
-    parent = [] if run.parent is None else [f"{RESULTS}/runs/{run.parent.folder}/{WEIGHTS}"]
-    # Ancient: a file that was copied or fetched again has the same content, and must not retrain the grid.
-    return {
-        "data": ancient(f"data/{run.dataset}.safetensors"),
-        "weights": [ancient(folder) for folder in parent],
-    }
+    if Path(run_folder(run), METRICS).is_file():
+        return []
+    parent = [] if run.parent is None else [f"{run_folder(run.parent)}/{WEIGHTS}"]
+    return [f"data/{run.dataset}.safetensors", *parent]
 
 
-def train_arguments(wildcards, input):
+def train_arguments(wildcards):
     run = RUNS[wildcards.run]
     words = run.arguments
     if run.parent is not None:
-        words = words + ["--weights", f"{input.weights[0]}/epoch-{run.start_epoch}.safetensors"]
+        words = words + ["--weights", f"{run_folder(run.parent)}/{WEIGHTS}/epoch-{run.start_epoch}.safetensors"]
     return words + [word for epoch in kept_epochs(config, run) for word in ("--keep-epoch", str(epoch))]
 
 

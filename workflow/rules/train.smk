@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        unpack(train_inputs),
+        train_inputs,
     output:
         metrics=f"{RESULTS}/runs/{{run}}/{METRICS}",
         curve=f"{RESULTS}/runs/{{run}}/{CURVE}",
