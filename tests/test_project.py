@@ -18,10 +18,12 @@ FORBIDDEN = {
 
 
 def tracked_texts() -> dict[str, str]:
+    """The text files that git tracks, by name, without the pictures in a page: their letters spell anything."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     files = {name: PROJECT / name for name in names.split("\0") if name}
     content = {name: file.read_bytes() for name, file in files.items() if file.is_file()}
-    return {name: data.decode() for name, data in content.items() if b"\0" not in data}
+    texts = {name: data.decode() for name, data in content.items() if b"\0" not in data}
+    return {name: re.sub(r"base64,[\w+/=]+", "base64,", text) for name, text in texts.items()}
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
