@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slotmachines import options
-from slotmachines.options import draw_options, value_bound_of
+from slotmachines.options import OptionPool, value_bound_of
 
 DTYPES = [torch.float32, torch.float64]
 
@@ -35,7 +35,7 @@ def test_bad_bounds_are_refused(bound):
 
 def test_numbers_stay_the_same_for_ever():
     # Other numbers would orphan every result obtained before.
-    values, scores = draw_options(0, "dense1.weight", 3, 2, 1.0, 1.0, torch.float32)
+    values, scores = OptionPool(0, "dense1.weight", 2, 1.0, 1.0, torch.float32).table(3)
     assert values.tolist() == [
         [-0.6579830646514893, -0.9430394172668457, -0.9305936098098755],
         [-0.4119075536727905, 0.962293267250061, -0.7684216499328613],
@@ -44,35 +44,35 @@ def test_numbers_stay_the_same_for_ever():
         [0.3306083679199219, 0.015669524669647217, 0.6582936644554138],
         [0.012049615383148193, 0.1827913522720337, 0.23183250427246094],
     ]
-    values, scores = draw_options(0, "dense1.weight", 1, 1, 1.0, 1.0, torch.float64)
+    values, scores = OptionPool(0, "dense1.weight", 1, 1.0, 1.0, torch.float64).table(1)
     assert (values.item(), scores.item()) == (-0.6579829821018679, 0.3306084266157945)
 
 
 def test_numbers_depend_on_seed_and_name():
-    drawn = [draw_options(s, n, 5, 2, 1.0, 1.0, torch.float32)[0] for s in (0, 1) for n in ("a.weight", "b.weight")]
+    drawn = [OptionPool(s, n, 2, 1.0, 1.0, torch.float32).table(5)[0] for s in (0, 1) for n in ("a.weight", "b.weight")]
     assert len({tuple(values.flatten().tolist()) for values in drawn}) == 4
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(0, 40), st.integers(1, 12), st.integers(0, 12), st.sampled_from(DTYPES))
 def test_more_options_begin_with_the_same_ones(seed, connections, few, more, dtype):
-    small = draw_options(seed, "w", connections, few, 0.3, 0.7, dtype)
-    large = draw_options(seed, "w", connections, few + more, 0.3, 0.7, dtype)
+    small = OptionPool(seed, "w", few, 0.3, 0.7, dtype).table(connections)
+    large = OptionPool(seed, "w", few + more, 0.3, 0.7, dtype).table(connections)
     assert all(torch.equal(a, b[:few]) for a, b in zip(small, large, strict=True))
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**63 - 1), st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
 def test_both_precisions_hold_the_same_numbers(seed, bound, score_bound):
-    single = draw_options(seed, "w", 50, 3, bound, score_bound, torch.float32)
-    double = draw_options(seed, "w", 50, 3, bound, score_bound, torch.float64)
+    single = OptionPool(seed, "w", 3, bound, score_bound, torch.float32).table(50)
+    double = OptionPool(seed, "w", 3, bound, score_bound, torch.float64).table(50)
     for a, b, unit in zip(single, double, (bound, score_bound), strict=True):
         assert a.dtype == torch.float32 and b.dtype == torch.float64
         assert (a.double() - b).abs().max() <= 4 * 2**-24 * unit
 
 
 def test_values_and_scores_fill_their_ranges():
-    values, scores = draw_options(3, "w", 20_000, 4, 0.5, 0.125, torch.float32)
+    values, scores = OptionPool(3, "w", 4, 0.5, 0.125, torch.float32).table(20_000)
     assert values.abs().max() <= 0.5 and scores.min() >= 0 and scores.max() < 0.125
     assert values.min() < -0.4999 and values.max() > 0.4999 and scores.min() < 1e-4 and scores.max() > 0.1249
     assert abs(values.mean()) < 0.005 and abs(scores.mean() - 0.0625) < 0.001
@@ -81,17 +81,17 @@ def test_values_and_scores_fill_their_ranges():
 
 
 def test_float32_numbers_lie_on_a_grid_of_24_bits():
-    values, scores = draw_options(3, "w", 1000, 2, 1.0, 1.0, torch.float32)
+    values, scores = OptionPool(3, "w", 2, 1.0, 1.0, torch.float32).table(1000)
     assert torch.equal(values.double() * 2**23, (values.double() * 2**23).round())
     assert torch.equal(scores.double() * 2**24, (scores.double() * 2**24).round())
 
 
 def test_chunks_and_threads_change_nothing(monkeypatch):
-    expected = draw_options(5, "w", 1001, 3, 0.1, 0.2, torch.float32)
+    expected = OptionPool(5, "w", 3, 0.1, 0.2, torch.float32).table(1001)
     monkeypatch.setattr(options, "_CHUNK", 64)
     torch.set_num_threads(2)
     try:
-        drawn = draw_options(5, "w", 1001, 3, 0.1, 0.2, torch.float32)
+        drawn = OptionPool(5, "w", 3, 0.1, 0.2, torch.float32).table(1001)
     finally:
         torch.set_num_threads(1)
     assert all(torch.equal(a, b) for a, b in zip(drawn, expected, strict=True))

@@ -42,6 +42,7 @@ def test_the_state_holds_one_number_per_connection():
         ({"options": 5}, "another options:"),
         ({"value_bound": "glorot-deviation"}, "another value_bound, score_range:"),
         ({"score_range": 0.5}, "another score_range:"),
+        ({"sharing": "layer"}, "another sharing:"),
         ({"seed": 4, "options": 5}, "another seed, options:"),
     ],
 )
@@ -82,5 +83,5 @@ def test_double_after_slotify_keeps_the_values():
 def test_to_moves_everything():
     network = slotify_(small_network(), options=4).to("meta")
     tensors = [*network.parameters(), *network.buffers()]
-    assert len(tensors) == 20 and all(tensor.is_meta for tensor in tensors)
+    assert len(tensors) == 14 and all(tensor.is_meta for tensor in tensors)
     assert network(images(device="meta")).shape == (5, 3)

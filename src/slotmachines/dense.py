@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from slotmachines.slots import Selection, option_table, slotify_
+from slotmachines.machine import Selection
+from slotmachines.slots import option_table, slotify_
 
 
 class _DenseStraightThrough(torch.autograd.Function):

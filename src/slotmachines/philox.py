@@ -34,9 +34,8 @@ def philox(key: int, counter: tuple[Tensor | int, Tensor | int, Tensor | int, Te
     Returns:
         Four int64 tensors with values in [0, 2^32), of the broadcast shape.
     """
-    tensors = [torch.as_tensor(word) for word in counter]
-    device = next((word.device for word in tensors if word.dim()), torch.device("cpu"))
-    c0, c1, c2, c3 = torch.broadcast_tensors(*(word.to(device, torch.int64) for word in tensors))
+    device = next((word.device for word in counter if isinstance(word, Tensor)), torch.device("cpu"))
+    c0, c1, c2, c3 = torch.broadcast_tensors(*(torch.as_tensor(w, dtype=torch.int64, device=device) for w in counter))
     k0, k1 = key & _MASK, (key >> 32) & _MASK
     for _ in range(_ROUNDS):
         # int64 products wrap modulo 2^64, so their bits are those of the unsigned product; the mask

@@ -4,105 +4,18 @@ from __future__ import annotations
 
 import math
 import operator
-import struct
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from slotmachines.machine import Selection, SlotMachine
 from slotmachines.memory import require_memory
-from slotmachines.options import draw_options, value_bound_of
-from slotmachines.philox import key_of
-from slotmachines.selection import StraightThrough, select_best, select_sample
+from slotmachines.options import OptionPool, Sharing, value_bound_of
 
-Selection = Literal["greedy", "probabilistic"]
 SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-class SlotMachine(nn.Module):
-    """The parametrization of one weight tensor: maps theta, its trained numbers, to the selected weights.
-
-    `score_scale` is the scalar c of `slotmachines.selection`. It receives a gradient of zero, so that weight decay
-    acts on the initial scores as it would on K trained scores.
-    """
-
-    values: Tensor
-    scores: Tensor
-
-    def __init__(
-        self,
-        weight: Tensor,
-        *,
-        name: str,
-        options: int,
-        selection: Selection,
-        seed: int,
-        value_bound: float,
-        score_bound: float,
-    ) -> None:
-        super().__init__()
-        self.selection = selection
-        self.settings = {
-            "seed": seed,
-            "options": options,
-            "name": key_of(name) >> 1,  # int64 holds 63 bits and a sign
-            "value_bound": struct.unpack("<q", struct.pack("<d", value_bound))[0],
-            "score_range": struct.unpack("<q", struct.pack("<d", score_bound))[0],
-        }
-        self.value_bound = value_bound
-        self.score_scale = nn.Parameter(torch.ones((), dtype=weight.dtype, device=weight.device))
-        values, scores = draw_options(seed, name, weight.numel(), options, value_bound, score_bound, weight.dtype)
-        self.register_buffer("values", values.to(weight.device), persistent=False)
-        self.register_buffer("scores", scores.to(weight.device), persistent=False)
-        self._registered = False
-
-    def forward(self, theta: Tensor) -> Tensor:
-        sampling = self.training and self.selection == "probabilistic"
-        rule = select_sample if sampling else select_best
-        weight: Tensor = StraightThrough.apply(theta, self.score_scale, self.values, self.scores, rule)
-        return weight
-
-    def right_inverse(self, weight: Tensor) -> Tensor:
-        """Zeros, where theta starts; afterwards a weight cannot be assigned.
-
-        Raises:
-            RuntimeError: something assigns to the weight of a slot machine.
-        """
-        if self._registered:
-            raise RuntimeError("the weights of a slot machine are selected, not assigned; call bake_ first")
-        self._registered = True
-        return torch.zeros_like(weight)
-
-    def best_option(self, theta: Tensor) -> Tensor:
-        """The option with the highest score of each connection, int64, of the shape of `theta`."""
-        numbers = torch.arange(len(self.values), device=theta.device)
-        best = select_best(theta.detach().reshape(-1), self.score_scale.detach(), self.values, self.scores, numbers)
-        return best.view(theta.shape)
-
-    def best_weight(self, theta: Tensor) -> Tensor:
-        """The weight that evaluation uses, of the shape of `theta`, detached."""
-        best = select_best(theta.detach().reshape(-1), self.score_scale.detach(), self.values, self.scores, self.values)
-        return best.view(theta.shape)
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(list(self.settings.values()), dtype=torch.int64)
-
-    def set_extra_state(self, state: Any) -> None:
-        wrong = [
-            name
-            for name, mine, other in zip(self.settings, self.get_extra_state(), state, strict=True)
-            if mine != other
-        ]
-        if wrong:
-            raise RuntimeError(
-                f"this state belongs to a slot machine with another {', '.join(wrong)}: "
-                "call slotify_ with the settings that it was trained with"
-            )
-
-    def extra_repr(self) -> str:
-        return f"options={len(self.values)}, selection={self.selection!r}, seed={self.settings['seed']}"
 
 
 def slotify_(
@@ -113,7 +26,9 @@ def slotify_(
     seed: int = 0,
     value_bound: str | float = "glorot-uniform",
     score_range: float | Callable[[nn.Module], float] = 1.0,
+    sharing: Sharing = "none",
     filter_fn: Callable[[nn.Module, str], bool] | None = None,
+    compiled: bool = True,
 ) -> nn.Module:
     """Make `module` a slot machine, in place: each weight becomes a choice among K fixed random values.
 
@@ -131,17 +46,21 @@ def slotify_(
         seed: values and initial scores depend on it, on the weight's name in `module`, and on nothing else.
         value_bound: b of the values U(-b, b), a name of `slotmachines.options.VALUE_BOUNDS` or a number.
         score_range: the initial scores are U(0, r b) with this r, or with r = score_range(layer).
+        sharing: "none" gives each connection K values of its own; "layer" gives all connections of a layer the same K
+            values, "network" all layers the same ones up to their value bound. Scores stay per connection.
         filter_fn: leaves out the layers for which filter_fn(layer, name) is false, as in torchao.
+        compiled: use kernels compiled by Numba on a processor and by Triton on a GPU, where they are installed; False
+            uses plain PyTorch. Both select the same weights.
 
     Returns:
         `module`.
 
     Raises:
-        ValueError: K < 1, an unknown selection or value bound, a score range that is negative or not finite, no layer
-            to convert, a layer that is converted already or shares its weight with another, or attention with a packed
-            projection that the filter did not leave out.
+        ValueError: K < 1 or > 2^32, an unknown selection, value bound or sharing, a score range that is negative or not
+            finite, no layer to convert, a layer that is converted already or shares its weight with another, or
+            attention with a packed projection that the filter did not leave out.
         TypeError: a weight is neither float32 nor float64, or the seed is no integer.
-        MemoryError: the K values and scores would not fit into memory.
+        MemoryError: the K values and scores of one connection at a time would not fit into memory.
 
     Example:
         >>> network = slotify_(build_network("lenet"), options=8)
@@ -151,25 +70,19 @@ def slotify_(
         raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
         raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
+    if options > 2**32:
+        raise ValueError(f"a connection can have at most 2^32 options, not {options}")
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     layers = _layers(module, filter_fn)
-    sizes = ((layer.weight.device, 2 * options * layer.weight.nbytes) for layer in layers.values())
-    require_memory(sizes, f"K = {options} options")
+    require_memory([(torch.device("cpu"), 40 * options * torch.get_num_threads())], f"K = {options} options")
     machines = {}
     for name, layer in layers.items():
         bound = value_bound_of(layer.weight.shape, value_bound)
         relative = score_range(layer) if callable(score_range) else score_range
         if not 0 <= relative < math.inf:
             raise ValueError(f"the score range must be finite and not negative, not {relative}")
-        machines[name] = SlotMachine(
-            layer.weight,
-            name=name,
-            options=options,
-            selection=selection,
-            seed=seed,
-            value_bound=bound,
-            score_bound=bound * relative,
-        )
+        pool = OptionPool(seed, name, options, bound, bound * relative, layer.weight.dtype, sharing)
+        machines[name] = SlotMachine(layer.weight, pool, selection=selection, compiled=compiled)
     for name, layer in layers.items():  # only now, so that what is refused stays as it was
         # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
         parametrize.register_parametrization(layer, "weight", machines[name], unsafe=True)
@@ -214,16 +127,16 @@ def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
         ValueError: `module` is no slot machine.
         MemoryError: the table would not fit into memory.
     """
-    machines = list(slot_machines(module))
-    sizes = ((machine.values.device, 2 * machine.values.nbytes) for _, _, machine in machines)
+    machines = [(name, _theta(layer), machine.pool) for name, layer, machine in slot_machines(module)]
+    sizes = ((theta.device, 2 * pool.options * theta.nbytes) for _, theta, pool in machines)
     require_memory(sizes, "the option table")
-    return {
-        name: (
-            machine.values.movedim(0, -1).reshape(*_theta(layer).shape, -1).clone(),
-            machine.scores.movedim(0, -1).reshape(*_theta(layer).shape, -1).clone(),
-        )
-        for name, layer, machine in machines
-    }
+    return {name: _table(pool, theta) for name, theta, pool in machines}
+
+
+def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
+    values, scores = pool.table(theta.numel(), theta.device)
+    shape = (*theta.shape, pool.options)
+    return values.T.reshape(shape).to(theta.dtype), scores.T.reshape(shape).to(theta.dtype)
 
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:

@@ -115,6 +115,7 @@ class Trainer:
         connections = sum(options.numel() for options in before.values())
         changed = sum((before[name] != options).sum().item() for name, options in self._options.items())
         magnitude = sum(
-            layer.weight.abs().sum().item() / machine.value_bound for _, layer, machine in slot_machines(self.network)
+            layer.weight.abs().sum().item() / machine.pool.value_bound
+            for _, layer, machine in slot_machines(self.network)
         )
         return {"changed_share": changed / connections, "mean_magnitude": magnitude / connections}

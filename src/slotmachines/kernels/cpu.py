@@ -1,0 +1,72 @@
+"""The rules of `slotmachines.kernels.plain` on a processor, compiled by Numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from slotmachines.kernels import loops
+from slotmachines.kernels.cache import Cache
+from slotmachines.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, TRIALS_PER_SPREAD, certain
+from slotmachines.options import OptionPool
+
+_SERIAL = 1 << 14  # connections that are not worth a second thread
+
+
+def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
+    """As `plain.select_best_`."""
+    out = torch.empty_like(theta)
+    arguments = (
+        _number(score_scale, theta),
+        _number(certain(score_scale), theta),
+        float(MARGIN),
+        *(tensor.numpy() for tensor in (cache.weight, cache.low, cache.high, out)),
+        _pool(pool, theta),
+        pool.options,
+    )
+    _run(loops.select_best, loops.select_best_parallel, theta, *arguments)
+    return out
+
+
+def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionPool) -> Tensor:
+    """As `plain.select_sample`."""
+    out = torch.empty_like(theta)
+    draw_key = np.uint64(int(key.item()) % 2**64)
+    arguments = (_number(score_scale, theta), draw_key, out.numpy(), _pool(pool, theta), pool.options)
+    proposals = float(OPTIONS_PER_SPREAD), float(TRIALS_PER_SPREAD)
+    _run(loops.select_sample, loops.select_sample_parallel, theta, *arguments, proposals)
+    return out
+
+
+def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
+    """As `plain.best_option`."""
+    out = torch.empty(len(theta), dtype=torch.int64)
+    arguments = _number(score_scale, theta), out.numpy(), _pool(pool, theta), pool.options
+    _run(loops.best_option, loops.best_option_parallel, theta, *arguments)
+    return out
+
+
+def _run(serial: Any, parallel: Any, theta: Tensor, *arguments: Any) -> None:
+    """Call a loop over all connections, in as many parts as PyTorch uses threads."""
+    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if threads == 1 or len(theta) < _SERIAL:
+        serial(0, len(theta), theta.numpy(), *arguments)
+    else:
+        numba.set_num_threads(threads)
+        parallel(threads, theta.numpy(), *arguments)
+
+
+def _number(scale: Tensor, theta: Tensor) -> np.floating:
+    number: np.floating = theta.numpy().dtype.type(scale.item())
+    return number
+
+
+def _pool(pool: OptionPool, theta: Tensor) -> tuple[np.uint64, bool, float, float, np.ndarray]:
+    """What the loops need of a pool."""
+    shared = torch.empty(0) if pool.shared_key is None else pool.shared_values()
+    single = pool.dtype == torch.float32
+    return np.uint64(pool.key), single, pool.value_bound, pool.score_bound, shared.to(theta.dtype).numpy()
