@@ -11,17 +11,29 @@ if TYPE_CHECKING:
     from slotmachines.errors import UserError
     from slotmachines.networks import build_network
     from slotmachines.slots import bake_, option_table, selected_options, slotify_
+    from slotmachines.ticket import load_ticket, save_ticket
 
 _HOMES = {
     "UserError": "slotmachines.errors",
     "bake_": "slotmachines.slots",
     "build_network": "slotmachines.networks",
+    "load_ticket": "slotmachines.ticket",
     "option_table": "slotmachines.slots",
+    "save_ticket": "slotmachines.ticket",
     "selected_options": "slotmachines.slots",
     "slotify_": "slotmachines.slots",
 }
 
-__all__ = ["UserError", "bake_", "build_network", "option_table", "selected_options", "slotify_"]
+__all__ = [
+    "UserError",
+    "bake_",
+    "build_network",
+    "load_ticket",
+    "option_table",
+    "save_ticket",
+    "selected_options",
+    "slotify_",
+]
 
 
 def __getattr__(name: str) -> Any:
