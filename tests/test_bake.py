@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from conftest import BOTH, images, scramble, small_network
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
-from slotmachines.slots import baked_state
+from slotmachines.slots import baked_state, is_slot_machine
 
 
 @BOTH
@@ -66,3 +66,17 @@ def test_a_baked_network_is_ordinary():
     assert not network.dense1.weight.any()
     slotify_(network, options=2)
     assert len(option_table(network)["dense1.weight"][0][0, 0]) == 2
+
+
+def test_another_parametrization_on_top_is_refused():
+    network = slotify_(small_network(), options=3)
+    nn.utils.parametrize.register_parametrization(network[4], "weight", nn.ReLU(), unsafe=True)
+    with pytest.raises(ValueError, match=r"4\.weight has another parametrization on top; remove it before bake_"):
+        bake_(network)
+    assert is_slot_machine(network[0])
+
+
+def test_the_state_of_another_parametrization_is_kept():
+    layers = nn.Sequential(nn.Linear(3, 3), nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)))
+    slotify_(layers, options=2, filter_fn=lambda layer, name: name == "0")
+    assert baked_state(layers).keys() == bake_(layers).state_dict().keys()

@@ -106,3 +106,20 @@ def test_an_ordinary_loop_learns_the_digits(selection):
             optimiser.step()
     network.eval()
     assert (network(inputs[1400:]).argmax(1) == labels[1400:]).float().mean() > 0.8
+
+
+def test_gradients_per_example():
+    network = scramble(slotify_(small_network(), options=4)).eval()
+    theta = dict(network.named_parameters())
+
+    def loss(theta, image, label):
+        return functional.cross_entropy(torch.func.functional_call(network, theta, (image[None],)), label[None])
+
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))(theta, images(), labels)
+    functional.cross_entropy(network(images()), labels).backward()
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(each[name].mean(0), parameter.grad)
+    with pytest.raises(NotImplementedError, match="train one module for each instead"):
+        stacked = {name: torch.stack([value, value]) for name, value in theta.items()}
+        torch.func.vmap(loss, in_dims=(0, None, None))(stacked, images()[0], labels[0])

@@ -36,11 +36,16 @@ class SlotMachine(nn.Module):
         self.compiled = compiled
         self.score_scale = nn.Parameter(torch.ones((), dtype=weight.dtype, device=weight.device))
         # No buffer: it is no state, it must not be cast with the module, and nobody has to send it to other processes.
-        self._cache: Cache | None = None
+        self._cache = Cache.empty(weight.detach().reshape(-1)[:0])
         self._registered = False
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the kernels are compiled already
     def forward(self, theta: Tensor) -> Tensor:
+        select = self._straight_through
+        if torch.compiler.is_compiling():  # the kernels are compiled already
+            select = torch.compiler.disable(select)
+        return select(theta)
+
+    def _straight_through(self, theta: Tensor) -> Tensor:
         sampling = self.training and self.selection == "probabilistic"
         weight: Tensor = StraightThrough.apply(theta, self.score_scale, self._sample if sampling else self._best)
         return weight
@@ -71,10 +76,12 @@ class SlotMachine(nn.Module):
         numbers = _flat(theta)
         if numbers.is_meta:
             return torch.empty_like(theta)
-        if self._cache is None or not self._cache.fits(numbers):
-            self._cache = Cache.empty(numbers)
+        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
+        if cache is None or not cache.fits(numbers):
+            cache = Cache.empty(numbers)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        weight: Tensor = kernels.select_best_(numbers, self._scale(numbers), self._cache, self.pool)
+        weight: Tensor = kernels.select_best_(numbers, self._scale(numbers), cache, self.pool)
+        self._cache = cache
         return weight.view(theta.shape).to(theta.dtype)
 
     def _sample(self, theta: Tensor, score_scale: Tensor) -> Tensor:

@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Select = Callable[[Tensor, Tensor], Tensor]
+
 
 class StraightThrough(torch.autograd.Function):
     """The weights that `select(theta, score_scale)` gives, whose gradient goes to theta as it is."""
 
     @staticmethod
-    def forward(theta: Tensor, score_scale: Tensor, select: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def forward(theta: Tensor, score_scale: Tensor, select: Select) -> Tensor:
         return select(theta, score_scale)
 
     @staticmethod
@@ -35,3 +37,15 @@ class StraightThrough(torch.autograd.Function):
         # The scale takes part in weight decay only; a gradient of None would make the optimiser skip it.
         (score_scale,) = ctx.saved_tensors
         return gradient, torch.zeros_like(score_scale), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], theta: Tensor, score_scale: Tensor, select: Select
+    ) -> tuple[Tensor, None]:
+        """One selection for a batch of inputs, as for gradients per example."""
+        if in_dims != (None, None, None):
+            raise NotImplementedError(
+                "vmap over the trained numbers of slot machines: train one module for each instead"
+            )
+        weight: Tensor = StraightThrough.apply(theta, score_scale, select)
+        return weight, None

@@ -98,8 +98,11 @@ def bake_(module: nn.Module) -> nn.Module:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        ValueError: `module` is no slot machine.
+        ValueError: `module` is no slot machine, or another parametrization was put on top of one.
     """
+    for name, layer, _ in slot_machines(module):
+        if len(layer.parametrizations.weight) > 1:
+            raise ValueError(f"{name} has another parametrization on top; remove it before bake_")
     for _, layer, machine in slot_machines(module):
         weight = machine.best_weight(_theta(layer))  # layer.weight would be a sample that parametrize.cached() holds
         # A deep copy shares the class of its layer, whose property `weight` is about to be deleted.
@@ -141,10 +144,11 @@ def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
-    state = {name: value for name, value in module.state_dict().items() if "parametrizations." not in name}
-    for name, layer in module.named_modules():
-        if _is_slot_layer(layer):
-            state[_weight_name(name)] = layer.parametrizations.weight[0].best_weight(_theta(layer))
+    machines = list(slot_machines(module)) if is_slot_machine(module) else []
+    parts = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name, _, _ in machines)
+    state = {name: value for name, value in module.state_dict().items() if not name.startswith(parts)}
+    for name, layer, machine in machines:
+        state[name] = machine.best_weight(_theta(layer))
     return {name: value.detach().clone() for name, value in state.items()}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numba
@@ -11,21 +14,23 @@ from torch import Tensor
 
 from slotmachines.kernels import loops
 from slotmachines.kernels.cache import Cache
-from slotmachines.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, TRIALS_PER_SPREAD, certain
+from slotmachines.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, SMALLEST_SCALE, TRIALS_PER_SPREAD
 from slotmachines.options import OptionPool
 
 _SERIAL = 1 << 14  # connections that are not worth a second thread
+_PARALLEL = Lock()  # of Numba's threading layers the simplest ends the process where two threads meet
 
 
 def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
     """As `plain.select_best_`."""
     out = torch.empty_like(theta)
+    scale = score_scale.item()
     arguments = (
-        _number(score_scale, theta),
-        _number(certain(score_scale), theta),
+        _number(scale, theta),
+        _number(scale if scale > SMALLEST_SCALE else math.nan, theta),
         float(MARGIN),
         *(tensor.numpy() for tensor in (cache.weight, cache.low, cache.high, out)),
-        _pool(pool, theta),
+        _pool(pool, theta.dtype),
         pool.options,
     )
     _run(loops.select_best, loops.select_best_parallel, theta, *arguments)
@@ -36,7 +41,7 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
     """As `plain.select_sample`."""
     out = torch.empty_like(theta)
     draw_key = np.uint64(int(key.item()) % 2**64)
-    arguments = (_number(score_scale, theta), draw_key, out.numpy(), _pool(pool, theta), pool.options)
+    arguments = (_number(score_scale.item(), theta), draw_key, out.numpy(), _pool(pool, theta.dtype), pool.options)
     proposals = float(OPTIONS_PER_SPREAD), float(TRIALS_PER_SPREAD)
     _run(loops.select_sample, loops.select_sample_parallel, theta, *arguments, proposals)
     return out
@@ -45,7 +50,7 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
 def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
     """As `plain.best_option`."""
     out = torch.empty(len(theta), dtype=torch.int64)
-    arguments = _number(score_scale, theta), out.numpy(), _pool(pool, theta), pool.options
+    arguments = _number(score_scale.item(), theta), out.numpy(), _pool(pool, theta.dtype), pool.options
     _run(loops.best_option, loops.best_option_parallel, theta, *arguments)
     return out
 
@@ -56,17 +61,19 @@ def _run(serial: Any, parallel: Any, theta: Tensor, *arguments: Any) -> None:
     if threads == 1 or len(theta) < _SERIAL:
         serial(0, len(theta), theta.numpy(), *arguments)
     else:
-        numba.set_num_threads(threads)
-        parallel(threads, theta.numpy(), *arguments)
+        with _PARALLEL:
+            numba.set_num_threads(threads)
+            parallel(threads, theta.numpy(), *arguments)
 
 
-def _number(scale: Tensor, theta: Tensor) -> np.floating:
-    number: np.floating = theta.numpy().dtype.type(scale.item())
-    return number
+def _number(number: float, theta: Tensor) -> np.floating:
+    """A number of the type of `theta`."""
+    return np.float32(number) if theta.dtype == torch.float32 else np.float64(number)
 
 
-def _pool(pool: OptionPool, theta: Tensor) -> tuple[np.uint64, bool, float, float, np.ndarray]:
+@lru_cache
+def _pool(pool: OptionPool, dtype: torch.dtype) -> tuple[np.uint64, bool, float, float, np.ndarray]:
     """What the loops need of a pool."""
     shared = torch.empty(0) if pool.shared_key is None else pool.shared_values()
     single = pool.dtype == torch.float32
-    return np.uint64(pool.key), single, pool.value_bound, pool.score_bound, shared.to(theta.dtype).numpy()
+    return np.uint64(pool.key), single, pool.value_bound, pool.score_bound, shared.to(dtype).numpy()

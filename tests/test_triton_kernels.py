@@ -1,0 +1,192 @@
+"""The Triton kernels against plain PyTorch: on a GPU where there is one, else in Triton's interpreter.
+
+Whether the interpreter is used is decided when Triton is imported, hence the processes of their own.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from slotmachines.kernels import plain
+from slotmachines.kernels.cache import Cache
+from slotmachines.options import OptionPool
+
+pytest.importorskip("triton")
+
+POOLS = [(1, "none"), (2, "layer"), (5, "none"), (24, "network"), (70, "none")]
+
+
+def pool_of(options, sharing):
+    return OptionPool(3, "w", options, 0.137, 0.11, torch.float32, sharing)
+
+
+def numbers(connections, device):
+    """Trained numbers as different as they get: some zero, some not a number."""
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.randn(connections, generator=generator) * torch.rand(connections, generator=generator) ** 3
+    theta[::7], theta[1] = 0, torch.nan
+    return theta.to(device)
+
+
+def check_greedy(options, sharing, connections, device):
+    from slotmachines import triton_kernels
+
+    pool, theta = pool_of(options, sharing), numbers(connections, device)
+    cache, reference = Cache.empty(theta), Cache.empty(theta)
+    for step, scale in enumerate((1.0, 0.7, 0.7, -0.3, 1e-30)):
+        score_scale = torch.tensor(scale, device=device)
+        weight = triton_kernels.select_best_(theta, score_scale, cache, pool)
+        assert torch.equal(weight, plain.select_best_(theta, score_scale, reference, pool)), step
+        for mine, other in zip(vars(cache).values(), vars(reference).values(), strict=True):
+            assert torch.equal(mine, other), step
+        theta = theta + 0.01 * theta.flip(0).nan_to_num()
+    assert torch.equal(
+        triton_kernels.best_option(theta, score_scale, pool), plain.best_option(theta, score_scale, pool)
+    )
+
+
+def check_cache(device):
+    """Who is inside the interval keeps the weight of the cache, and who is outside does not."""
+    from slotmachines import triton_kernels
+
+    pool, theta, scale = pool_of(5, "none"), numbers(300, device), torch.ones((), device=device)
+    cache = Cache.empty(theta)
+    weight = triton_kernels.select_best_(theta, scale, cache, pool)
+    cache.weight += 1
+    cache.low[:32] = torch.inf
+    again = triton_kernels.select_best_(theta, scale, cache, pool)
+    assert torch.equal(again[:32], weight[:32]) and torch.equal(again[256:], weight[256:] + 1)
+
+
+def check_sample(options, sharing, connections, device):
+    """The same draws as in plain PyTorch, but where rounding decides."""
+    from slotmachines import triton_kernels
+
+    pool, theta = pool_of(options, sharing), 5 * numbers(connections, device).nan_to_num()
+    for scale in (1.0, -20.0, 1e-40):
+        score_scale = torch.tensor(scale, device=device)
+        for bits in (12345, -(2**62) - 7):
+            key = torch.tensor(bits, device=device)
+            weight = triton_kernels.select_sample(theta, score_scale, key, pool)
+            same = weight == plain.select_sample(theta, score_scale, key, pool)
+            assert (~same).sum() <= 1 + connections // 10_000
+
+
+def check_distribution(options, device):
+    """Pearson's chi-square of many draws from softmax(c s + W theta)."""
+    from slotmachines import triton_kernels
+
+    pool, draws = pool_of(options, "none"), 40 if device == "cpu" else 2000
+    theta, scale = torch.full((48,), 12.0, device=device), torch.tensor(9.0, device=device)
+    values, scores = pool.table(48, device)
+    probability = torch.softmax((values * theta + scores * scale).double(), 0)
+    counts = torch.zeros_like(probability)
+    for bits in torch.arange(1, draws + 1) * 0x9E3779B97F4A7C1:
+        chosen = values == triton_kernels.select_sample(theta, scale, bits.to(device), pool)
+        assert chosen.any(0).all()
+        counts += chosen
+    statistic = ((counts - draws * probability) ** 2 / (draws * probability)).sum().item()
+    degrees = 48 * (options - 1)
+    # Variance of Pearson's statistic (Haldane, Biometrika 1937).
+    extra = (1 / probability).sum(0) - options**2 - 2 * options + 2
+    assert abs(statistic - degrees) < 5 * (2 * degrees + extra.sum().item() / draws) ** 0.5
+
+
+def check(device):
+    for options, sharing in POOLS if device == "cpu" else [*POOLS, (1100, "layer")]:
+        connections = 45 if device == "cpu" else 100_003
+        check_greedy(options, sharing, connections, device)
+        check_sample(options, sharing, connections, device)
+    check_cache(device)
+    check_distribution(4, device)
+    check_distribution(24, device)
+
+
+def check_interpreted():
+    from slotmachines import triton_kernels
+
+    # Small enough for several blocks, and several options in a column, without waiting for the interpreter.
+    triton_kernels._BLOCK, triton_kernels._TILE = 16, 32
+    check("cpu")
+
+
+def test_interpreted_kernels_agree_with_plain_pytorch():
+    environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = "import test_triton_kernels as tests; tests.check_interpreted()"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", command], cwd=os.path.dirname(__file__), env=environment, check=True
+    )
+
+
+COMPILE = """
+import torch, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from slotmachines import triton_kernels
+from slotmachines.options import OptionPool
+
+TYPES = {"connections": "i32", "key": "i64", "shared_key": "i64", "value_bound": "fp32", "score_bound": "fp32"}
+TYPES |= {"draw_key_pointer": "*i64"}
+for options, sharing in [(2, "none"), (64, "layer"), (1500, "none")]:
+    pool = OptionPool(3, "w", options, 0.1, 0.1, torch.float32, sharing)
+    given = triton_kernels._arguments(torch.zeros(1), pool) | triton_kernels._tile(pool) | {"BLOCK": 256}
+    for name in ("select_best", "best_option", "try_proposals", "locate"):
+        kernel = getattr(triton_kernels, f"_{name}_kernel")
+        constants = {key: given[key] for key in kernel.arg_names if key.isupper()}
+        types = TYPES | {"out_pointer": "*i64" if name == "best_option" else "*fp32"}
+        signature = {key: "constexpr" if key in constants else types.get(key, "*fp32") for key in kernel.arg_names}
+        source = ASTSource(kernel, signature, constants)
+        binary = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=triton_kernels._COMPILER)
+        # A thread has 8 options in its tile and a Philox takes 20 products: a compiler that gave whole rows to
+        # single threads would have thousands.
+        assert binary.asm["ptx"].count("mul.hi.u32") < 1000, (name, options)
+        assert "fma.rn.f32" not in binary.asm["ptx"] or name == "try_proposals", (name, options)
+"""
+
+
+def test_kernels_compile_for_a_gpu(tmp_path):
+    """What the interpreter lets pass, the compiler may refuse; it needs no GPU."""
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    subprocess.run([sys.executable, "-c", COMPILE], env=environment | {"TRITON_CACHE_DIR": str(tmp_path)}, check=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_kernels_on_a_gpu_agree_with_plain_pytorch():
+    check("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.filterwarnings("default")
+def test_kernels_can_be_captured_in_a_cuda_graph():
+    from slotmachines import triton_kernels
+
+    pool, theta, scale = pool_of(24, "none"), numbers(10_000, "cuda"), torch.ones((), device="cuda")
+    cache = Cache.empty(theta)
+
+    def step():
+        key = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device="cuda")
+        return (
+            triton_kernels.select_best_(theta, scale, cache, pool),
+            triton_kernels.best_option(theta, scale, pool),
+            triton_kernels.select_sample(theta, scale, key, pool),
+        )
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        weight, option, sample = step()
+    samples = []
+    for shift in (0.0, 0.05):
+        theta += shift
+        graph.replay()
+        assert torch.equal(weight, plain.select_best_(theta, scale, Cache.empty(theta), pool))
+        assert torch.equal(option, plain.best_option(theta, scale, pool))
+        samples.append(sample.clone())
+    assert (samples[0] != samples[1]).float().mean() > 0.5
