@@ -7,7 +7,7 @@ GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
 FROM_RUNS := --forceall --allowed-rules all config tables figure curves report
 
-.PHONY: help smoke test report measure lint lock
+.PHONY: help smoke test report measure bench lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,11 @@ report: .venv/installed ## Rebuild tables, figures and report of each grid from 
 
 measure: .venv/installed ## Measure what an epoch of each network costs on this machine, for the estimate of a grid's hours.
 	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv
+
+bench: .venv/installed ## Measure time and memory beside ordinary training (hours on 2 cores; minutes with QUICK=1).
+	$(RUN) python workflow/scripts/benchmark.py results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)
+	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
+	$(if $(QUICK),,$(RUN) python workflow/scripts/benchmark_page.py results/benchmark/measurements.csv)
 
 lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) ruff check

@@ -245,7 +245,7 @@ def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch:
         assert picture.shape[1] == 1350
         assert picture.std() > 0.05
     figure = runpy.run_path(str(SCRIPTS / "benchmark_figure.py"))["draw"](by_device(path)["cpu"])
-    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["LeNet", "Conv-6"]
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["LeNet", "Conv-6"]
     assert all(axes.get_xscale() == axes.get_yscale() == "log" for axes in figure.axes)
 
 

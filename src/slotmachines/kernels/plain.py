@@ -49,7 +49,8 @@ def best_of(theta: Tensor, score_scale: Tensor, values: Tensor, scores: Tensor) 
         above = gain > loss
         better = above.any(0)
         if not better.any():
-            return (gain == loss).byte().argmax(0)
+            equal = gain == loss
+            return torch.where(equal.any(0), equal.byte().argmax(0), best)  # infinite theta: no score equals another
         best = torch.where(better, above.byte().argmax(0), best)
     return best
 
