@@ -144,6 +144,18 @@ def test_a_slow_walk_looks_at_few_options_and_misses_no_break(kernels, monkeypat
     assert 0 < np.mean(outside) < 0.1
 
 
+def test_more_options_than_are_kept_in_memory():
+    pool, theta = pool_of(2500), thetas(100, 0)
+    caches = [Cache.empty(theta) for _ in range(2)]
+    weights = [
+        kernels.select_best_(theta, number(1.0), cache, pool)
+        for kernels, cache in zip((plain, cpu), caches, strict=True)
+    ]
+    assert torch.equal(*weights) and weights[0].unique().numel() > 50
+    assert torch.equal(caches[0].low, caches[1].low) and torch.equal(caches[0].high, caches[1].high)
+    assert torch.equal(cpu.best_option(theta, number(1.0), pool), plain.best_option(theta, number(1.0), pool))
+
+
 @KERNELS
 def test_the_result_is_new_memory(kernels):
     pool, theta = pool_of(4), thetas(50, 0)

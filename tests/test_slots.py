@@ -196,7 +196,7 @@ def test_an_ordinary_network_is_no_slot_machine(function):
 
 def test_too_many_options_for_the_memory():
     with pytest.raises(MemoryError, match=r"K = 4294967296 options would take \d+ GiB, more than the \d+ GiB"):
-        slotify_(small_network(), options=2**32)
+        slotify_(small_network(), options=2**32, selection="probabilistic")
 
 
 def test_a_table_too_large_for_the_memory():

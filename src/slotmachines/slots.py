@@ -17,6 +17,8 @@ from slotmachines.options import OptionPool, Sharing, value_bound_of
 
 SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
+_SAMPLING = 64 * 12  # bytes per option and thread: value and probability of 64 connections at a time (kernels/loops.py)
+
 
 def slotify_(
     module: nn.Module,
@@ -60,7 +62,7 @@ def slotify_(
             finite, no layer to convert, a layer that is converted already or shares its weight with another, or
             attention with a packed projection that the filter did not leave out.
         TypeError: a weight is neither float32 nor float64, or the seed is no integer.
-        MemoryError: the K values and scores of one connection at a time would not fit into memory.
+        MemoryError: probabilistic sampling of so many options would not fit into memory.
 
     Example:
         >>> network = slotify_(build_network("lenet"), options=8)
@@ -74,7 +76,8 @@ def slotify_(
         raise ValueError(f"a connection can have at most 2^32 options, not {options}")
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     layers = _layers(module, filter_fn)
-    require_memory([(torch.device("cpu"), 40 * options * torch.get_num_threads())], f"K = {options} options")
+    if selection == "probabilistic":
+        require_memory([(torch.device("cpu"), _SAMPLING * options * torch.get_num_threads())], f"K = {options} options")
     machines = {}
     for name, layer in layers.items():
         bound = value_bound_of(layer.weight.shape, value_bound)

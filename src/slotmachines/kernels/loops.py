@@ -2,8 +2,7 @@
 """The loops that Numba compiles for the processor: the rules of `slotmachines.kernels.plain`.
 
 Some connections at a time are the lanes of vector instructions, and the loops over them are written so that the
-compiler makes such instructions. All options of these connections are drawn into a buffer, so memory does not depend
-on the number of connections, and time does not depend on what was drawn before.
+compiler makes such instructions. Memory depends neither on their number nor, but for sampling, on K.
 
 These functions stand in one file, and take constants of other files as arguments: Numba keeps compiled functions on
 disk until their own file changes.
@@ -18,6 +17,7 @@ LANES = 64
 """Connections computed together."""
 
 _LOW = uint64(0xFFFFFFFF)
+_PIECE = 1024  # options kept in memory; where there are more, they are drawn twice
 _BLOCK = 128  # connections compared at a time; a block without a change is copied and left
 
 # Division by zero gives an infinity, as in PyTorch.
@@ -85,18 +85,20 @@ def compare(option, theta, scale, values, scores, best, value, score):
 
 
 @njit(**_COMPILATION)
-def best(connections, theta, scale, pool, values, scores):
-    """Draw all options of some connections, and find the best: its number, value and initial score.
+def best(connections, theta, scale, pool, options, values, scores):
+    """The best option of some connections: its number, value and initial score.
 
-    `values` and `scores`, (K, lanes), hold all options afterwards.
+    `values` and `scores`, (piece, lanes), hold the last options afterwards; all, if K is at most a piece.
     """
     lanes = connections.shape[0]
     best, value, score = np.zeros(lanes, np.int64), np.empty(lanes), np.empty(lanes)
-    draw(pool, connections, 0, values[0, :lanes], scores[0, :lanes])
-    value[:], score[:] = values[0, :lanes], scores[0, :lanes]
-    for option in range(1, values.shape[0]):
-        draw(pool, connections, option, values[option, :lanes], scores[option, :lanes])
-        compare(option, theta, scale, values[option, :lanes], scores[option, :lanes], best, value, score)
+    for option in range(options):
+        k = option % values.shape[0]
+        draw(pool, connections, option, values[k, :lanes], scores[k, :lanes])
+        if option == 0:
+            value[:], score[:] = values[0, :lanes], scores[0, :lanes]
+        else:
+            compare(option, theta, scale, values[k, :lanes], scores[k, :lanes], best, value, score)
     return best, value, score
 
 
@@ -114,12 +116,15 @@ def narrow(values, scores, value, score, low, high):
 
 
 @njit(**_COMPILATION)
-def intervals(values, scores, value, score, margin):
-    """`plain.interval_of` for the first of the lanes of `values` and `scores`."""
+def intervals(connections, pool, options, values, scores, value, score, margin):
+    """`plain.interval_of`; `best` left in `values` and `scores` all options, or memory to draw them again."""
     lanes = value.shape[0]
     low, high = np.full(lanes, -np.inf).astype(values.dtype), np.full(lanes, np.inf).astype(values.dtype)
-    for option in range(values.shape[0]):
-        narrow(values[option, :lanes], scores[option, :lanes], value, score, low, high)
+    for option in range(options):
+        k = option % values.shape[0]
+        if options > values.shape[0]:
+            draw(pool, connections, option, values[k, :lanes], scores[k, :lanes])
+        narrow(values[k, :lanes], scores[k, :lanes], value, score, low, high)
     margin = values.dtype.type(margin * np.finfo(values.dtype).eps)
     for lane in range(lanes):
         if math.isfinite(low[lane]):
@@ -140,13 +145,13 @@ def copy_and_count(theta, scale, weight, low, high, out):
 
 
 @njit(**_COMPILATION)
-def renew(connections, theta, scale, margin, weight, low, high, out, pool, values, scores):
+def renew(connections, theta, scale, margin, weight, low, high, out, pool, options, values, scores):
     """Select the weights of some connections, and their intervals, from all their options."""
     here = np.empty(connections.shape[0], theta.dtype)
     for lane in range(connections.shape[0]):
         here[lane] = theta[connections[lane]]
-    _, value, score = best(connections, here, scale, pool, values, scores)
-    lows, highs = intervals(values, scores, value, score, margin)
+    _, value, score = best(connections, here, scale, pool, options, values, scores)
+    lows, highs = intervals(connections, pool, options, values, scores, value, score, margin)
     for lane in range(connections.shape[0]):
         i = connections[lane]
         weight[i] = out[i] = value[lane]
@@ -155,7 +160,8 @@ def renew(connections, theta, scale, margin, weight, low, high, out, pool, value
 
 @njit(**_COMPILATION)
 def select_best(first, last, theta, scale, certain_scale, margin, weight, low, high, out, pool, options):
-    values, scores = np.empty((options, LANES), theta.dtype), np.empty((options, LANES), theta.dtype)
+    piece = min(options, _PIECE)
+    values, scores = np.empty((piece, LANES), theta.dtype), np.empty((piece, LANES), theta.dtype)
     waiting = np.empty(LANES, np.uint64)  # connections outside their interval, computed together
     lanes = 0
     for start in range(first, last, _BLOCK):
@@ -167,10 +173,10 @@ def select_best(first, last, theta, scale, certain_scale, margin, weight, low, h
                 waiting[lanes] = i
                 lanes += 1
                 if lanes == LANES:
-                    renew(waiting, theta, scale, margin, weight, low, high, out, pool, values, scores)
+                    renew(waiting, theta, scale, margin, weight, low, high, out, pool, options, values, scores)
                     lanes = 0
     if lanes:
-        renew(waiting[:lanes], theta, scale, margin, weight, low, high, out, pool, values, scores)
+        renew(waiting[:lanes], theta, scale, margin, weight, low, high, out, pool, options, values, scores)
 
 
 @njit(parallel=True, **_COMPILATION)
@@ -184,11 +190,12 @@ def select_best_parallel(parts, theta, scale, certain_scale, margin, weight, low
 
 @njit(**_COMPILATION)
 def best_option(first, last, theta, scale, out, pool, options):
-    values, scores = np.empty((options, LANES), theta.dtype), np.empty((options, LANES), theta.dtype)
+    piece = min(options, _PIECE)
+    values, scores = np.empty((piece, LANES), theta.dtype), np.empty((piece, LANES), theta.dtype)
     for start in range(first, last, LANES):
         end = min(start + LANES, last)
         connections = np.arange(start, end).astype(np.uint64)
-        out[start:end], _, _ = best(connections, theta[start:end], scale, pool, values, scores)
+        out[start:end], _, _ = best(connections, theta[start:end], scale, pool, options, values, scores)
 
 
 @njit(parallel=True, **_COMPILATION)
