@@ -1,5 +1,7 @@
 """The two rules: in plain PyTorch against their definition, and compiled against plain PyTorch."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -246,6 +248,23 @@ def test_kernels_are_compiled_where_they_can_be():
     assert kernels_for(theta, torch.float32, compiled=True) is cpu
     assert kernels_for(theta.double(), torch.float32, compiled=True) is cpu
     assert kernels_for(theta, torch.float32, compiled=False) is plain
+
+
+def test_kernels_work_where_no_folder_can_be_written():
+    script = """
+import tempfile
+def refuse(*arguments, **settings):
+    raise OSError("read-only file system")
+tempfile.TemporaryFile = refuse
+import torch
+from slotmachines.kernels import cpu, loops, plain
+from slotmachines.kernels.cache import Cache
+from slotmachines.options import OptionPool
+assert not loops._has_cache_folder()
+theta, scale, pool = torch.ones(10), torch.tensor(1.0), OptionPool(0, "w", 3, 0.1, 0.1)
+assert torch.equal(*(k.best_option(theta, scale, pool) for k in (cpu, plain)))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_gradient_goes_to_theta_unchanged_and_the_scale_gets_explicit_zero():

@@ -20,8 +20,18 @@ _LOW = uint64(0xFFFFFFFF)
 _PIECE = 1024  # options kept in memory; where there are more, they are drawn twice
 _BLOCK = 128  # connections compared at a time; a block without a change is copied and left
 
+
+def _has_cache_folder():
+    """Whether Numba finds a place to keep compiled functions; without one it refuses to be asked for it."""
+    try:
+        njit(cache=True)(lambda: None)
+    except RuntimeError:
+        return False
+    return True
+
+
 # Division by zero gives an infinity, as in PyTorch.
-_COMPILATION = {"nogil": True, "cache": True, "error_model": "numpy"}
+_COMPILATION = {"nogil": True, "cache": _has_cache_folder(), "error_model": "numpy"}
 
 
 @njit(inline="always")
