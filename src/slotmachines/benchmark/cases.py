@@ -19,7 +19,7 @@ from slotmachines.slots import slotify_
 RECIPE, SEED, BATCH = "paper-glorot", 0, 128
 OPTIONS = (2, 8, 64, 1024)
 MANY_OPTIONS = 65_536  # of the smallest network only
-AFFORDABLE = 300_000_000
+AFFORDABLE = 150_000_000
 """The most options, connections times K, of what touches all of them in every step or holds them in memory."""
 
 Method = Literal["ordinary", "one-number", "plain", "dense"]
