@@ -74,7 +74,7 @@ def test_every_network_and_k_has_its_case_and_what_touches_all_options_stays_aff
         assert methods[:2] == ["ordinary", "one-number"]
         all_options = case.selection == "probabilistic" or {"plain", "dense"} & set(methods)
         assert not all_options or connections(case.network) * case.options <= AFFORDABLE
-    assert "dense" in Case("conv2", "greedy", 64).methods(on_gpu=False)
+    assert "dense" in Case("conv6", "greedy", 64).methods(on_gpu=False)
 
 
 def test_on_a_gpu_nothing_is_captured_that_waits_for_the_host() -> None:

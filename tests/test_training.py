@@ -16,7 +16,7 @@ from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.data import load
 from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, collect
 from slotmachines.replication.run import finetuned
-from slotmachines.training import loop as loop_module
+from slotmachines.training import step as step_module
 from slotmachines.training.evaluation import evaluate
 from slotmachines.training.loop import Trainer
 from slotmachines.training.network import starting_network
@@ -101,7 +101,7 @@ def test_each_epoch_and_each_seed_draws_anew(train, monkeypatch):
         drawn.append((images.sum().item(), torch.initial_seed()))
         return images
 
-    monkeypatch.setattr(loop_module, "augment", record)
+    monkeypatch.setattr(step_module, "augment", record)
     for name, seed in (("a", 1), ("b", 2)):
         train(dataclasses.replace(tiny_run(epochs=3, batch_size=300), seed=seed), name)
     steps = [drawn[epoch : epoch + 5] for epoch in range(0, 30, 5)]

@@ -31,12 +31,19 @@ Network = Annotated[str, typer.Option(help="lenet, conv2, conv4, conv6 or vgg19.
 Dataset = Annotated[str, typer.Option(help="digits, mnist or cifar10.")]
 Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
+Seeds = Annotated[
+    list[int],
+    typer.Option("--seed", help="Seed of the options and of all that is drawn; several are trained together."),
+]
 Recipe = Annotated[str, typer.Option(help="Name of a recipe (paper, code, paper-glorot), or a YAML file.")]
 Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor threads; results are repeatable for one number of them.")]
+CudaGraph = Annotated[
+    bool, typer.Option(help="On a GPU, replay each step as one CUDA graph; not yet measured, hence off by default.")
+]
 Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected weights of this epoch, too.")]
 
 
@@ -61,7 +68,7 @@ def train(
     dataset: Dataset = "mnist",
     method: Annotated[str, typer.Option(help="greedy, probabilistic, learned or random.")] = "greedy",
     options: Options = None,
-    seed: Seed = 0,
+    seeds: Seeds = [0],  # noqa: B006
     recipe: Recipe = "paper-glorot",
     changes: Set = [],  # noqa: B006
     variant: Annotated[str, typer.Option(help="Label for what is different in this run.")] = "",
@@ -71,21 +78,31 @@ def train(
     keep_epochs: Keep = [],  # noqa: B006
     device: Device = "auto",
     threads: Threads = 1,
+    cuda_graph: CudaGraph = False,
 ) -> None:
     """Train one network: a slot machine, or its learned or random counterpart."""
     from slotmachines.replication.run import make_run
 
-    run = make_run(
-        network=network,
-        dataset=dataset,
-        method=method,
-        options=options,
-        seed=seed,
-        recipe=recipe,
-        variant=variant,
-        changes=_settings(changes),
-    )
-    _train(run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads)
+    runs = [
+        make_run(
+            network=network,
+            dataset=dataset,
+            method=method,
+            options=options,
+            seed=seed,
+            recipe=recipe,
+            variant=variant,
+            changes=_settings(changes),
+        )
+        for seed in seeds
+    ]
+    more = {"data_folder": data, "keep_epochs": tuple(keep_epochs), "device": device, "threads": threads}
+    if len(runs) == 1:
+        _train(runs[0], folder, checkpoint, cuda_graph=cuda_graph, **more)
+    elif folder is None and checkpoint is None:
+        _train_together(runs, cuda_graph=cuda_graph, **more)
+    else:
+        raise UserError("each of several seeds has a folder of its own below runs; leave out --folder and --checkpoint")
 
 
 @app.command()
@@ -104,6 +121,7 @@ def finetune(
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     threads: Threads = 1,
+    cuda_graph: CudaGraph = False,
 ) -> None:
     """Train the selected weights of a slot machine in the usual way, up to as many epochs in total as it was given."""
     from slotmachines.replication.run import finetuned, make_run
@@ -118,7 +136,8 @@ def finetune(
         changes=_settings(changes),
     )
     run = finetuned(parent, start_epoch)
-    _train(run, folder, checkpoint, data_folder=data, start_weights=weights, device=device, threads=threads)
+    more = {"data_folder": data, "start_weights": weights, "device": device, "threads": threads}
+    _train(run, folder, checkpoint, cuda_graph=cuda_graph, **more)
 
 
 @app.command()
@@ -144,8 +163,34 @@ def show(
 def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:
     from slotmachines.training.train import train_run
 
-    folder = folder or Path("runs") / run.folder
-    metrics = train_run(run, folder=folder, checkpoint=checkpoint or folder / "checkpoint.pt", **more)
+    folder = folder or _folder(run)
+    _print_result(train_run(run, folder=folder, checkpoint=checkpoint or _checkpoint(folder), **more), folder)
+
+
+def _train_together(runs: list[Run], **more: Any) -> None:
+    from slotmachines.training.packed import train_runs
+
+    folders = [_folder(run) for run in runs]
+    results = train_runs(runs, folders=folders, checkpoints=[_checkpoint(folder) for folder in folders], **more)
+    failed = []
+    for run, folder, result in zip(runs, folders, results, strict=True):
+        if isinstance(result, UserError):
+            failed.append(f"seed {run.seed}: {result}")
+        else:
+            _print_result(result, folder)
+    if failed:
+        raise UserError("; ".join(failed))
+
+
+def _folder(run: Run) -> Path:
+    return Path("runs") / run.folder
+
+
+def _checkpoint(folder: Path) -> Path:
+    return folder / "checkpoint.pt"
+
+
+def _print_result(metrics: dict[str, Any], folder: Path) -> None:
     typer.echo(
         f"test accuracy {metrics['test_accuracy']:.2f}% at epoch {metrics['best_epoch']}, the best on validation "
         f"({metrics['val_accuracy']:.2f}%): {folder}"

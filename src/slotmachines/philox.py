@@ -66,7 +66,7 @@ def uniform(high: Tensor, low: Tensor, dtype: torch.dtype) -> Tensor:
     raise TypeError(f"weights must be float32 or float64, not {dtype}; convert the module before slotify_")
 
 
-def permutation(length: int, *stream: int | str) -> Tensor:
-    """A permutation of 0 .. length-1 (int64, CPU) that depends on the named stream alone."""
-    high, low, _, _ = philox(key_of("permutation", *stream), (torch.arange(length), 0, 0, 0))
+def permutation(length: int, *stream: int | str, device: torch.device | str = "cpu") -> Tensor:
+    """A permutation of 0 .. length-1 (int64), computed on a device, that depends on the named stream alone."""
+    high, low, _, _ = philox(key_of("permutation", *stream), (torch.arange(length, device=device), 0, 0, 0))
     return torch.argsort((high << 31) | (low >> 1), stable=True)

@@ -20,9 +20,9 @@ from slotmachines.benchmark.cases import Case, Method, all_cases, connections, q
 from slotmachines.benchmark.memory import peak_bytes
 from slotmachines.benchmark.results import is_measured, read_measurements, rows_of_case, write_measurements
 from slotmachines.benchmark.timing import FULL, QUICK, time_case
-from slotmachines.benchmark.training import allow_tf32
 from slotmachines.command import run
 from slotmachines.errors import UserError
+from slotmachines.training.device import allow_tf32
 from slotmachines.training.provenance import provenance
 
 Result = TypeVar("Result")

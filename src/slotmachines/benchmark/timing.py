@@ -17,8 +17,9 @@ from torch import Tensor
 
 from slotmachines.benchmark.batches import fresh_batches
 from slotmachines.benchmark.cases import MANY_OPTIONS, Case, Method, make_slots_, starting_network
-from slotmachines.benchmark.training import Batch, Training, allow_tf32, train_small
+from slotmachines.benchmark.training import Batch, Training, train_small
 from slotmachines.slots import slot_machines
+from slotmachines.training.device import allow_tf32
 
 _FIRST_STEPS = 10
 _FEWEST_ROUNDS = 5

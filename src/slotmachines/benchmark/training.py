@@ -85,12 +85,6 @@ class Training:
         return [end - begin for begin, end in pairwise(marks)]
 
 
-def allow_tf32() -> None:
-    """Let a GPU round the factors of a product to TF32, in convolutions and dense layers alike; a CPU never does."""
-    torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.allow_tf32 = True
-
-
 def train_small(case: Case, device: torch.device) -> None:
     """Compile and load what is loaded once, by training a small network in every way of a case."""
     small = replace(case, options=min(case.options, OPTIONS[0]))

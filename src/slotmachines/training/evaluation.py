@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
@@ -12,9 +12,14 @@ from slotmachines.data import ImageSet, Splits
 _BATCH = 1000
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, images: ImageSet, data: Splits) -> tuple[float, float]:
     """Mean cross-entropy and accuracy in percent, in evaluation mode: slot machines use their best options."""
+    return means(sums(network, images, data), len(images))
+
+
+@torch.no_grad()
+def sums(network: nn.Module, images: ImageSet, data: Splits) -> Tensor:
+    """The sum of the cross-entropy and the number of correct answers, float64 (2,), for which no host has waited."""
     network.eval()
     loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=images.labels.device)
@@ -24,4 +29,10 @@ def evaluate(network: nn.Module, images: ImageSet, data: Splits) -> tuple[float,
             outputs = network(data.normalise(images.images[first : first + _BATCH]))
             loss += functional.cross_entropy(outputs, labels, reduction="sum")
             correct += (outputs.argmax(1) == labels).sum()
-    return loss.item() / len(images), 100 * correct.item() / len(images)
+    return torch.stack([loss, correct.double()])
+
+
+def means(sums: Tensor, count: int) -> tuple[float, float]:
+    """Mean and percentage from the `sums` of a number of images."""
+    loss, correct = sums.tolist()
+    return loss / count, 100 * correct / count

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from slotmachines.data import Splits, augment
+from slotmachines.data import Splits
 from slotmachines.errors import UserError
 from slotmachines.philox import key_of, permutation
 from slotmachines.replication.recipe import Settings
-from slotmachines.slots import baked_state, is_slot_machine, selected_options, slot_machines
-from slotmachines.training.evaluation import evaluate
+from slotmachines.slots import baked_state, is_slot_machine, slot_machines
+from slotmachines.training.evaluation import means, sums
 from slotmachines.training.schedule import learning_rate
+from slotmachines.training.step import TrainingStep
 
 Row = dict[str, Any]
 
@@ -28,19 +28,16 @@ class Trainer:
     by (seed, epoch), so no generator state has to be kept.
     """
 
-    def __init__(self, network: nn.Module, settings: Settings, data: Splits, *, seed: int) -> None:
+    def __init__(
+        self, network: nn.Module, settings: Settings, data: Splits, *, seed: int, cuda_graph: bool = False
+    ) -> None:
         self.network = network
         self.settings = settings
         self.data = data
         self.seed = seed
         self.is_slot_machine = is_slot_machine(network)
-        self.optimiser = torch.optim.SGD(
-            network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
-        self._options = selected_options(network) if self.is_slot_machine else {}
+        self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
+        self._selected = self._selected_weights()
 
     def train_epoch(self, epoch: int) -> Row:
         """Train for one epoch (counted from 1) and evaluate: a row of the run's curve.
@@ -48,74 +45,93 @@ class Trainer:
         Raises:
             UserError: the loss, or a trained number, is no longer finite.
         """
+        turns = self.turns(epoch)
+        while True:
+            try:
+                next(turns)
+            except StopIteration as end:
+                row: Row = end.value
+                return row
+
+    def turns(self, epoch: int) -> Generator[None, None, Row]:
+        """As `train_epoch`, in short turns between which others can be trained.
+
+        After each step, and once more when all is queued on the device, before the host waits for it.
+        """
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         self.network.train()
-        device = self.data.train.labels.device
-        loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._step.reset()
+        train = self.data.train
+        order = permutation(len(train), "order", self.seed, epoch, device=train.labels.device)
+        batches = order.split(self.settings.batch_size)
         rate = 0.0
-        steps = math.ceil(len(self.data.train) / self.settings.batch_size)
-        for step, (images, labels) in enumerate(self._batches(epoch)):
-            rate = learning_rate(self.settings, epoch - 1 + step / steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
-            outputs = self.network(self.data.normalise(augment(images, self.settings.augmentation)))
-            loss = functional.cross_entropy(outputs, labels)
-            self.optimiser.zero_grad()
-            loss.backward()
-            self.optimiser.step()
-            loss_sum += loss.detach() * len(labels)
-            correct += (outputs.detach().argmax(1) == labels).sum()
-        train_loss = loss_sum.item() / len(self.data.train)
+        for step, indices in enumerate(batches):
+            rate = learning_rate(self.settings, epoch - 1 + step / len(batches))
+            self._step(indices, rate)
+            yield
+        validation = sums(self.network, self.data.validation, self.data)
+        test = sums(self.network, self.data.test, self.data)
+        selection = self._compare_selection() if self.is_slot_machine else None
+        finite = torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all()
+        yield
+        train_loss = self._step.loss_sum.item() / len(train)
         # A slot machine's weights are bounded: its loss stays finite even where what it trains does not.
-        if not torch.isfinite(loss_sum) or not all(p.isfinite().all() for p in self.network.parameters()):
+        if not math.isfinite(train_loss) or not finite:
             what = "the trained numbers" if math.isfinite(train_loss) else "the loss"
             raise UserError(
                 f"{what} became infinite or NaN in epoch {epoch}; "
                 f"lower the learning rate ({self.settings.learning_rate:g}) of the recipe"
             )
-        val_loss, val_accuracy = evaluate(self.network, self.data.validation, self.data)
-        _, test_accuracy = evaluate(self.network, self.data.test, self.data)
+        val_loss, val_accuracy = means(validation, len(self.data.validation))
+        _, test_accuracy = means(test, len(self.data.test))
         return {
             "epoch": epoch,
             "learning_rate": rate,
             "train_loss": train_loss,
-            "train_accuracy": 100 * correct.item() / len(self.data.train),
+            "train_accuracy": 100 * self._step.correct.item() / len(train),
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "test_accuracy": test_accuracy,
-            **self._selection_row(),
+            **self._selection_row(selection),
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next epoch depends on."""
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {"network": self.network.state_dict(), "optimiser": self._step.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._options = selected_options(self.network) if self.is_slot_machine else {}
+        self._step.load_state_dict(state["optimiser"])
+        self._selected = self._selected_weights()
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that evaluation uses, as the state dict of an ordinary network."""
         return baked_state(self.network)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        train = self.data.train
-        order = permutation(len(train), "order", self.seed, epoch).to(train.labels.device)
-        for indices in order.split(self.settings.batch_size):
-            yield train.images[indices], train.labels[indices]
-
-    def _selection_row(self) -> Row:
-        """Share of connections whose best option is another than one epoch before, and mean abs(w) / b."""
+    def _selected_weights(self) -> dict[str, Tensor]:
         if not self.is_slot_machine:
+            return {}
+        return {
+            name: machine.best_weight(layer.parametrizations.weight.original)
+            for name, layer, machine in slot_machines(self.network)
+        }
+
+    def _compare_selection(self) -> tuple[Tensor, Tensor]:
+        """Of each weight: how many connections use another value than one epoch before, and the sum of abs(w).
+
+        Two options of a connection have the same value with probability 2^-24 only, so few changes are missed.
+        """
+        before, self._selected = self._selected, self._selected_weights()
+        changed = [(before[name] != weight).sum() for name, weight in self._selected.items()]
+        return torch.stack(changed), torch.stack([weight.abs().sum() for weight in self._selected.values()])
+
+    def _selection_row(self, selection: tuple[Tensor, Tensor] | None) -> Row:
+        """Share of connections whose best option is another than one epoch before, and mean abs(w) / b."""
+        if selection is None:
             return {"changed_share": None, "mean_magnitude": None}
-        before, self._options = self._options, selected_options(self.network)
-        connections = sum(options.numel() for options in before.values())
-        changed = sum((before[name] != options).sum().item() for name, options in self._options.items())
-        magnitude = sum(
-            layer.weight.abs().sum().item() / machine.pool.value_bound
-            for _, layer, machine in slot_machines(self.network)
-        )
-        return {"changed_share": changed / connections, "mean_magnitude": magnitude / connections}
+        changed, magnitudes = (per_weight.tolist() for per_weight in selection)
+        connections = sum(weight.numel() for weight in self._selected.values())
+        bounds = [machine.pool.value_bound for _, _, machine in slot_machines(self.network)]
+        magnitude = sum(total / bound for total, bound in zip(magnitudes, bounds, strict=True))
+        return {"changed_share": sum(changed) / connections, "mean_magnitude": magnitude / connections}

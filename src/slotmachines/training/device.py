@@ -1,0 +1,51 @@
+"""The device that a run is trained on, and its precision."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+
+import torch
+
+from slotmachines.errors import UserError
+
+
+def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
+    """The device of that name, with the precision of the paper, and that number of processor threads.
+
+    Raises:
+        UserError: there is no such device, or it knows no CUDA graphs, or Triton is missing for them.
+    """
+    device = _device(name)
+    if cuda_graph and device.type != "cuda":
+        raise UserError(
+            f"a CUDA graph needs a GPU, and this run would use the {device.type}; "
+            "leave out --cuda-graph, or give --device cuda where there is one"
+        )
+    if cuda_graph and not find_spec("triton"):
+        raise UserError("a slot machine fits into a CUDA graph with Triton only: install it, or leave out --cuda-graph")
+    if device.type == "cuda":
+        allow_tf32()
+    torch.set_num_threads(threads)
+    return device
+
+
+def allow_tf32() -> None:
+    """Let GPUs round the factors of a product to TF32, in convolutions and dense layers alike; sums stay float32."""
+    with warnings.catch_warnings():
+        # Some versions of PyTorch recommend newer names of these settings, which others do not know.
+        warnings.filterwarnings("ignore", "Please use the new API settings", UserWarning)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot use device {name!r}: {reason}; use 'cpu', or 'cuda' on a machine with a GPU") from None
+    return device
