@@ -22,6 +22,8 @@ test: .venv/installed ## Run the tests.
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
 	$(RUN) python workflow/scripts/readme.py results/mnist/config.yaml results/mnist/runs.csv config/reference.csv
+	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/measurements.csv figures/benchmark
+	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
 
 measure: .venv/installed ## Measure what an epoch of each network costs on this machine, for the estimate of a grid's hours.
 	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv
@@ -29,7 +31,7 @@ measure: .venv/installed ## Measure what an epoch of each network costs on this 
 bench: .venv/installed ## Measure time and memory beside ordinary training (hours on 2 cores; minutes with QUICK=1).
 	$(RUN) python workflow/scripts/benchmark.py results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)
 	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
-	$(if $(QUICK),,$(RUN) python workflow/scripts/benchmark_page.py results/benchmark/measurements.csv)
+	$(if $(QUICK),,$(RUN) python workflow/scripts/benchmark_page.py results/benchmark)
 
 lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) ruff check

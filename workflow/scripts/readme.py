@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from slotmachines.command import ConfigFile, ReferenceFile, RunsFile, run
-from slotmachines.errors import UserError
-from slotmachines.files import replacing
 from slotmachines.replication.config import read_config
+from slotmachines.reporting.page import fill_marks
 from slotmachines.reporting.reference import read_reference
 from slotmachines.reporting.report import main_table_text
 from slotmachines.reporting.results import read_runs
@@ -26,20 +25,11 @@ def command(
 ) -> None:
     """Replace what stands between <!-- begin GRID --> and <!-- end GRID --> by the scoreboard and the main table."""
     settings = read_config(config)
-    begin, end = f"<!-- begin {settings['grid']} -->", f"<!-- end {settings['grid']} -->"
-    try:
-        before, found, rest = readme.read_text().partition(begin)
-    except OSError as error:
-        raise UserError(f"cannot read {readme}: {error.strerror}; give the file to change") from None
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise UserError(f"{readme} lacks the marks {begin} and {end}; put them where the table is to stand")
     score = scoreboard(experiment_tables(settings, read_runs(runs_csv), read_reference(reference_csv)))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in score.items() if count)
     table = main_table_text(settings, runs_csv, reference_csv, style="pipe")
     text = f"Of {sum(score.values())} published numbers in reach of this grid: {counts}."
-    with replacing(readme) as temporary:
-        temporary.write_text(f"{before}{begin}\n{text}\n\n{table}\n{end}{after}")
+    fill_marks(readme, settings["grid"], f"{text}\n\n{table}")
 
 
 if __name__ == "__main__":
