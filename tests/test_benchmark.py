@@ -27,6 +27,7 @@ from slotmachines.benchmark.cases import (
 from slotmachines.benchmark.goals import limit_of, verdict
 from slotmachines.benchmark.memory import peak_bytes
 from slotmachines.benchmark.page import benchmark_text
+from slotmachines.benchmark.precision import precision_text
 from slotmachines.benchmark.results import by_device, is_measured, read_measurements, rows_of_case, write_measurements
 from slotmachines.benchmark.timing import Effort, time_case
 from slotmachines.benchmark.training import Training
@@ -239,10 +240,10 @@ def test_the_page_shows_ratios_limits_and_no_time_of_a_cpu(tmp_path: Path, monke
     assert "1.10 (0.99 to 1.32)" in text
     assert " ms" not in text
     page.write_text("before\n<!-- begin benchmark-cpu -->\nold\n<!-- end benchmark-cpu -->\nafter\n")
-    assert script(monkeypatch, "benchmark_page", path, page) == 0
+    assert script(monkeypatch, "benchmark_page", tmp_path, page) == 0
     assert page.read_text() == f"before\n<!-- begin benchmark-cpu -->\n{text}\n<!-- end benchmark-cpu -->\nafter\n"
     page.write_text("no marks\n")
-    assert script(monkeypatch, "benchmark_page", path, page) == 2
+    assert script(monkeypatch, "benchmark_page", tmp_path, page) == 2
 
 
 def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +266,27 @@ def test_an_unknown_case_is_one_line(
     assert script(monkeypatch, "benchmark", tmp_path / "measurements.csv", "--only", "resnet") == 2
     assert "resnet" in capsys.readouterr().err
     assert not (tmp_path / "measurements.csv").exists()
+
+
+def test_the_page_shows_how_often_float32_selects_another_option() -> None:
+    place = {"options": 8, "compared_every": 10, "commit": "0123456789"}
+    selections = pd.DataFrame(
+        {
+            **place,
+            "formulation": name,
+            "compared_steps": steps,
+            "mean_share": share,
+            "max_share": 2 * share,
+            "largest_gap": 3e-7,
+        }
+        for name, steps, share in (("one", 10, 1e-6), ("one", 30, 5e-6), ("K scores", 40, 7e-5))
+    )
+    whole = {"options": 8, "epochs": 3, "mean_difference": 0.0124, "low": 0.001, "high": 0.075, "commit": "fedcba9876"}
+    accuracy = pd.DataFrame(
+        [{**whole, "one_number": 96.0, "k_scores": 96.5}, {**whole, "one_number": 97.0, "k_scores": 96.5}]
+    )
+    text = precision_text(selections, accuracy)
+    assert "| 4.0e-06      | 1.0e-05         | 3e-07         |" in text  # the mean weighted by steps
+    assert "2 seeds of 3 epochs at K = 8: test accuracy 96.50% with one number" in text
+    assert "+0.012 points (95% t-interval +0.001 to +0.075)" in text
+    assert "Measured at commit 0123456, fedcba9." in text

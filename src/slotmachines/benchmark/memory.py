@@ -21,7 +21,8 @@ def peak_bytes(case: Case, method: Method, device: torch.device) -> int | None:
     """The most memory that building the network and a few training steps take, beyond that of the loaded libraries.
 
     On a GPU that of all tensors; else resident memory, by the high-water mark of the kernel. It is the least of
-    several times: the first one loads libraries and compiled code, and what else happens in a process only adds. Call it in a fresh process. None where the system does not tell: only Linux with glibc does.
+    several times: the first one loads libraries and compiled code, and what else happens in a process only adds. Call
+    it in a fresh process. None where the system does not tell: only Linux with glibc does.
     """
     if device.type == "cuda":
         return min(_peak_on_gpu(case, method, device) for _ in range(2))
