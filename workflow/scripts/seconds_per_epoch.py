@@ -22,7 +22,7 @@ from slotmachines.training.provenance import provenance
 
 PLACES = [("lenet", "digits"), ("lenet", "mnist"), ("conv2", "digits")]
 PLACES += [(network, "cifar10") for network in ("conv2", "conv4", "conv6", "vgg19")]
-METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8))]
+METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64))]
 TRAIN_COUNT = {"digits": 1500, "mnist": 60_000, "cifar10": 50_000}
 STEPS = 5
 
