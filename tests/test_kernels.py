@@ -134,7 +134,7 @@ def test_what_was_selected_before_changes_nothing(kernels, seed, options, dtype,
 
 
 @KERNELS
-def test_a_slow_walk_looks_at_few_options_and_misses_no_break(kernels, monkeypatch):
+def test_a_slow_walk_looks_at_few_options_and_misses_no_break(kernels):
     pool, theta = pool_of(16), torch.zeros(1000)
     cache = Cache.empty(theta)
     kernels.select_best_(theta, number(1.0), cache, pool)

@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import math
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -13,6 +15,7 @@ from conftest import BOTH, scramble, small_network, theta_of
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
 from slotmachines.memory import require_memory
 from slotmachines.options import value_bound_of
+from slotmachines.slots import baked_state
 
 # Turning a network into a slot machine
 
@@ -225,3 +228,66 @@ def test_weights_cannot_be_assigned(selection):
         with pytest.raises(KeyError, match="already exists"):
             machine[4].weight = nn.Parameter(torch.zeros(8, 64))
         assert all(torch.equal(before[name], value) for name, value in machine.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings", "message"),
+    [
+        (
+            nn.Linear(3, 3),
+            {"seed": 2**63},
+            "seed must be a whole number of 64 bits with a sign, not 9223372036854775808",
+        ),
+        (nn.Linear(3, 3), {"options": math.inf}, "at least 1, not inf"),
+        (nn.Linear(3, 3), {"options": math.nan}, "at least 1, not nan"),
+        (nn.Linear(3, 3), {"value_bound": 1e39}, r"float32 cannot hold values up to 1e\+39"),
+        (nn.Linear(3, 3), {"value_bound": 1e-50}, "float32 cannot hold values up to 1e-50"),
+        (nn.Linear(3, 3), {"value_bound": 1.0, "score_range": 3e38}, r"and scores up to 3e\+38"),
+        (nn.LazyLinear(3), {}, "weight has no shape yet; run the network once"),
+    ],
+)
+def test_numbers_out_of_range(layer, settings, message):
+    with pytest.raises(ValueError, match=message):
+        slotify_(layer, **{"options": 2, **settings})
+
+
+def test_the_filter_sees_the_layers_that_can_be_converted():
+    network = nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.Linear(1, 5))
+    slotify_(network, options=4, filter_fn=lambda layer, name: layer.in_features > 1)
+    assert list(selected_options(network)) == ["0.weight"]
+
+
+def test_another_default_device_changes_nothing():
+    network = slotify_(nn.Linear(5, 4), options=4, sharing="layer")
+    expected = network(torch.ones(2, 5)), selected_options(network)
+    with torch.device("meta"):
+        network = slotify_(copy.deepcopy(nn.Linear(5, 4, device="cpu")), options=4, sharing="layer")
+        weight, options = network.weight, selected_options(network)
+        network.load_state_dict(network.state_dict())
+    assert torch.equal(weight, copy.deepcopy(network).weight) and torch.equal(options["weight"], expected[1]["weight"])
+
+
+def test_a_layer_that_was_put_in_two_places_afterwards():
+    network = slotify_(nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5)), options=4)
+    network[1] = network[0]
+    state = baked_state(network)
+    assert state.keys() == bake_(network).state_dict().keys() and torch.equal(state["0.weight"], state["1.weight"])
+
+
+def test_a_fork_of_a_process_with_several_threads_selects_too():
+    script = """
+import multiprocessing, torch
+from slotmachines import slotify_
+torch.set_num_threads(2)
+layer = slotify_(torch.nn.Linear(200, 300), options=4)
+weight = layer.weight.detach()
+with torch.no_grad():
+    layer.parametrizations.weight.original.normal_()
+def select():
+    raise SystemExit(0 if layer.weight.shape == weight.shape else 1)
+child = multiprocessing.get_context("fork").Process(target=select)
+child.start()
+child.join(60)
+assert child.exitcode == 0, child.exitcode
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)

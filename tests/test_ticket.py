@@ -469,3 +469,13 @@ def test_a_ticket_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         save_ticket(slot_machine(), tmp_path / "taken")
     assert [place.name for place in tmp_path.iterdir()] == ["taken"] and not list((tmp_path / "taken").iterdir())
+
+
+def test_a_layer_that_was_put_in_two_places(tmp_path):
+    network = slotify_(nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5)), options=4)
+    network[1] = network[0]
+    save_ticket(network, tmp_path / "tied")
+    other = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5))
+    other[1] = other[0]
+    load_ticket(other, tmp_path / "tied")
+    assert torch.equal(other[1].weight, bake_(network)[0].weight)

@@ -64,8 +64,10 @@ class SlotMachine(nn.Module):
     def best_option(self, theta: Tensor) -> Tensor:
         """The option with the highest score of each connection, int64, of the shape of `theta`."""
         numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta, dtype=torch.int64)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        best: Tensor = kernels.best_option(numbers, self._scale(numbers), self.pool)
+        best: Tensor = kernels.best_option(numbers, _scale(self.score_scale, numbers), self.pool)
         return best.view(theta.shape)
 
     def best_weight(self, theta: Tensor) -> Tensor:
@@ -80,7 +82,7 @@ class SlotMachine(nn.Module):
         if cache is None or not cache.fits(numbers):
             cache = Cache.empty(numbers)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        weight: Tensor = kernels.select_best_(numbers, self._scale(numbers), cache, self.pool)
+        weight: Tensor = kernels.select_best_(numbers, _scale(score_scale, numbers), cache, self.pool)
         self._cache = cache
         return weight.view(theta.shape).to(theta.dtype)
 
@@ -90,11 +92,8 @@ class SlotMachine(nn.Module):
             return torch.empty_like(theta)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
         key = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=numbers.device)
-        weight: Tensor = kernels.select_sample(numbers, self._scale(numbers), key, self.pool)
+        weight: Tensor = kernels.select_sample(numbers, _scale(score_scale, numbers), key, self.pool)
         return weight.view(theta.shape).to(theta.dtype)
-
-    def _scale(self, numbers: Tensor) -> Tensor:
-        return self.score_scale.detach().to(numbers.dtype)
 
     def settings(self) -> dict[str, int]:
         """What the state has to agree in to belong to this slot machine, as integers of 64 bits."""
@@ -110,7 +109,7 @@ class SlotMachine(nn.Module):
         }
 
     def get_extra_state(self) -> Tensor:
-        return torch.tensor(list(self.settings().values()), dtype=torch.int64)
+        return torch.tensor(list(self.settings().values()), dtype=torch.int64, device="cpu")
 
     def set_extra_state(self, state: Any) -> None:
         settings = self.settings()
@@ -127,7 +126,11 @@ class SlotMachine(nn.Module):
         return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
 
 
+def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
+    return score_scale.detach().to(numbers.dtype)
+
+
 def _flat(theta: Tensor) -> Tensor:
     """The trained numbers in row-major order, (n,), in a precision that the kernels know."""
-    numbers = theta.detach().reshape(-1)
+    numbers = theta.detach().reshape(-1).contiguous()  # reshape may leave a view with gaps
     return numbers if numbers.dtype in (torch.float32, torch.float64) else numbers.float()

@@ -43,7 +43,7 @@ def value_bound_of(shape: torch.Size, bound: str | float) -> float:
 
 @dataclass(frozen=True)
 class OptionPool:
-    """All values W ~ U(-b, b) and initial scores s ~ U(0, c) (paper, section 3) of one weight tensor.
+    """All values W ~ U(-b, b) and initial scores s ~ U(0, r b) (paper, section 3) of one weight tensor.
 
     None of them is stored. Each is computed when it is needed, and depends on the seed, the name, the number of the
     connection and that of the option alone; with more options the first ones stay the same.
@@ -53,7 +53,7 @@ class OptionPool:
         name: name of the weight, relative to the module given to `slotify_`.
         options: K.
         value_bound: b.
-        score_bound: c.
+        score_bound: r b, in the units of the values.
         dtype: the precision that they are drawn in, float32 or float64.
         sharing: "none" gives each connection its own K values; "layer" gives all connections of the tensor the same
             ones, and "network" all tensors of the same seed the same ones up to their value bound (paper, the

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from slotmachines.machine import Selection, SlotMachine
@@ -50,7 +51,7 @@ def slotify_(
         score_range: the initial scores are U(0, r b) with this r, or with r = score_range(layer).
         sharing: "none" gives each connection K values of its own; "layer" gives all connections of a layer the same K
             values, "network" all layers the same ones up to their value bound. Scores stay per connection.
-        filter_fn: leaves out the layers for which filter_fn(layer, name) is false, as in torchao.
+        filter_fn: leaves out the Linear, Conv and attention layers for which filter_fn(layer, name) is false.
         compiled: use kernels compiled by Numba on a processor and by Triton on a GPU, where they are installed; False
             uses plain PyTorch. Both select the same weights.
 
@@ -58,9 +59,10 @@ def slotify_(
         `module`.
 
     Raises:
-        ValueError: K < 1 or > 2^32, an unknown selection, value bound or sharing, a score range that is negative or not
-            finite, no layer to convert, a layer that is converted already or shares its weight with another, or
-            attention with a packed projection that the filter did not leave out.
+        ValueError: K < 1 or > 2^32, a seed of more than 64 bits, an unknown selection, value bound or sharing, a score
+            range that is negative or not finite, numbers that the weight's precision cannot hold, no layer to convert,
+            a layer that is converted already, has no shape yet or shares its weight with another, or attention with a
+            packed projection that the filter did not leave out.
         TypeError: a weight is neither float32 nor float64, or the seed is no integer.
         MemoryError: probabilistic sampling of so many options would not fit into memory.
 
@@ -68,13 +70,15 @@ def slotify_(
         >>> network = slotify_(build_network("lenet"), options=8)
         >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.9, weight_decay=1e-4)
     """
-    if options < 1 or options != int(options):
+    if not 1 <= options < math.inf or options != int(options):
         raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
         raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
     if options > 2**32:
         raise ValueError(f"a connection can have at most 2^32 options, not {options}")
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
     layers = _layers(module, filter_fn)
     if selection == "probabilistic":
         require_memory([(torch.device("cpu"), _SAMPLING * options * torch.get_num_threads())], f"K = {options} options")
@@ -84,6 +88,10 @@ def slotify_(
         relative = score_range(layer) if callable(score_range) else score_range
         if not 0 <= relative < math.inf:
             raise ValueError(f"the score range must be finite and not negative, not {relative}")
+        if layer.weight.is_floating_point() and not _is_in_range(layer.weight.dtype, bound, bound * relative):
+            raise ValueError(
+                f"{layer.weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}"
+            )
         pool = OptionPool(seed, name, options, bound, bound * relative, layer.weight.dtype, sharing)
         machines[name] = SlotMachine(layer.weight, pool, selection=selection, compiled=compiled)
     for name, layer in layers.items():  # only now, so that what is refused stays as it was
@@ -147,7 +155,7 @@ def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
-    machines = list(slot_machines(module)) if is_slot_machine(module) else []
+    machines = list(slot_machines(module, every_name=True)) if is_slot_machine(module) else []
     parts = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name, _, _ in machines)
     state = {name: value for name, value in module.state_dict().items() if not name.startswith(parts)}
     for name, layer, machine in machines:
@@ -160,19 +168,27 @@ def is_slot_machine(module: nn.Module) -> bool:
     return any(map(_is_slot_layer, module.modules()))
 
 
-def slot_machines(module: nn.Module) -> Iterator[tuple[str, Any, SlotMachine]]:
+def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, Any, SlotMachine]]:
     """Weight name, layer and parametrization of each slot machine within `module`.
+
+    Args:
+        every_name: a layer that stands in several places comes under each of its names, as in a state dict.
 
     Raises:
         ValueError: there is none.
     """
-    found: list[tuple[str, Any]] = [
-        (_weight_name(name), layer) for name, layer in module.named_modules() if _is_slot_layer(layer)
-    ]
+    modules = module.named_modules(remove_duplicate=not every_name)
+    found: list[tuple[str, Any]] = [(_weight_name(name), layer) for name, layer in modules if _is_slot_layer(layer)]
     if not found:
         raise ValueError("this module is no slot machine; call slotify_ first")
     for name, layer in found:
         yield name, layer, layer.parametrizations.weight[0]
+
+
+def _is_in_range(dtype: torch.dtype, value_bound: float, score_bound: float) -> bool:
+    """Whether values, scores and their differences are finite in that precision, and the values not all zero."""
+    limits = torch.finfo(dtype)
+    return limits.tiny <= value_bound <= limits.max / 2 and score_bound <= limits.max / 2
 
 
 def _weight_name(layer_name: str) -> str:
@@ -190,13 +206,16 @@ def _is_slot_layer(layer: Any) -> bool:
 
 def _layers(module: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None) -> dict[str, Any]:
     """The layers to convert by the name of their weight."""
-    kept = [(n, m) for n, m in module.named_modules() if filter_fn is None or filter_fn(m, n)]
+    candidates = [(n, m) for n, m in module.named_modules() if isinstance(m, (*SLOT_LAYERS, nn.MultiheadAttention))]
+    kept = [(n, m) for n, m in candidates if filter_fn is None or filter_fn(m, n)]
     packed = [n for n, m in kept if isinstance(m, nn.MultiheadAttention)]
     if packed:
         raise ValueError(
             f"{packed[0]}: attention keeps its projections in one packed weight; leave it out by filter_fn"
         )
     layers = {_weight_name(n): m for n, m in kept if isinstance(m, SLOT_LAYERS)}
+    if lazy := [n for n, m in layers.items() if is_lazy(m.weight)]:
+        raise ValueError(f"{lazy[0]} has no shape yet; run the network once before slotify_")
     if not layers:
         raise ValueError("there is no Linear or Conv layer to make a slot machine of")
     owners: dict[int, list[str]] = {}

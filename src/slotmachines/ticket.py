@@ -58,7 +58,7 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     tensors = _ordinary_state(module)
     weights = {}
-    for name, layer, machine in slot_machines(module):
+    for name, layer, machine in slot_machines(module, every_name=True):
         theta = layer.parametrizations.weight.original
         options = machine.best_option(theta).reshape(-1).cpu().numpy()
         tensors[name] = torch.from_numpy(pack_options(options, machine.pool.options))
@@ -139,7 +139,7 @@ def _bits(count: int) -> int:
 
 def _ordinary_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, but theta in the place of selected weights: of their shape and dtype."""
-    machines = slot_machines(module) if is_slot_machine(module) else ()
+    machines = slot_machines(module, every_name=True) if is_slot_machine(module) else ()
     thetas = {name: layer.parametrizations.weight.original for name, layer, _ in machines}
     selected = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name in thetas)
     state = module.state_dict(keep_vars=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -18,7 +19,8 @@ from slotmachines.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, SMALLEST_SCAL
 from slotmachines.options import OptionPool
 
 _SERIAL = 1 << 14  # connections that are not worth a second thread
-_PARALLEL = Lock()  # of Numba's threading layers the simplest ends the process where two threads meet
+_PARALLEL = Lock()  # Numba's layer "workqueue" ends the process if two threads enter it
+_PROCESS = os.getpid()  # OpenMP cannot be used again in a fork of a process that used it
 
 
 def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
@@ -49,7 +51,7 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
 
 def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
     """As `plain.best_option`."""
-    out = torch.empty(len(theta), dtype=torch.int64)
+    out = torch.empty(len(theta), dtype=torch.int64, device="cpu")
     arguments = _number(score_scale.item(), theta), out.numpy(), _pool(pool, theta.dtype), pool.options
     _run(loops.best_option, loops.best_option_parallel, theta, *arguments)
     return out
@@ -58,12 +60,16 @@ def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
 def _run(serial: Any, parallel: Any, theta: Tensor, *arguments: Any) -> None:
     """Call a loop over all connections, in as many parts as PyTorch uses threads."""
     threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    if threads == 1 or len(theta) < _SERIAL:
+    if threads == 1 or len(theta) < _SERIAL or os.getpid() != _PROCESS:
         serial(0, len(theta), theta.numpy(), *arguments)
     else:
         with _PARALLEL:
+            before = numba.get_num_threads()
             numba.set_num_threads(threads)
-            parallel(threads, theta.numpy(), *arguments)
+            try:
+                parallel(threads, theta.numpy(), *arguments)
+            finally:
+                numba.set_num_threads(before)
 
 
 def _number(number: float, theta: Tensor) -> np.floating:
@@ -74,6 +80,6 @@ def _number(number: float, theta: Tensor) -> np.floating:
 @lru_cache
 def _pool(pool: OptionPool, dtype: torch.dtype) -> tuple[np.uint64, bool, float, float, np.ndarray]:
     """What the loops need of a pool."""
-    shared = torch.empty(0) if pool.shared_key is None else pool.shared_values()
+    shared = torch.empty(0, device="cpu") if pool.shared_key is None else pool.shared_values("cpu")
     single = pool.dtype == torch.float32
     return np.uint64(pool.key), single, pool.value_bound, pool.score_bound, shared.to(dtype).numpy()

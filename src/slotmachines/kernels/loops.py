@@ -101,15 +101,15 @@ def best(connections, theta, scale, pool, options, values, scores):
     `values` and `scores`, (piece, lanes), hold the last options afterwards; all, if K is at most a piece.
     """
     lanes = connections.shape[0]
-    best, value, score = np.zeros(lanes, np.int64), np.empty(lanes), np.empty(lanes)
+    number, value, score = np.zeros(lanes, np.int64), np.empty(lanes), np.empty(lanes)
     for option in range(options):
         k = option % values.shape[0]
         draw(pool, connections, option, values[k, :lanes], scores[k, :lanes])
         if option == 0:
             value[:], score[:] = values[0, :lanes], scores[0, :lanes]
         else:
-            compare(option, theta, scale, values[k, :lanes], scores[k, :lanes], best, value, score)
-    return best, value, score
+            compare(option, theta, scale, values[k, :lanes], scores[k, :lanes], number, value, score)
+    return number, value, score
 
 
 @njit(**_COMPILATION)

@@ -16,7 +16,8 @@ from slotmachines.philox import philox, uniform
 MARGIN = 16
 """Rounding units by which certificates are on the safe side; each break is rounded five times at most."""
 SMALLEST_SCALE = 2.0**-64
-"""Below this c, certificates could be subnormal numbers, whose rounding the margin does not cover."""
+"""Below this c, the ends of intervals times c could be subnormal, with a rounding that the margin does not cover (as
+long as score ranges are no smaller than about 1e-11)."""
 OPTIONS_PER_SPREAD = 16
 """Proposals are tried from this many options per expected trial on; below, a scan of all options is faster."""
 TRIALS_PER_SPREAD = 4
@@ -29,8 +30,8 @@ def best_of(theta: Tensor, score_scale: Tensor, values: Tensor, scores: Tensor) 
     """The option with the highest score; of equal scores the lowest option wins.
 
     Option k is above option j if (s_k - s_j) c > (W_j - W_k) theta, in float64. Where the numbers are float32, both
-    differences are exact and each product is rounded once; so the rule is exact but where two scores are equal to
-    2^-52 of theta.
+    differences are exact and each product is rounded once; so the rule is exact unless the two products agree to a
+    relative 2^-52.
 
     Args:
         theta: (m,).
@@ -152,7 +153,7 @@ def _try_proposals(
         number = connections[trying]
         a, b, c, d = philox(draw_key, (number & 0xFFFFFFFF, number >> 32, trial, 0))
         options = (a * pool.options + (b * pool.options >> 32)) >> 32
-        values, scores = (drawn.double() for drawn in pool.draw(number, options))
+        values, scores = (drawn.to(weight.dtype).double() for drawn in pool.draw(number, options))
         accepted = uniform(c, d, torch.float64) < (scale * scores + theta[trying] * values - bound[trying]).exp()
         weight[number[accepted]] = values[accepted].to(weight.dtype)
         done[trying[accepted]] = True
