@@ -10,7 +10,7 @@ import typer
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, LogLocator
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from slotmachines.benchmark.results import by_device, conditions
 from slotmachines.command import run
@@ -60,7 +60,7 @@ def plain_numbers(axes: Axes) -> None:
     """A log axis labelled 0.5, 1, 2, 5, 10 and so on."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(99, 99)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_locator(LogLocator(subs=()))
 
 

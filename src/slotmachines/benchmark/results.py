@@ -123,12 +123,13 @@ def by_device(path: Path) -> dict[str, pd.DataFrame]:
 
 def conditions(table: pd.DataFrame) -> str:
     """On what, with what and of what code the measurements were made, in a sentence or two."""
-    machines = table[["device", "processor", "threads"]].drop_duplicates().itertuples()
-    places = [f"{m.processor}, {m.threads} threads" if m.device == "cpu" else str(m.device) for m in machines]
+    places = []
+    for device, processor, threads in set(zip(table["device"], table["processor"], table["threads"], strict=True)):
+        places.append(f"{processor}, {threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device)
     data = [
         f"{', '.join(NETWORK_NAMES[name] for name in part['network'].unique())} on {DATASET_NAMES[str(dataset)]}"
         for dataset, part in table.groupby("dataset", sort=False)
     ]
     versions = ", ".join(sorted({f"torch {version}" for version in table["torch"]}))
     commits = ", ".join(sorted({commit[:7] + commit[40:] for commit in table["commit"]}))
-    return f"Measured on {' and '.join(places)}; {versions}; commit {commits}; images: {'; '.join(data)}."
+    return f"Measured on {' and '.join(sorted(places))}; {versions}; commit {commits}; images: {'; '.join(data)}."
