@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from slotmachines.replication.cost import estimated_hours
 from slotmachines.replication.grid import grid_runs, kept_epochs
-from slotmachines.replication.run import Run
+from slotmachines.replication.run import Run, make_run
 
 SHAPE = {"networks": ["lenet"], "options": [2, 8]}
 
@@ -86,3 +87,17 @@ def test_training_from_scratch_is_compared_at_equal_epochs():
 def test_settings_of_the_grid_win_over_the_recipe():
     runs = grid_runs(config({"k-sweep": SHAPE, "selection": SHAPE}, settings={"lenet": {"epochs": 7}}))
     assert {run.settings.epochs for run in runs} == {7}
+
+
+def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):
+    table = tmp_path / "seconds.csv"
+    rows = ["learned,,9", "greedy,2,10", "greedy,8,8", "probabilistic,2,10", "probabilistic,8,16"]
+    table.write_text("network,dataset,method,options,seconds_per_epoch\n" + "".join(f"lenet,mnist,{r}\n" for r in rows))
+
+    def hours(method, options):
+        place = {"network": "lenet", "dataset": "mnist", "method": method, "options": options}
+        return estimated_hours([make_run(**place, seed=0, recipe="paper", changes={"epochs": 360})], table)
+
+    assert hours("learned", None) == pytest.approx(0.9)
+    assert hours("probabilistic", 64) == pytest.approx(7.2)
+    assert hours("greedy", 2) == hours("greedy", 4096) == pytest.approx(0.9)

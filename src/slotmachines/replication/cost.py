@@ -16,7 +16,8 @@ from slotmachines.replication.run import Run
 def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
     """Hours that the runs take one after the other, on the machine on which their epochs were measured.
 
-    The time of an epoch with K options is a straight line in K through the measured ones.
+    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall: greedy
+    selection takes the same time at any K, up to what the measurement scatters.
 
     Args:
         runs: the runs to be made.
@@ -44,5 +45,6 @@ def _seconds(run: Run, measured: pd.DataFrame, name: str) -> float:
         raise UserError(f"{name} has no epoch of {run.network} on {run.dataset}, {method}; add it with: make measure")
     if run.parent or run.options is None:
         return epochs * float(rows["seconds_per_epoch"].mean())
-    slope, base = np.polyfit(rows["options"], rows["seconds_per_epoch"], 1)
-    return epochs * float(base + slope * run.options)
+    options, seconds = rows["options"].to_numpy(float), rows["seconds_per_epoch"].to_numpy(float)
+    slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(rows) > 1 else 0.0
+    return epochs * float(seconds.mean() + slope * (run.options - options.mean()))
