@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from slotmachines.benchmark.cases import BATCH, MANY_OPTIONS, Case, Method, make_slots_, starting_network
-from slotmachines.benchmark.training import Training
+from slotmachines.benchmark.training import Training, train_small
 from slotmachines.networks import INPUT_SHAPES
 
 _STEPS = 3
@@ -21,8 +21,8 @@ def peak_bytes(case: Case, method: Method, device: torch.device) -> int | None:
     """The most memory that building the network and a few training steps take, beyond that of the loaded libraries.
 
     On a GPU that of all tensors; else resident memory, by the high-water mark of the kernel. It is the least of
-    several times: the first one loads libraries and compiled code, and what else happens in a process only adds. Call
-    it in a fresh process. None where the system does not tell: only Linux with glibc does.
+    several times (at a very large K of one), as what else happens in a process only adds. Call it in a fresh process.
+    None where the system does not tell: only Linux with glibc does.
     """
     if device.type == "cuda":
         return min(_peak_on_gpu(case, method, device) for _ in range(2))
@@ -31,7 +31,8 @@ def peak_bytes(case: Case, method: Method, device: torch.device) -> int | None:
         return None
     libc.mallopt(_M_MMAP_THRESHOLD, 8192)  # what is freed goes back at once, so that only what is used counts
     libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)  # huge pages would round tensors up to 2 MiB
-    # What is added is next to nothing for a large network, whose steps take seconds.
+    train_small(case, device)  # loads libraries and compiled code, which a single measurement would count
+    # What is added otherwise is next to nothing for a large network, whose steps take seconds.
     repeats = 1 if case.options == MANY_OPTIONS else 3 if case.network == "lenet" else 2
     return min(_peak_resident(case, method, device) for _ in range(repeats))
 
