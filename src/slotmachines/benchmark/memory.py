@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from slotmachines.benchmark.cases import BATCH, MANY_OPTIONS, Case, Method, make_slots_, starting_network
-from slotmachines.benchmark.training import Training, train_small
+from slotmachines.benchmark.training import Training
 from slotmachines.networks import INPUT_SHAPES
 
 _STEPS = 3
@@ -31,7 +32,8 @@ def peak_bytes(case: Case, method: Method, device: torch.device) -> int | None:
         return None
     libc.mallopt(_M_MMAP_THRESHOLD, 8192)  # what is freed goes back at once, so that only what is used counts
     libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)  # huge pages would round tensors up to 2 MiB
-    train_small(case, device)  # loads libraries and compiled code, which a single measurement would count
+    # The first time loads libraries, compiled code and their work space: a single measurement would count them.
+    _train(replace(case, options=2), method, device)
     # What is added otherwise is next to nothing for a large network, whose steps take seconds.
     repeats = 1 if case.options == MANY_OPTIONS else 3 if case.network == "lenet" else 2
     return min(_peak_resident(case, method, device) for _ in range(repeats))
