@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -11,34 +10,13 @@ import torch
 from torch import Tensor
 
 from slotmachines.philox import key_of, philox, uniform
-
-VALUE_BOUNDS = {"glorot-uniform": 6.0, "glorot-deviation": 2.0}
-"""Named bounds b = sqrt(n / (fan_in + fan_out)): of Glorot's uniform distribution, and its standard deviation."""
+from slotmachines.value_bound import VALUE_BOUNDS as VALUE_BOUNDS
+from slotmachines.value_bound import value_bound_of as value_bound_of
 
 Sharing = Literal["none", "layer", "network"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
 _CHUNK = 1 << 18  # numbers generated at a time; bounds the memory of the generator, not its result
-
-
-def value_bound_of(shape: torch.Size, bound: str | float) -> float:
-    """The bound b of the values W ~ U(-b, b) of a weight tensor.
-
-    Args:
-        shape: (out, in) or (out, in / groups, *kernel).
-        bound: a name of `VALUE_BOUNDS` (Glorot and Bengio, AISTATS 2010, equations 12 and 16), or b itself.
-
-    Raises:
-        ValueError: the name is unknown, or the number is not positive and finite.
-    """
-    if isinstance(bound, str):
-        if bound not in VALUE_BOUNDS:
-            raise ValueError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
-        kernel = math.prod(shape[2:])
-        return math.sqrt(VALUE_BOUNDS[bound] / ((shape[0] + shape[1]) * kernel))
-    if not 0 < bound < math.inf:
-        raise ValueError(f"the value bound must be positive and finite, not {bound}")
-    return float(bound)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from slotmachines.command import run
+from slotmachines.data.registry import find
 from slotmachines.files import replacing
 from slotmachines.networks import INPUT_SHAPES
 from slotmachines.replication.run import Run, make_run
@@ -23,7 +24,6 @@ from slotmachines.training.provenance import provenance
 PLACES = [("lenet", "digits"), ("lenet", "mnist"), ("conv2", "digits")]
 PLACES += [(network, "cifar10") for network in ("conv2", "conv4", "conv6", "vgg19")]
 METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64))]
-TRAIN_COUNT = {"digits": 1500, "mnist": 60_000, "cifar10": 50_000}
 STEPS = 5
 
 
@@ -55,7 +55,7 @@ def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")
     for (network, dataset), (method, options) in tqdm([(p, m) for p in PLACES for m in METHODS]):
         place: dict[str, Any] = {"network": network, "dataset": dataset, "method": method, "options": options}
         measured = make_run(**place, seed=0, recipe="paper-glorot")
-        steps = -(-(TRAIN_COUNT[dataset] - measured.settings.validation) // measured.settings.batch_size)
+        steps = -(-(find(dataset).train_count - measured.settings.validation) // measured.settings.batch_size)
         seconds = steps * seconds_per_step(measured, device)
         rows.append(
             {

@@ -88,6 +88,7 @@ def _download(folder: Path) -> Contents:
 CIFAR10 = Dataset(
     "cifar10",
     (3, 32, 32),
+    50_000,
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.247, 0.243, 0.261),
     read=_read,

@@ -44,6 +44,7 @@ class Dataset:
     Attributes:
         name: what the command line and the configs call it.
         shape: (channels, height, width) of an image.
+        train_count: number of training images, those held out for validation included.
         mean, std: per channel, for images scaled to [0, 1].
         read: the contents from a local folder; a missing or damaged file is a `UserError` that names it. None where
             the images come with a library, and are in no folder.
@@ -53,6 +54,7 @@ class Dataset:
 
     name: str
     shape: tuple[int, int, int]
+    train_count: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     read: Callable[[Path], Contents] | None
