@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
     from slotmachines.networks import build_network
+    from slotmachines.released_code import load_released_checkpoint_
     from slotmachines.slots import bake_, option_table, selected_options, slotify_
     from slotmachines.ticket import load_ticket, save_ticket
 
@@ -17,6 +18,7 @@ _HOMES = {
     "UserError": "slotmachines.errors",
     "bake_": "slotmachines.slots",
     "build_network": "slotmachines.networks",
+    "load_released_checkpoint_": "slotmachines.released_code",
     "load_ticket": "slotmachines.ticket",
     "option_table": "slotmachines.slots",
     "save_ticket": "slotmachines.ticket",
@@ -28,6 +30,7 @@ __all__ = [
     "UserError",
     "bake_",
     "build_network",
+    "load_released_checkpoint_",
     "load_ticket",
     "option_table",
     "save_ticket",

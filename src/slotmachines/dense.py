@@ -1,4 +1,7 @@
-"""The slot machine as the paper writes it, with K trained scores per connection: the oracle of the tests."""
+"""The slot machine as the paper writes it, with K trained scores per connection.
+
+It is the oracle of the tests, and what a checkpoint of the authors' code becomes (`slotmachines.released_code`).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,12 @@ class _DenseStraightThrough(torch.autograd.Function):
 
 
 class DenseSlotMachine(nn.Module):
-    """Parametrization with K scores per connection; the parameter that it replaces takes no part."""
+    """Parametrization with K scores per connection; the parameter that it replaces takes no part and gets no gradient.
+
+    Attributes:
+        values, scores: of all options, (*weight.shape, K).
+        selection: the rule in training mode; in evaluation mode both use the best option.
+    """
 
     values: Tensor
 
@@ -42,9 +50,23 @@ class DenseSlotMachine(nn.Module):
             probabilities = self.scores.detach().softmax(-1).flatten(0, -2)
             selected = torch.multinomial(probabilities, 1).view(self.scores.shape[:-1])
         else:
-            selected = self.scores.detach().argmax(-1)  # the first of equal scores
+            selected = self.best_option(unused)
         weight: Tensor = _DenseStraightThrough.apply(self.scores, self.values, selected)
         return weight
+
+    def best_option(self, unused: Tensor) -> Tensor:
+        """The option with the highest score of each connection, the first of equal ones, int64."""
+        return self.scores.detach().argmax(-1)
+
+    def best_weight(self, unused: Tensor) -> Tensor:
+        """The weight that evaluation uses, detached."""
+        return self.values.gather(-1, self.best_option(unused).unsqueeze(-1)).squeeze(-1)
+
+
+def choose_among_(layer: nn.Module, values: Tensor, scores: Tensor, selection: Selection) -> None:
+    """Make the weight of a layer a choice among `values` by `scores`, both (*weight.shape, K), in place."""
+    # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
+    parametrize.register_parametrization(layer, "weight", DenseSlotMachine(values, scores, selection), unsafe=True)
 
 
 def dense_slotify_(module: nn.Module, *, selection: Selection = "greedy", **settings: Any) -> nn.Module:
@@ -53,8 +75,7 @@ def dense_slotify_(module: nn.Module, *, selection: Selection = "greedy", **sett
     for name, (values, scores) in option_table(module).items():
         layer = module.get_submodule(name.rpartition(".")[0])
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-        layer.weight.requires_grad_(False)
-        parametrize.register_parametrization(layer, "weight", DenseSlotMachine(values, scores, selection))
+        choose_among_(layer, values, scores, selection)
     return module
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,21 @@ from slotmachines.options import OptionPool, Sharing, value_bound_of
 SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _SAMPLING = 64 * 12  # bytes per option and thread: value and probability of 64 connections at a time (kernels/loops.py)
+
+
+@runtime_checkable
+class WeightSelector(Protocol):
+    """What the slot machines of one weight have in common, `SlotMachine` and `DenseSlotMachine`.
+
+    Both take the parameter that stands in the place of the weight, and return a tensor of its shape.
+    """
+
+    def best_option(self, theta: Tensor, /) -> Tensor: ...
+
+    def best_weight(self, theta: Tensor, /) -> Tensor: ...
+
+
+Selector = TypeVar("Selector", bound=WeightSelector)
 
 
 def slotify_(
@@ -111,10 +126,11 @@ def bake_(module: nn.Module) -> nn.Module:
     Raises:
         ValueError: `module` is no slot machine, or another parametrization was put on top of one.
     """
-    for name, layer, _ in slot_machines(module):
+    selectors = _required(weight_selectors(module))
+    for name, layer, _ in selectors:
         if len(layer.parametrizations.weight) > 1:
             raise ValueError(f"{name} has another parametrization on top; remove it before bake_")
-    for _, layer, machine in slot_machines(module):
+    for _, layer, machine in selectors:
         weight = machine.best_weight(_theta(layer))  # layer.weight would be a sample that parametrize.cached() holds
         # A deep copy shares the class of its layer, whose property `weight` is about to be deleted.
         shared = type(layer)
@@ -131,7 +147,7 @@ def selected_options(module: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: `module` is no slot machine.
     """
-    return {name: machine.best_option(_theta(layer)) for name, layer, machine in slot_machines(module)}
+    return {name: machine.best_option(_theta(layer)) for name, layer, machine in _required(weight_selectors(module))}
 
 
 def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
@@ -155,7 +171,7 @@ def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
-    machines = list(slot_machines(module, every_name=True)) if is_slot_machine(module) else []
+    machines = list(weight_selectors(module, every_name=True))
     parts = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name, _, _ in machines)
     state = {name: value for name, value in module.state_dict().items() if not name.startswith(parts)}
     for name, layer, machine in machines:
@@ -164,12 +180,12 @@ def baked_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def is_slot_machine(module: nn.Module) -> bool:
-    """Whether any weight within `module` is that of a slot machine."""
-    return any(map(_is_slot_layer, module.modules()))
+    """Whether any weight within `module` is that of a slot machine made by `slotify_`."""
+    return any(isinstance(machine, SlotMachine) for _, _, machine in weight_selectors(module))
 
 
 def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, Any, SlotMachine]]:
-    """Weight name, layer and parametrization of each slot machine within `module`.
+    """Weight name, layer and parametrization of each slot machine within `module` that `slotify_` made.
 
     Args:
         every_name: a layer that stands in several places comes under each of its names, as in a state dict.
@@ -177,12 +193,23 @@ def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[tu
     Raises:
         ValueError: there is none.
     """
-    modules = module.named_modules(remove_duplicate=not every_name)
-    found: list[tuple[str, Any]] = [(_weight_name(name), layer) for name, layer in modules if _is_slot_layer(layer)]
-    if not found:
+    found = weight_selectors(module, every_name=every_name)
+    yield from _required((name, layer, machine) for name, layer, machine in found if isinstance(machine, SlotMachine))
+
+
+def weight_selectors(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, Any, WeightSelector]]:
+    """As `slot_machines`, of any kind; there may be none."""
+    for name, layer in module.named_modules(remove_duplicate=not every_name):
+        if parametrize.is_parametrized(layer, "weight"):
+            first = layer.parametrizations.weight[0]
+            if isinstance(first, WeightSelector):
+                yield _weight_name(name), layer, first
+
+
+def _required(found: Iterable[tuple[str, Any, Selector]]) -> list[tuple[str, Any, Selector]]:
+    if not (machines := list(found)):
         raise ValueError("this module is no slot machine; call slotify_ first")
-    for name, layer in found:
-        yield name, layer, layer.parametrizations.weight[0]
+    return machines
 
 
 def _is_in_range(dtype: torch.dtype, value_bound: float, score_bound: float) -> bool:
@@ -198,10 +225,6 @@ def _weight_name(layer_name: str) -> str:
 def _theta(layer: Any) -> Tensor:
     theta: Tensor = layer.parametrizations.weight.original
     return theta
-
-
-def _is_slot_layer(layer: Any) -> bool:
-    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], SlotMachine)
 
 
 def _layers(module: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None) -> dict[str, Any]:
