@@ -3,11 +3,12 @@
 PYTHON ?= $(shell python3.11 -c "" 2> /dev/null && echo python3.11 || echo python3)
 UV = $(shell uv --version > /dev/null 2>&1 && echo uv || echo .venv/bin/uv)
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+GRID ?= mnist
 GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
-FROM_RUNS := --forceall --allowed-rules all config tables figure curves report
+FROM_RUNS := --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help smoke test report measure bench lint lock
+.PHONY: help smoke test report collect measure bench lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -21,12 +22,18 @@ test: .venv/installed ## Run the tests.
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
-	$(RUN) python workflow/scripts/readme.py results/mnist/config.yaml results/mnist/runs.csv config/reference.csv
+	$(RUN) python workflow/scripts/readme.py config/reference.csv results/mnist
 	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
 
-measure: .venv/installed ## Measure what an epoch of each network costs on this machine, for the estimate of a grid's hours.
+collect: .venv/installed ## Gather the finished runs of a grid (GRID=mnist), wherever they were made, and rebuild.
+	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --configfile config/$(GRID).yaml --forcerun config --allowed-rules config
+	$(RUN) python workflow/scripts/collect.py results/$(GRID)
+	@$(MAKE) --no-print-directory report
+
+measure: .venv/installed ## Measure what training each network costs: seconds per epoch on this machine, and floating-point operations.
 	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv
+	$(RUN) python workflow/scripts/flops.py config/flops_per_step.csv
 
 bench: .venv/installed ## Measure time and memory beside ordinary training (hours on 2 cores; minutes with QUICK=1).
 	$(RUN) python workflow/scripts/benchmark.py results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)

@@ -1,6 +1,7 @@
 # Slot Machines (Aladago and Torresani, ICML 2021), end to end: grid -> runs -> metrics -> tables and figures -> report.
 #
 #   snakemake --cores all                                   the paper's grid
+#   snakemake --cores all k-sweep                           one experiment of it: its runs, table and figure
 #   snakemake --cores all --configfile config/mnist.yaml    its MNIST half
 
 import sys
@@ -52,4 +53,5 @@ rule all:
     input:
         f"{RESULTS}/report.html",
         f"{RESULTS}/summary.json",
+        expand(f"{RESULTS}/tables/{{experiment}}.md", experiment=EXPERIMENTS),
     localrule: True

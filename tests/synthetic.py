@@ -10,70 +10,97 @@ import pandas as pd
 import pytest
 import yaml
 
+from slotmachines.replication.collect import CURVE_COLUMNS, SELECTED_COLUMNS
+from slotmachines.replication.grid import experiment_runs, grid_runs
+from slotmachines.replication.run import Run
+from slotmachines.reporting.reference import read_reference
+from slotmachines.reporting.results import Results
+
 REFERENCE = Path(__file__).parents[1] / "config" / "reference.csv"
 EPOCHS, START = 110, 75
 NOTE = "93 of 60,000 images not bit-exact"
-SHAPES = {"random-vs-selected": [2], "k-sweep": [2, 4, 8, 64], "selection": [2, 4, 8, 64], "finetune": [8]}
+OPTIONS = [2, 4, 8, 64]
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "random-vs-selected": {"options": [2]},
+    "k-sweep": {"options": OPTIONS},
+    "selection": {"options": OPTIONS},
+    "cost": {"options": [2, 8]},
+    "finetune": {"options": [8], "start_epoch": START},
+    "finetune-checkpoints": {"options": [8], "every": 25},
+    "sharing": {"options": [2, 64]},
+    "rivals": {"options": [8]},
+    "vgg": {"options": [8], "start_epoch": START},
+    "selected-weights": {"options": [2, 8]},
+    "churn": {"options": [2, 8]},
+    "recipe-study": {"options": [2, 8], "recipes": ["paper", "code"], "together": [["value bound", "score range"]]},
+    "large-k": {"options": [64, 1024], "learning_rates": [0.05], "score_range_base": 8},
+}
 # Mean test accuracy by network: random, learned, finetuned, and K -> (greedy, probabilistic).
 LEVELS: dict[str, dict[Any, Any]] = {
     "lenet": {
         "random": 9.7, "learned": 97.9, "finetuned": 98.4,
-        2: (97.1, 97.0), 4: (98.0, 97.8), 8: (98.2, 97.5), 64: (98.2, 97.9),
+        2: (97.1, 97.0), 4: (98.0, 97.8), 8: (98.2, 97.5), 64: (98.2, 97.9), 1024: (98.0, 97.0),
     },
     "conv2": {
         "random": 10.3, "learned": 79.3, "finetuned": 80.4,
-        2: (75.0, 70.2), 4: (77.9, 70.4), 8: (80.9, 71.4), 64: (77.4, 70.9),
+        2: (75.0, 70.2), 4: (77.9, 70.4), 8: (80.9, 71.4), 64: (77.4, 70.9), 1024: (70.0, 60.0),
     },
 }  # fmt: skip
 
 
-def make_config(networks: dict[str, str] | None = None, seeds: int = 3) -> dict[str, Any]:
+def make_config(
+    networks: dict[str, str] | None = None, seeds: int = 3, experiments: list[str] | None = None
+) -> dict[str, Any]:
     networks = networks or {"lenet": "mnist", "conv2": "cifar10"}
-    names = list(networks)
-    experiments: dict[str, Any] = {name: {"networks": names, "options": ks} for name, ks in SHAPES.items()}
-    experiments["finetune"]["start_epoch"] = START
+    chosen = experiments or list(EXPERIMENTS)
     return {
         "grid": "synthetic",
         "description": "Made-up numbers that show what the page looks like; no run stands behind them",
         "recipe": "paper-glorot",
+        "chosen_by": {"lenet": [2, 8]},
         "seeds": list(range(seeds)),
         "tolerance": {"mnist": 0.15, "cifar10": 1.0},
         "networks": networks,
         "settings": {network: {"epochs": EPOCHS} for network in networks},
-        "experiments": experiments,
+        "experiments": {name: {"networks": list(networks), **EXPERIMENTS[name]} for name in chosen},
     }
+
+
+def level(run: Run) -> float:
+    """The accuracy around which the made-up runs of a cell lie; other settings than the recipe's cost some."""
+    known = LEVELS[run.network]
+    if run.parent is not None:
+        return float(known["finetuned"]) - 0.002 * abs(run.start_epoch - START)
+    if run.method in ("random", "learned"):
+        return float(known[run.method])
+    change = 0.1 * (run.settings.sharing != "none") + 0.2 * (run.settings.value_bound != "glorot-uniform")
+    change += 0.05 * (run.settings.schedule == "constant") + 0.1 * (run.settings.learning_rate < 0.1)
+    return float(known[run.options][run.method == "probabilistic"]) - change
 
 
 def make_runs(config: dict[str, Any]) -> pd.DataFrame:
     """Every planned run with plausible noise, but none of conv2 at K = 64 and only one seed of conv2 at K = 4."""
     rng = np.random.default_rng(0)
     rows = []
-    for network, dataset in config["networks"].items():
-        level = LEVELS[network]
-        planned = [("random", None, "", level["random"]), ("learned", None, "", level["learned"])]
-        planned += [("greedy", k, "", level[k][0]) for k in SHAPES["k-sweep"]]
-        planned += [("probabilistic", k, "", level[k][1]) for k in SHAPES["selection"]]
-        planned += [("greedy", 8, "finetuned", level["finetuned"])]
-        for method, options, variant, mean in planned:
-            for seed in config["seeds"]:
-                if network == "conv2" and (options == 64 or (options == 4 and seed > 0)):
-                    continue
-                test = mean + rng.normal() * (0.05 if dataset == "mnist" else 0.3)
-                rows.append(
-                    {
-                        "dataset": dataset, "network": network, "method": method, "options": options,
-                        "variant": variant, "recipe": config["recipe"], "seed": seed,
-                        "epochs": 0 if method == "random" else EPOCHS,
-                        "start_epoch": START if variant else None, "test_accuracy": round(test, 2),
-                        "val_accuracy": round(test - 0.1, 2), "best_epoch": 0 if method == "random" else 104,
-                        "wall_seconds": 1.0 if method == "random" else 410.0 + seed, "device": "cpu",
-                        "processor": "made up", "threads": 1, "python": "3.11.0",
-                        "commit": "0123abc", "started": f"2024-01-0{seed + 1}T10:00:00+00:00", "torch": "2.0.0",
-                        "data_note": NOTE if dataset == "cifar10" else "", "identity": f"{len(rows):08d}",
-                    }
-                )  # fmt: skip
-    runs = pd.DataFrame(rows)
-    return runs.astype({"options": "Int64", "start_epoch": "Int64"})
+    for run in grid_runs(config):
+        if run.network == "conv2" and (run.options == 64 or (run.options == 4 and run.seed > 0)):
+            continue
+        test = level(run) + rng.normal() * (0.05 if run.dataset == "mnist" else 0.3)
+        random = run.method == "random"
+        rows.append(
+            {
+                "dataset": run.dataset, "network": run.network, "method": run.method, "options": run.options,
+                "variant": run.variant, "recipe": run.recipe, "seed": run.seed, "epochs": run.settings.epochs,
+                "start_epoch": run.start_epoch or None, "test_accuracy": round(test, 2),
+                "val_accuracy": round(test - 0.1, 2), "best_epoch": 0 if random else 104,
+                "wall_seconds": 1.0 if random else 410.0 + run.seed, "device": "cpu",
+                "processor": "made up", "threads": 1, "python": "3.11.0",
+                "commit": "0123abc", "started": f"2024-01-0{run.seed + 1}T10:00:00+00:00", "torch": "2.0.0",
+                "data_note": NOTE if run.dataset == "cifar10" else "", "identity": run.identity,
+                "parent": run.parent.identity if run.parent else None,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows).astype({"options": "Int64", "start_epoch": "Int64"})
 
 
 def make_curves(runs: pd.DataFrame) -> pd.DataFrame:
@@ -81,30 +108,58 @@ def make_curves(runs: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     parts = []
     for run in runs[runs["epochs"] > 0].itertuples():
-        epoch = np.arange(1, run.epochs + 1)
+        epoch = np.arange(1 + (0 if pd.isna(run.start_epoch) else run.start_epoch), run.epochs + 1)
         phase = np.select([epoch <= 25, epoch <= 75], [epoch / 25, (epoch - 25) / 50], (epoch - 75) / (run.epochs - 75))
         rise = 12 * np.exp(-epoch / 4) + 0.5 * (1 - phase) + 0.05 * rng.random(len(epoch))
         accuracy = run.val_accuracy - rise
+        selects = run.method in ("greedy", "probabilistic") and pd.isna(run.start_epoch)
         parts.append(
             pd.DataFrame(
                 {
                     "identity": run.identity, "epoch": epoch, "learning_rate": 0.1 * (1 + np.cos(np.pi * phase)),
                     "train_loss": rise / 20, "train_accuracy": accuracy + 0.5, "val_loss": rise / 15,
-                    "val_accuracy": accuracy, "test_accuracy": accuracy, "changed_share": np.exp(-epoch / 20),
-                    "mean_magnitude": 0.5,
+                    "val_accuracy": accuracy, "test_accuracy": accuracy,
+                    "changed_share": np.exp(-epoch / 20) if selects else np.nan,
+                    "mean_magnitude": 0.5 if selects else np.nan,
                 }
             )
         )  # fmt: skip
-    return pd.concat(parts)
+    return pd.concat(parts) if parts else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def write_grid(folder: Path, config: dict[str, Any]) -> Path:
-    """Write config.yaml, runs.csv and curves.csv.gz of a made-up grid."""
+def make_selected(config: dict[str, Any], runs: pd.DataFrame) -> pd.DataFrame:
+    """Histograms that lean towards large magnitudes, of two layers of each run."""
+    planned = experiment_runs(config, "selected-weights") if "selected-weights" in config["experiments"] else []
+    there = set(runs["identity"])
+    bins = np.arange(40)
+    counts = 1000 + 40 * np.abs(bins - 19.5).astype(int)
+    parts = [
+        pd.DataFrame({"identity": run.identity, "layer": layer, "bin": bins, "count": counts})
+        for run in planned
+        if run.identity in there
+        for layer in ("first.weight", "last.weight")
+    ]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=list(SELECTED_COLUMNS))
+
+
+def make_results(config: dict[str, Any] | None = None, runs: pd.DataFrame | None = None) -> Results:
+    """Made-up results of a grid, or those of the given runs."""
+    config = config or make_config()
+    runs = make_runs(config) if runs is None else runs
+    return Results(
+        config, runs, make_curves(runs), make_selected(config, runs), read_reference(REFERENCE), REFERENCE.parents[1]
+    )
+
+
+def write_grid(folder: Path, config: dict[str, Any], keep_runs: bool = True) -> Path:
+    """Write config.yaml and the small result files of a made-up grid, or of one of which nothing has run."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = make_runs(config)
+    results = make_results(config, runs if keep_runs else runs.iloc[:0])
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    runs.to_csv(folder / "runs.csv", index=False)
-    make_curves(runs).to_csv(folder / "curves.csv.gz", index=False)
+    results.runs.to_csv(folder / "runs.csv", index=False)
+    results.curves.to_csv(folder / "curves.csv.gz", index=False)
+    results.selected.to_csv(folder / "selected_weights.csv", index=False)
     return folder
 
 

@@ -72,6 +72,7 @@ BAD = {
     "unknown device": (("--device", "gpu"), "cannot use device 'gpu'"),
     "late epoch": (("--keep-epoch", "2"), "cannot keep the weights of epoch 2: the run ends after 1 epochs"),
     "unknown augmentation": (("--set", "augmentation=turn"), "unknown augmentation 'turn'; choose one of none"),
+    "unknown sharing": (("--set", "sharing=all"), "unknown sharing 'all'; use one of none, layer, network"),
     "too few classes": (
         ("--set", "network_settings={classes: 5}"),
         "lenet tells 5 classes apart, but digits has 10; set network_settings to {classes: 10}",

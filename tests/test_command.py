@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 
 from slotmachines.command import one_line_errors
 from slotmachines.errors import UserError
-from synthetic import NOTE, REFERENCE, grid
+from slotmachines.replication.config import read_config
+from slotmachines.replication.grid import grid_runs
+from slotmachines.reporting.results import read_results
+from slotmachines.reporting.scoreboard import scoreboard, sentence
+from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
 
 __all__ = ["grid"]
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -33,15 +38,28 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
         raise KeyError("K")
 
 
-def test_collecting_runs_that_are_not_there(grid: Path, tmp_path: Path) -> None:
-    answer = call("collect", grid / "config.yaml", tmp_path / "runs.csv", tmp_path / "curves.csv.gz")
+def test_collecting_says_how_many_runs_there_are(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "grid", make_config(experiments=["k-sweep", "selected-weights"]))
+    before = (folder / "runs.csv").read_text().count("\n")
+    answer = call("collect", folder)
+    assert answer.returncode == 0
+    assert answer.stdout == f"{before - 1} of 30 runs are in {folder}/runs.csv\n"
+    assert (folder / "runs.csv").read_text().count("\n") == before
+
+
+def test_collecting_a_damaged_run(grid: Path, tmp_path: Path) -> None:
+    shutil.copy(grid / "config.yaml", tmp_path)
+    run = grid_runs(read_config(grid / "config.yaml"))[0]
+    (tmp_path / "runs" / run.folder).mkdir(parents=True)
+    (tmp_path / "runs" / run.folder / "metrics.json").write_text("{")
+    answer = call("collect", tmp_path)
     assert answer.returncode == 2
-    assert answer.stderr.startswith("error: cannot read the run ")
+    assert answer.stderr.startswith(f"error: cannot read the run {tmp_path}/runs/{run.folder}: ")
     assert answer.stderr.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "runs.csv").exists()
 
 
-@pytest.mark.parametrize("script", ["collect", "tables", "report", "readme", "curves", "k_sweep"])
+@pytest.mark.parametrize("script", ["collect", "table", "summary", "report", "readme", "curves", "k_sweep"])
 def test_too_few_arguments(script: str) -> None:
     answer = call(script)
     assert answer.returncode == 2
@@ -51,11 +69,14 @@ def test_too_few_arguments(script: str) -> None:
 
 def test_the_readme_gets_the_table_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- begin synthetic -->\nold\n<!-- end synthetic -->\nafter\n")
-    arguments = ("readme", grid / "config.yaml", grid / "runs.csv", REFERENCE, readme)
+    marks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in ("scoreboard", "synthetic"))
+    readme.write_text(f"before\n{marks}after\n")
+    digits = write_grid(tmp_path / "digits", make_config({"lenet": "digits"}))
+    arguments = ("readme", REFERENCE, digits, grid, "--readme", readme)
     assert call(*arguments).returncode == 0
     text = readme.read_text()
-    assert text.startswith("before\n<!-- begin synthetic -->\nOf 20 published numbers in reach of this grid: ")
+    board = scoreboard([read_results(grid, REFERENCE)])
+    assert text.startswith(f"before\n<!-- begin scoreboard -->\n**{sentence(board)}**\n\n| dataset ")
     assert text.endswith(f"\n\nData: CIFAR-10, {NOTE}.\n<!-- end synthetic -->\nafter\n")
     assert "| MNIST" in text
     assert "old" not in text

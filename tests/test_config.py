@@ -11,14 +11,20 @@ import yaml
 
 from slotmachines.errors import UserError
 from slotmachines.replication.config import check_config, read_config
+from slotmachines.replication.experiments import EXPERIMENTS
 
 PROJECT = Path(__file__).parents[1]
 SCHEMA = PROJECT / "workflow/schemas/config.schema.yaml"
+STUDY = {"recipes": ["paper", "code"], "together": []}
 GRIDS = sorted(PROJECT.glob("config/*.yaml"))
 
 
 def smoke() -> dict[str, Any]:
     return read_config(PROJECT / "config/smoke.yaml")
+
+
+def with_experiment(config: dict[str, Any], name: str, **more: Any) -> None:
+    config["experiments"][name] = {"networks": ["lenet"], "options": [2], **more}
 
 
 @pytest.mark.parametrize("file", GRIDS, ids=lambda file: file.stem)
@@ -33,8 +39,27 @@ def test_every_field_of_the_schema_says_what_it_is() -> None:
         return "description" in schema or "$ref" in schema
 
     schema = yaml.safe_load(SCHEMA.read_text())
-    for properties in (schema["properties"], schema["properties"]["experiments"]["properties"]):
+    experiments = schema["properties"]["experiments"]["properties"]
+    shapes = [*experiments.values(), schema["$defs"]["experiment"], schema["$defs"]["finetuning"]]
+    for properties in (schema["properties"], experiments, *(shape.get("properties", {}) for shape in shapes)):
         assert all(described(field) for field in properties.values())
+    assert list(experiments) == list(EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("sharing", {"seeds": [7]}),
+        ("finetune-checkpoints", {"every": 10}),
+        ("recipe-study", STUDY),
+        ("recipe-study", STUDY | {"together": [["value bound", "score range", "padding"]]}),
+        ("large-k", {"learning_rates": [], "score_range_base": 8}),
+    ],
+)
+def test_experiments_that_are_in_order(name: str, more: dict[str, Any]) -> None:
+    config = smoke()
+    with_experiment(config, name, **more)
+    check_config(config, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +76,28 @@ def test_every_field_of_the_schema_says_what_it_is() -> None:
         (lambda config: config["tolerance"].update(digits=0), "config: tolerance.digits"),
         (lambda config: config["tolerance"].clear(), "config: tolerance: add one for digits"),
         (lambda config: config["settings"].update(conv6={"epochs": 1}), "config: settings: conv6"),
-        (lambda config: config["experiments"].update(sharing={}), "'sharing' was unexpected"),
+        (lambda config: config["experiments"].update(shares={}), "'shares' was unexpected"),
+        (
+            lambda config: config["experiments"].update(sharing={}),
+            "config: experiments.sharing: 'networks' is a required",
+        ),
+        (lambda config: config["experiments"]["k-sweep"].update(seeds=[]), "config: experiments.k-sweep.seeds"),
+        (lambda config: config.update(chosen_by={"lenet5": [2]}), "config: chosen_by: 'lenet5' is not one of"),
+        (lambda config: config.update(chosen_by={"lenet": 2}), "config: chosen_by.lenet: 2 is not of type 'array'"),
+        (lambda config: with_experiment(config, "finetune-checkpoints"), "'every' is a required property"),
+        (lambda config: with_experiment(config, "finetune-checkpoints", every=0), "0 is less than the minimum of 1"),
+        (
+            lambda config: with_experiment(config, "recipe-study", recipes=["paper"], together=[]),
+            "recipe-study.recipes",
+        ),
+        (
+            lambda config: with_experiment(config, "recipe-study", **STUDY | {"together": [["momentum", "padding"]]}),
+            "'momentum' is not one of",
+        ),
+        (
+            lambda config: with_experiment(config, "large-k", learning_rates=[0], score_range_base=8),
+            "large-k.learning_rates.0",
+        ),
         (lambda config: config["experiments"]["k-sweep"].update(options=[0]), "0 is less than the minimum of 1"),
         (lambda config: config["experiments"]["k-sweep"].update(start_epoch=1), "'start_epoch' was unexpected"),
         (lambda config: config["experiments"]["finetune"].pop("start_epoch"), "'start_epoch' is a required property"),

@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.table import CELL, experiment_table
-from synthetic import NOTE, REFERENCE, grid, make_config, make_curves, make_runs, write_grid
+from slotmachines.replication.grid import experiment_runs
+from slotmachines.reporting.experiments import EXPERIMENTS
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.style import LOOK, finish, not_run, panels
+from slotmachines.reporting.table import experiment_table
+from synthetic import NOTE, REFERENCE, START, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
-EXPERIMENTS = ["k_sweep", "selection", "random_vs_selected", "finetune"]
+NAMES = [*EXPERIMENTS, "curves"]
+EVERY = pytest.mark.parametrize("name", NAMES)
+FILES = ("config.yaml", "runs.csv", "curves.csv.gz", "selected_weights.csv")
 
 
-def draw(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: Path) -> int | str | None:
-    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+def script(name: str) -> Path:
+    return SCRIPTS / f"{name.replace('-', '_')}.py"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Path) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
+        runpy.run_path(str(script(name)), run_name="__main__")
     return ended.value.code
 
 
-def inputs(folder: Path, script: str) -> list[Path]:
-    return [folder / "config.yaml", folder / "runs.csv", folder / "curves.csv.gz" if script == "curves" else REFERENCE]
+def draw(results: Results, name: str) -> Figure:
+    function = runpy.run_path(str(script(name)))["draw"]
+    with rc_context(LOOK):
+        return function(results) if name == "curves" else function(results, experiment_table(results, name))
 
 
-@pytest.mark.parametrize("script", [*EXPERIMENTS, "curves"])
+def caption(figure: Figure) -> str:
+    return " ".join(figure.get_supxlabel().split())
+
+
+def lines(figure: Figure, label: str) -> list[Any]:
+    """What is drawn under a label of the legend, over all panels."""
+    found = [axes.get_legend_handles_labels() for axes in figure.axes]
+    return [handle for handles, labels in found for handle, name in zip(handles, labels, strict=True) if name == label]
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return make_results()
+
+
+@pytest.fixture(scope="module")
+def figure_of(results: Results) -> Callable[[str], Figure]:
+    """The figure of `results` by name, drawn once."""
+    return cache(lambda name: draw(results, name))
+
+
+@EVERY
 def test_a_figure_is_a_picture_and_the_same_bytes_again(
-    script: str, grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = tmp_path / "first.png", tmp_path / "second.png"
-    assert draw(monkeypatch, script, *inputs(grid, script), first) == 0
-    assert draw(monkeypatch, script, *inputs(grid, script), second) == 0
+    assert run(monkeypatch, name, grid, REFERENCE, first) == 0
+    assert run(monkeypatch, name, grid, REFERENCE, second) == 0
     picture = imread(first)
     assert picture.shape[1] == 1350  # half as wide again as a README shows it
     assert picture.std() > 0.05
@@ -43,46 +84,137 @@ def test_a_figure_is_a_picture_and_the_same_bytes_again(
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("script", [*EXPERIMENTS, "curves"])
-def test_a_figure_is_made_without_any_run(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_grid(tmp_path, make_config({"lenet": "digits"}))
-    runs = folder / "runs.csv"
-    runs.write_text(runs.read_text().splitlines()[0] + "\n")
-    assert draw(monkeypatch, script, *inputs(folder, script), tmp_path / "figure.png") == 0
-    assert imread(tmp_path / "figure.png").shape[1] == 1350  # half as wide again as a README shows it
+@EVERY
+def test_a_figure_is_made_without_any_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_grid(tmp_path, make_config({"lenet": "digits"}), keep_runs=False)
+    assert run(monkeypatch, name, folder, REFERENCE, tmp_path / "figure.png") == 0
+    assert imread(tmp_path / "figure.png").shape[1] == 1350
 
 
-def test_missing_cells_are_named_in_the_caption() -> None:
-    config = make_config()
-    table = experiment_table(config, "selection", make_runs(config), read_reference(REFERENCE))
-    figure = runpy.run_path(str(SCRIPTS / "selection.py"))["draw"](config, table)
-    caption = " ".join(figure.get_supxlabel().split())
-    assert "Not run: Conv-2 greedy K = 64; Conv-2 probabilistic K = 64." in caption
-    assert "Recipe paper-glorot; seeds 0, 1, 2." in caption
-    assert caption.endswith(f"Data: CIFAR-10, {NOTE}.")
+@EVERY
+def test_nothing_written_on_a_figure_is_cut_off(name: str, figure_of: Callable[[str], Figure]) -> None:
+    figure = figure_of(name)
+    with rc_context(LOOK):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        box = figure.get_tightbbox(canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert box.x0 > -0.01 and box.y0 > -0.01
+    assert box.x1 < width + 0.01 and box.y1 < height + 0.01
 
 
-@pytest.mark.parametrize("experiment", make_config()["experiments"])
-def test_inexact_data_is_said_in_the_caption_of_its_figure(experiment: str) -> None:
-    for networks, said in (({"conv2": "cifar10"}, True), ({"lenet": "mnist"}, False)):
-        config = make_config(networks)
-        table = experiment_table(config, experiment, make_runs(config), read_reference(REFERENCE))
-        figure = runpy.run_path(str(SCRIPTS / f"{experiment.replace('-', '_')}.py"))["draw"](config, table)
-        assert (NOTE in " ".join(figure.get_supxlabel().split())) == said
-
-
-def test_inexact_data_is_said_in_the_caption_of_the_curves() -> None:
-    config = make_config()
-    runs = make_runs(config)
-    curves = make_curves(runs).merge(runs[[*CELL, "epochs", "identity", "data_note"]], on="identity")
-    figure = runpy.run_path(str(SCRIPTS / "curves.py"))["draw"](config, curves)
-    assert NOTE in " ".join(figure.get_supxlabel().split())
-
-
-def test_bad_input_is_one_line_and_status_2(
-    grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@EVERY
+def test_a_caption_says_what_stands_for_several_seeds_and_which_data_are_inexact(
+    name: str, figure_of: Callable[[str], Figure]
 ) -> None:
+    text = caption(figure_of(name))
+    # Histograms have no bars or bands: they are of all seeds together.
+    assert re.search(r"95%( t-)?interval|lowest to (the )?highest|all runs of a cell together", text)
+    assert text.endswith(f"Data: CIFAR-10, {NOTE}.")
+
+
+@EVERY
+def test_exact_data_need_no_word(name: str) -> None:
+    lenet = make_config({"lenet": "mnist"}, experiments=["k-sweep"] if name == "curves" else [name])
+    assert "Data:" not in caption(draw(make_results(lenet), name))
+
+
+def test_missing_cells_are_named_in_the_caption(figure_of: Callable[[str], Figure]) -> None:
+    text = caption(figure_of("selection"))
+    assert "Not run: Conv-2 greedy K = 64; Conv-2 probabilistic K = 64." in text
+    assert "Recipe paper-glorot; 1 to 3 seeds per cell." in text
+
+
+def test_what_was_not_run_is_named_by_network_or_by_variant(results: Results) -> None:
+    table = experiment_table(results, "finetune-checkpoints")
+    assert not_run(table) == ""
+    some = table.assign(n=table["n"].where(~table["start_epoch"].isin([25, 50]) | (table["network"] == "conv2"), 0))
+    assert not_run(some) == "Not run: LeNet finetuned K = 8 (after 25, after 50)."
+    assert not_run(table.assign(n=0)) == "Not run: LeNet (all); Conv-2 (all)."
+
+
+def test_curves_are_those_of_the_plain_runs_whatever_other_settings_were_tried(
+    results: Results, figure_of: Callable[[str], Figure]
+) -> None:
+    plain = {
+        run.identity for name in ("k-sweep", "selection", "finetune") for run in experiment_runs(results.config, name)
+    }
+    curves, strange = results.curves.copy(), ~results.curves["identity"].isin(plain)
+    assert strange.any()
+    curves.loc[strange, "val_accuracy"] = 1.0
+    ones, others = figure_of("curves"), draw(replace(results, curves=curves), "curves")
+    labels = {label for axes in ones.axes for label in axes.get_legend_handles_labels()[1]}
+    assert labels == {
+        *(f"K = {options}" for options in (2, 4, 8, 64)),
+        "learned weights",
+        f"K = 8, finetuned after {START} epochs",
+    }
+    for label in labels:
+        for one, other in zip(lines(ones, label), lines(others, label), strict=True):
+            np.testing.assert_array_equal(one.get_ydata(), other.get_ydata())
+
+
+def test_curves_of_a_grid_without_their_experiments_are_an_empty_figure() -> None:
+    figure = draw(make_results(make_config(experiments=["large-k"])), "curves")
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["not run yet"]
+
+
+def test_checkpoints_lie_between_training_from_scratch_and_the_slot_machine_alone(
+    figure_of: Callable[[str], Figure],
+) -> None:
+    figure = figure_of("finetune-checkpoints")
+    places = [float(mark[0].get_xdata()[0]) for mark in lines(figure, "finetuned")]
+    assert places == [25, 50, 75, 100, 25, 50, 75, 100]
+    assert [mark[0].get_xdata()[0] for mark in lines(figure, "trained from scratch")] == [0, 0]
+    assert [mark[0].get_xdata()[0] for mark in lines(figure, "slot machine, never finetuned")] == [110, 110]
+
+
+def test_shared_values_are_a_series_of_their_own(results: Results, figure_of: Callable[[str], Figure]) -> None:
+    table = experiment_table(results, "sharing").dropna(subset="mean")
+    figure = figure_of("sharing")
+    for variant, label in (("", "own values"), ("one set per layer", "set per layer")):
+        drawn = [float(mark[0].get_ydata()[0]) for mark in lines(figure, f"{label}, ours")]
+        assert drawn == pytest.approx(list(table.loc[table["variant"] == variant, "mean"]))
+
+
+def test_a_rival_without_runs_says_so_and_shows_its_published_number(figure_of: Callable[[str], Figure]) -> None:
+    figure = figure_of("rivals")
+    lenet, conv2 = ([label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes)
+    assert (
+        lenet
+        == conv2
+        == ["slot machine, K = 8", "learned weights", "edge-popup\n(not run here)", "supermask\n(not run here)"]
+    )
+    assert [text.get_text() for text in figure.axes[1].texts][-2:] == ["77.70", "66.00"]
+
+
+def test_columns_say_how_long_was_trained_also_where_nothing_was_run() -> None:
+    results = make_results(make_config({"lenet": "mnist"}))
+    figure = draw(replace(results, runs=results.runs.iloc[:0]), "vgg")
+    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert names == [
+        "slot machine,\nK = 8\n110 epochs",
+        "finetuned,\nK = 8\n110 epochs",
+        "learned from\nscratch\n110 epochs",
+    ]
+
+
+def test_a_legend_names_every_label_once(results: Results) -> None:
+    figure, axes = panels(2)
+    for panel in axes:
+        panel.plot([0, 1], label="ours")
+    finish(figure, results.config, "title", results.runs, [])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_bad_input_is_one_line_and_status_2(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_grid(tmp_path / "grid", make_config({"lenet": "mnist"}, experiments=["k-sweep"]))
+    (folder / file).unlink()
     output = tmp_path / "figure.png"
-    assert draw(monkeypatch, "k_sweep", grid / "config.yaml", tmp_path / "absent.csv", REFERENCE, output) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert run(monkeypatch, "k-sweep", folder, REFERENCE, output) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and file in error
     assert not output.exists()

@@ -4,8 +4,10 @@ from collections import Counter
 
 import pytest
 
+from slotmachines import UserError
+from slotmachines.replication.cell import Cell
 from slotmachines.replication.cost import estimated_hours
-from slotmachines.replication.grid import grid_runs, kept_epochs
+from slotmachines.replication.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
 from slotmachines.replication.run import Run, make_run
 
 SHAPE = {"networks": ["lenet"], "options": [2, 8]}
@@ -28,15 +30,17 @@ def twice(*cells) -> Counter:
 
 SLOTS = {method: [("lenet", method, 2, ""), ("lenet", method, 8, "")] for method in ("greedy", "probabilistic")}
 FINETUNED = [("lenet", "greedy", 2, "finetuned"), ("lenet", "greedy", 8, "finetuned")]
+LEARNED = ("lenet", "learned", None, "")
 
 
 @pytest.mark.parametrize(
     ("experiment", "expected"),
     [
         ("random-vs-selected", [("lenet", "random", None, ""), *SLOTS["greedy"]]),
-        ("k-sweep", [*SLOTS["greedy"], ("lenet", "learned", None, "")]),
+        ("k-sweep", [*SLOTS["greedy"], LEARNED]),
         ("selection", SLOTS["greedy"] + SLOTS["probabilistic"]),
-        ("finetune", [*SLOTS["greedy"], *FINETUNED, ("lenet", "learned", None, "")]),
+        ("finetune", [*SLOTS["greedy"], *FINETUNED, LEARNED]),
+        ("rivals", [*SLOTS["greedy"], LEARNED]),  # edge-popup and supermasks stand in its table, but have no runs
     ],
 )
 def test_runs_of_one_experiment(experiment, expected):
@@ -45,7 +49,7 @@ def test_runs_of_one_experiment(experiment, expected):
 
 
 def test_each_run_is_planned_once_whichever_experiments_need_it():
-    everything = dict.fromkeys(("random-vs-selected", "k-sweep", "selection"), SHAPE)
+    everything = dict.fromkeys(("random-vs-selected", "k-sweep", "selection", "cost", "churn"), SHAPE)
     runs = grid_runs(config(everything | {"finetune": SHAPE | {"start_epoch": 75}}))
     assert len({run.identity for run in runs}) == len({run.folder for run in runs}) == len(runs) == 16
     assert {run.seed for run in runs} == {0, 3} and {run.dataset for run in runs} == {"mnist"}
@@ -56,26 +60,48 @@ def test_the_slot_machine_of_each_finetuned_network_is_there_and_keeps_its_weigh
         {"finetune": {"networks": ["lenet", "conv4"], "options": [2, 8], "start_epoch": 75}, "k-sweep": SHAPE}
     )
     runs = grid_runs(grid)
-    by_identity = {run.identity: run for run in runs}
     children = [run for run in runs if run.parent]
     assert len(children) == 8
-    for run in children:
-        assert run.parent in runs and run.settings.epochs == run.parent.settings.epochs == 200
-        assert kept_epochs(grid, by_identity[run.parent.identity]) == [run.start_epoch] == [75]
-    parents = {run.parent.identity for run in children}
-    assert not any(kept_epochs(grid, run) for run in runs if run.identity not in parents)
+    assert all(run.parent in runs and run.settings.epochs == run.parent.settings.epochs == 200 for run in children)
+    assert kept_epochs(runs) == {run.parent.identity: [75] for run in children}
+
+
+def test_a_slot_machine_keeps_the_weights_that_all_experiments_need():
+    grid = config({"finetune": SHAPE | {"start_epoch": 75}, "finetune-checkpoints": SHAPE | {"every": 50}})
+    kept = kept_epochs(grid_runs(grid))
+    assert len(kept) == 4 and all(epochs == [50, 75, 100, 150] for epochs in kept.values())
 
 
 def test_no_weights_are_kept_where_nothing_is_finetuned():
-    grid = config({"k-sweep": SHAPE})
-    assert not any(kept_epochs(grid, run) for run in grid_runs(grid))
+    assert kept_epochs(grid_runs(config({"k-sweep": SHAPE}))) == {}
+
+
+def test_an_experiment_may_have_seeds_of_its_own():
+    grid = config({"k-sweep": SHAPE, "selection": SHAPE | {"seeds": [3, 9]}})
+    assert (seeds_of(grid, "k-sweep"), seeds_of(grid, "selection")) == ([0, 3], [3, 9])
+    assert {run.seed for run in experiment_runs(grid, "selection")} == {3, 9}
+    seeds = Counter((run.method, run.seed) for run in grid_runs(grid))
+    assert seeds == {
+        ("greedy", 0): 2, ("greedy", 3): 2, ("greedy", 9): 2, ("learned", 0): 1, ("learned", 3): 1,
+        ("probabilistic", 3): 2, ("probabilistic", 9): 2,
+    }  # fmt: skip
+
+
+def test_the_runs_of_a_cell_differ_in_their_seeds_alone():
+    cell = Cell("mnist", "lenet", "greedy", 8, start_epoch=75)
+    first, second = cell_runs(config({}), cell, [0, 3])
+    assert (first.seed, first.parent.seed, second.seed, second.parent.seed) == (0, 0, 3, 3)
+    assert first.settings == second.settings and first.identity != second.identity
+    assert first.parent.identity == make_run(
+        network="lenet", dataset="mnist", method="greedy", options=8, seed=0, recipe="paper-glorot"
+    ).identity  # fmt: skip
 
 
 def test_training_from_scratch_is_compared_at_equal_epochs():
     # The recipe trains conv4 for 330 epochs in the usual way, and for 200 as a slot machine; lenet for 200 either way.
     grid = config({"finetune": {"networks": ["lenet", "conv4"], "options": [8], "start_epoch": 75}})
     learned = [run for run in grid_runs(grid) if run.method == "learned"]
-    assert described(learned) == twice(("lenet", "learned", None, ""), ("conv4", "learned", None, "equal-epochs"))
+    assert described(learned) == twice(LEARNED, ("conv4", "learned", None, ""))
     assert {run.settings.epochs for run in learned} == {200}
     both = grid_runs(grid | {"experiments": grid["experiments"] | {"k-sweep": {"networks": ["conv4"], "options": [8]}}})
     assert (
@@ -87,6 +113,11 @@ def test_training_from_scratch_is_compared_at_equal_epochs():
 def test_settings_of_the_grid_win_over_the_recipe():
     runs = grid_runs(config({"k-sweep": SHAPE, "selection": SHAPE}, settings={"lenet": {"epochs": 7}}))
     assert {run.settings.epochs for run in runs} == {7}
+
+
+def test_a_grid_that_finetunes_after_the_end_is_refused():
+    with pytest.raises(UserError, match="cannot start after 75 of 20 epochs"):
+        grid_runs(config({"finetune": SHAPE | {"start_epoch": 75}}, settings={"lenet": {"epochs": 20}}))
 
 
 def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):

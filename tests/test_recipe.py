@@ -93,6 +93,7 @@ def test_what_all_methods_share(recipe, network, method, options):
     else:
         assert settings.validation == 5_000
         assert settings.augmentation == ("flip" if recipe == "code" else "crop-flip")
+    assert settings.sharing == "none"
     padding = "code" if recipe == "code" else "same"
     assert settings.network_settings == ({"padding": padding} if network.startswith("conv") else {})
 
@@ -166,6 +167,7 @@ BAD_FILES = {
     "batch_size must be": "{description: d, extends: paper, settings: {batch_size: 0}}",
     "learning_rate must be": "{description: d, extends: paper, settings: {learning_rate: .nan}}",
     "weight_decay must be": "{description: d, extends: paper, settings: {weight_decay: .inf}}",
+    "unknown sharing 'all'": "{description: d, extends: paper, settings: {sharing: all}}",
     "unknown schedule 'cosine'": "{description: d, extends: paper, settings: {schedule: cosine}}",
 }
 

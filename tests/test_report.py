@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from typer.testing import CliRunner
 
 import slotmachines
+from slotmachines import cli
 from slotmachines.errors import UserError
-from slotmachines.replication.config import read_config
+from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.report import costs, main_table_text, provenance, write_report
-from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.results import Results, read_results, read_runs
+from slotmachines.reporting.scoreboard import counts, scoreboard, sentence
+from slotmachines.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
 from slotmachines.reporting.summary import write_summary
-from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
+from slotmachines.reporting.table import CHOSEN, experiment_tables
+from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
 
@@ -33,8 +37,14 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def page(grid: Path, figures: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of a made-up grid with every experiment."""
+    return render(grid, figures, tmp_path_factory.mktemp("page") / "report.html")
+
+
 def render(folder: Path, figures: Path, output: Path) -> str:
-    write_report(read_config(folder / "config.yaml"), folder, figures, REFERENCE, output)
+    write_report(read_results(folder, REFERENCE), figures, output)
     return output.read_text(encoding="utf-8")
 
 
@@ -55,39 +65,49 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_well_formed_and_self_contained(grid: Path, figures: Path, tmp_path: Path) -> None:
-    page = render(grid, figures, tmp_path / "report.html")
+def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
     links = [value or "" for name, value in tags.attributes if name in ("src", "href")]
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
-    assert sum(link.startswith("data:") for link in links) == 5
-    ids = {value for name, value in tags.attributes if name == "id"}
+    assert sum(link.startswith("data:") for link in links) == 14
+    ids = [value for name, value in tags.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
     assert all(link[1:] in ids for link in links if link.startswith("#"))
+    assert set(EXPERIMENTS) | {"score", "curves", "provenance"} <= set(ids)
     assert "url(" not in page
     assert "@import" not in page
     assert "<script" not in page
 
 
-def test_the_page_says_what_was_found_and_what_ran(grid: Path, figures: Path, tmp_path: Path) -> None:
-    page = render(grid, figures, tmp_path / "report.html")
-    assert re.search(r"\d+ of the 20 published numbers in reach", page)
+def test_the_page_says_what_was_found_and_what_ran(page: str, grid: Path) -> None:
+    board = scoreboard([read_results(grid, REFERENCE)])
+    assert sentence(board) in page
+    for verdict, count in counts(board).items():
+        assert f'<li class="{verdict}"><b>{count}</b><span>{verdict}</span></li>' in page
     assert "1 of 3" in page
     assert "made up" in page
     assert "2024-01-01 to 2024-01-03" in page
     assert "0123abc" in page
     assert "paper-glorot" in page
-    assert page.count(f"<li>Data: CIFAR-10, {NOTE}.</li>") == 4
+    assert page.count(f"<li>Data: CIFAR-10, {NOTE}.</li>") == len(EXPERIMENTS)
     assert "The paper&#39;s numbers of LeNet greedy K = 2, 4, 8, 64; LeNet learned" in page
-    assert "known only as a range" in page
+    assert "Holm" in page
+    assert CHOSEN in page
+    assert not re.search(r"\bnan\b|<NA>|&lt;NA&gt;|\bNone\b", page)
 
 
-def test_the_same_results_give_the_same_page_and_summary(grid: Path, figures: Path, tmp_path: Path) -> None:
-    assert render(grid, figures, tmp_path / "a.html") == render(grid, figures, tmp_path / "b.html")
-    config = read_config(grid / "config.yaml")
+def test_every_table_has_as_many_columns_as_its_head(page: str) -> None:
+    for table in re.findall(r"<table>.*?</table>", page, flags=re.DOTALL):
+        rows = [len(re.findall(r"<t[hd][ >]", row)) for row in re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)]
+        assert len(rows) > 1 and len(set(rows)) == 1
+
+
+def test_the_same_results_give_the_same_page_and_summary(page: str, grid: Path, figures: Path, tmp_path: Path) -> None:
+    assert render(grid, figures, tmp_path / "again.html") == page
     for name in ("a.json", "b.json"):
-        write_summary(config, grid / "runs.csv", REFERENCE, tmp_path / name)
+        write_summary(read_results(grid, REFERENCE), tmp_path / name)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
@@ -98,16 +118,17 @@ def test_another_dataset_scores_nothing(figures: Path, tmp_path: Path) -> None:
     assert "98.21 on MNIST" in page
 
 
-def test_a_grid_without_runs_still_has_a_page(grid: Path, figures: Path, tmp_path: Path) -> None:
-    header = (grid / "runs.csv").read_text().splitlines()[0]
-    (tmp_path / "runs.csv").write_text(header + "\n")
-    shutil.copy(grid / "config.yaml", tmp_path)
-    assert "0 of the 20 published numbers" in render(tmp_path, figures, tmp_path / "report.html")
+def test_a_grid_without_runs_still_has_a_page(figures: Path, tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "grid", make_config(), keep_runs=False)
+    page = render(folder, figures, tmp_path / "report.html")
+    assert "Of the 64 numbers that the paper publishes: 64 not run." in page
+    assert page.count("not enough runs yet to say anything") >= 2 * len(EXPERIMENTS)
 
 
 def test_text_of_a_config_cannot_break_the_page(grid: Path, figures: Path, tmp_path: Path) -> None:
-    config = read_config(grid / "config.yaml") | {"description": "<b>K < 8 & more"}
-    write_report(config, grid, figures, REFERENCE, tmp_path / "report.html")
+    results = read_results(grid, REFERENCE)
+    results = replace(results, config={**results.config, "description": "<b>K < 8 & more"})
+    write_report(results, figures, tmp_path / "report.html")
     assert "&lt;b&gt;K &lt; 8 &amp; more" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -118,22 +139,85 @@ def test_a_missing_picture_is_an_error_and_leaves_no_page(grid: Path, tmp_path: 
 
 
 def test_the_main_table_for_the_terminal_has_every_cell_once(grid: Path) -> None:
-    text = main_table_text(read_config(grid / "config.yaml"), grid / "runs.csv", REFERENCE)
-    text, note = text.split("\n\n")
+    text = main_table_text(read_results(grid, REFERENCE))
+    text, chosen, note = text.split("\n\n")
     assert note == f"Data: CIFAR-10, {NOTE}."
+    assert chosen.startswith(f"{CHOSEN}: the recipe was chosen because")
     cells = [tuple(line.split()[:4]) for line in text.splitlines()[2:]]
     assert len(cells) == len(set(cells)) == 18
     assert cells[0] == ("MNIST", "LeNet", "greedy", "2")
-    assert "reproduced" in text
+    assert f"reproduced {CHOSEN}" in text
+
+
+def test_the_command_shows_the_main_table(grid: Path, tmp_path: Path) -> None:
+    config = tmp_path / "results/synthetic/config.yaml"
+    write_grid(config.parent, make_config())
+    words = ["show", str(config), "--results", str(tmp_path / "results"), "--reference", str(REFERENCE)]
+    shown = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert main_table_text(read_results(config.parent, REFERENCE)) in shown.output
+    assert str(config.parent / "report.html") in shown.output.replace("\n", "")
+    (config.parent / "runs.csv").unlink()
+    with pytest.raises(UserError, match="run the grid first"):
+        CliRunner().invoke(cli.app, words, catch_exceptions=False)
+
+
+def test_a_grid_without_k_sweep_shows_all_its_experiments() -> None:
+    text = main_table_text(make_results(make_config(experiments=["rivals", "churn"])))
+    assert "edge_popup" in text and "probabilistic" in text
 
 
 def test_provenance_adds_up_the_hours(grid: Path) -> None:
     runs = read_runs(grid / "runs.csv")
     assert provenance(runs)["Runs"] == str(len(runs))
     assert provenance(runs.iloc[:2].assign(wall_seconds=3600.0))["Wall time, summed over runs"] == "2.0 h"
-    table = costs(runs)
-    assert table["runs"].astype(int).sum() == len(runs)
-    assert isinstance(table, pd.DataFrame)
+
+
+def test_each_run_is_in_the_table_of_costs_once() -> None:
+    config = make_config()
+    config["experiments"]["sharing"]["seeds"] = [0, 1]
+    config["experiments"]["churn"]["seeds"] = [2, 3]
+    results = make_results(config)
+    table = costs(results)
+    assert table["runs"].astype(int).sum() == len(results.runs)
+    plain = table[(table["network"] == "LeNet") & (table["method"] == "greedy") & (table["K"] == "2")]
+    assert plain["runs"].tolist() == ["4"]
+    assert costs(replace(results, runs=results.runs.iloc[:0])).empty
+
+
+# What a figure was made from
+
+
+def digests_of(results: Results) -> dict[str, str]:
+    return {name: source_digest(results.config, name, table) for name, table in experiment_tables(results).items()}
+
+
+def test_a_figure_is_out_of_date_when_its_own_numbers_change() -> None:
+    results = make_results()
+    digests = digests_of(results)
+    assert digests == digests_of(make_results())
+    learned = (results.runs["method"] == "learned").astype(float)
+    changed = replace(results, runs=results.runs.assign(test_accuracy=results.runs["test_accuracy"] + learned))
+    stale = {name for name, digest in digests_of(changed).items() if digest != digests[name]}
+    assert stale == {"k-sweep", "cost", "finetune", "finetune-checkpoints", "rivals", "vgg"}
+    described = replace(results, config={**results.config, "description": "other words"})
+    assert digests_of(described) == digests
+
+
+def test_a_page_says_what_it_was_made_from(grid: Path, figures: Path, tmp_path: Path) -> None:
+    results = read_results(grid, REFERENCE)
+    write_report(results, figures, tmp_path / "report.html")
+    assert page_source(tmp_path / "report.html") == report_digest(digests_of(results).values())
+    (tmp_path / "older.html").write_bytes(b"<html>\xff</html>")
+    assert page_source(tmp_path / "older.html") is None
+
+
+def test_a_picture_says_what_it_was_made_from(tmp_path: Path) -> None:
+    Figure(figsize=(1, 1)).savefig(tmp_path / "with.png", metadata={KEY: "0123"})
+    Figure(figsize=(1, 1)).savefig(tmp_path / "without.png")
+    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    names = ("with", "without", "damaged", "missing")
+    assert [picture_source(tmp_path / f"{name}.png") for name in names] == ["0123", None, None, None]
 
 
 def test_nothing_here_imports_torch() -> None:

@@ -1,9 +1,11 @@
 """A run's identity, folder and arguments."""
 
+import json
 import re
 import subprocess
 import sys
-from dataclasses import make_dataclass, replace
+from dataclasses import asdict, make_dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from slotmachines import UserError, cli
-from slotmachines.replication import run as run_module
-from slotmachines.replication.recipe import Settings
-from slotmachines.replication.run import Run, finetuned, make_run
+from slotmachines.replication import recipe as recipe_module
+from slotmachines.replication.config import read_config
+from slotmachines.replication.grid import experiment_runs
+from slotmachines.replication.recipe import Settings, changed_settings
+from slotmachines.replication.run import Run, finetuned, make_run, with_seed
 
 
 def greedy(**changes) -> Run:
@@ -29,6 +33,20 @@ def greedy(**changes) -> Run:
         | changes
     )
 
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "epochs": st.integers(2, 1000),
+        "learning_rate": st.floats(0, 1e10),
+        "weight_decay": st.floats(1e-12, 1e-3),
+        "value_bound": st.sampled_from(["glorot-deviation", 0.1, 1e-7]),
+        "schedule": st.sampled_from(["constant", "steps"]),
+        "schedule_epochs": st.lists(st.integers(1, 200), max_size=3),
+        "sharing": st.sampled_from(["none", "layer", "network"]),
+        "network_settings": st.sampled_from([{}, {"classes": 7}]),
+    },
+)
 
 PINNED = {
     "b101c85d": greedy(),
@@ -59,6 +77,7 @@ def test_identities_stay_the_same_for_ever(identity):
         {"changes": {"epochs": 199}},
         {"changes": {"network_settings": {"classes": 11}}},
         {"changes": {"value_bound": 0.1}},
+        {"changes": {"sharing": "layer"}},
     ],
 )
 def test_what_changes_the_result_changes_the_identity(changed):
@@ -69,10 +88,18 @@ def test_what_does_not_change_the_result_does_not_change_the_identity(tmp_path):
     (tmp_path / "mine.yaml").write_text("{description: the same, extends: paper-glorot}")
     same = [
         greedy(recipe=str(tmp_path / "mine.yaml")),
-        greedy(variant="a label"),
-        greedy(changes={"epochs": 200, "momentum": 0.9}),
+        greedy(changes={"epochs": 200, "momentum": 0.9, "sharing": "none"}),
+        greedy(recipe="paper", changes={"value_bound": "glorot-uniform", "score_range_linear": 1}),
     ]
     assert {run.identity for run in same} == {greedy().identity}
+    assert {run.folder for run in same} == {greedy().folder}
+
+
+def test_a_run_of_another_seed_is_the_run_of_that_seed():
+    assert with_seed(greedy(), 3) == greedy(seed=3)
+    assert with_seed(finetuned(greedy(), 75), 3) == finetuned(greedy(seed=3), 75)
+    with pytest.raises(UserError, match="a seed lies between 0"):
+        with_seed(greedy(), -1)
 
 
 def test_finetuning_depends_on_its_slot_machine_and_on_when_it_starts():
@@ -84,9 +111,19 @@ def test_a_setting_that_is_added_with_a_default_orphans_nothing(monkeypatch):
     more = make_dataclass("Settings", [("clipping", float, 0.0)], bases=(Settings,), frozen=True)
     run, identity = greedy(), greedy().identity
     values = {name: getattr(run.settings, name) for name in Settings.__dataclass_fields__}
-    monkeypatch.setattr(run_module, "Settings", more)
+    monkeypatch.setattr(recipe_module, "Settings", more)
     assert replace(run, settings=more(**values)).identity == identity
     assert replace(run, settings=more(**values, clipping=1.0)).identity != identity
+
+
+@settings(deadline=None)
+@given(CHANGES)
+def test_settings_are_told_apart_as_they_are_and_as_they_were_written(changes):
+    given = greedy(changes=changes).settings
+    written = json.loads(json.dumps(asdict(given)))
+    assert json.loads(json.dumps(changed_settings(written))) == json.loads(json.dumps(changed_settings(given)))
+    del written["sharing"]  # as results from before this setting have it
+    assert "sharing" not in changed_settings(written)
 
 
 @pytest.mark.parametrize("identity", PINNED)
@@ -98,7 +135,7 @@ def test_folders_are_readable_and_name_the_identity(identity):
 def test_folders():
     assert finetuned(greedy(seed=3), 75).folder.startswith("lenet-mnist/greedy-k8-finetuned/seed3-")
     assert greedy(method="learned", options=None).folder.startswith("lenet-mnist/learned/seed0-")
-    assert greedy(variant="equal-epochs").folder.startswith("lenet-mnist/greedy-k8-equal-epochs/")
+    assert greedy(changes={"sharing": "layer", "epochs": 7}).folder.startswith("lenet-mnist/greedy-k8/seed0-")
 
 
 def parsed(monkeypatch, run: Run) -> Run:
@@ -111,26 +148,13 @@ def parsed(monkeypatch, run: Run) -> Run:
     return seen[0]
 
 
-CHANGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "epochs": st.integers(2, 1000),
-        "learning_rate": st.floats(0, 1e10),
-        "weight_decay": st.floats(1e-12, 1e-3),
-        "value_bound": st.sampled_from(["glorot-deviation", 0.1, 1e-7]),
-        "schedule": st.sampled_from(["constant", "steps"]),
-        "schedule_epochs": st.lists(st.integers(1, 200), max_size=3),
-        "network_settings": st.sampled_from([{}, {"classes": 7}]),
-    },
-)
-
-
 @settings(max_examples=20, deadline=None)
 @given(
     st.sampled_from(["greedy", "probabilistic", "learned", "random"]), st.integers(0, 2**63 - 1), CHANGES, st.booleans()
 )
 def test_the_command_line_understands_the_arguments(method, seed, changes, finetune):
     slots = method in ("greedy", "probabilistic")
+    changes = changes if slots else {name: value for name, value in changes.items() if name != "sharing"}
     run = greedy(method=method, options=8 if slots else None, seed=seed, changes=changes)
     run = finetuned(run, 1) if finetune and slots else run
     with pytest.MonkeyPatch.context() as patch:
@@ -138,9 +162,14 @@ def test_the_command_line_understands_the_arguments(method, seed, changes, finet
     assert (again.identity, again.folder, again.settings) == (run.identity, run.folder, run.settings)
 
 
-def test_the_command_line_understands_a_variant(monkeypatch):
-    run = greedy(variant="equal-epochs", changes={"epochs": 7})
-    assert parsed(monkeypatch, run) == run
+@pytest.mark.parametrize("experiment", ["recipe-study", "large-k", "sharing", "finetune-checkpoints"])
+def test_the_command_line_understands_every_run_of_an_experiment(monkeypatch, experiment):
+    grid = read_config(Path(__file__).parents[1] / "config/paper.yaml") | {"seeds": [0]}
+    grid["experiments"][experiment] |= {"networks": ["conv6"], "seeds": [3]}
+    if experiment == "finetune-checkpoints":
+        grid["experiments"][experiment]["every"] = 100
+    for run in experiment_runs(grid, experiment):
+        assert parsed(monkeypatch, run).identity == run.identity
 
 
 @pytest.mark.parametrize(
@@ -157,6 +186,11 @@ def test_the_command_line_understands_a_variant(monkeypatch):
         ({"changes": {"rate": 1}}, "^the changed settings: unknown setting rate"),
         ({"changes": {"epochs": -1}}, "^the changed settings: epochs must be a number of at least 0, not -1"),
         ({"changes": {"schedule": "cosine"}}, "^the changed settings: unknown schedule 'cosine'"),
+        ({"changes": {"sharing": "all"}}, "^the changed settings: unknown sharing 'all'; use one of none, layer, net"),
+        (
+            {"method": "learned", "options": None, "changes": {"sharing": "layer"}},
+            "a learned network cannot share its weights",
+        ),
     ],
 )
 def test_bad_runs(changed, message):

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from slotmachines.errors import UserError
-from slotmachines.replication.config import read_config
-from slotmachines.replication.grid import Cell
+from slotmachines.replication.cell import Cell
+from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.findings import findings
 from slotmachines.reporting.reference import published, read_reference
-from slotmachines.reporting.results import read_curves, read_runs
-from slotmachines.reporting.summary import scoreboard, summarise_grid
-from slotmachines.reporting.table import data_notes, experiment_table, experiment_tables, markdown, write_tables
+from slotmachines.reporting.results import Results, read_curves, read_results, read_runs, read_selected
+from slotmachines.reporting.summary import summarise_grid
+from slotmachines.reporting.table import (
+    CHOSEN,
+    data_notes,
+    experiment_table,
+    experiment_tables,
+    markdown,
+    readable,
+)
+from slotmachines.reporting.table_files import write_table
 from slotmachines.reporting.verdict import Verdict
-from synthetic import NOTE, REFERENCE, grid, make_config, make_runs
+from synthetic import NOTE, REFERENCE, grid, make_config, make_results, make_runs
 
 __all__ = ["grid"]
 CONFIG = make_config()
-RUNS = make_runs(CONFIG)
+RESULTS = make_results(CONFIG)
+RUNS = RESULTS.runs
+EMPTY = replace(RESULTS, runs=RUNS.iloc[:0])
 PAPER = read_reference(REFERENCE)
 
 
@@ -31,59 +42,131 @@ def row(table: pd.DataFrame, **wanted: object) -> pd.Series:
     return table.iloc[0]
 
 
+def with_runs(runs: pd.DataFrame) -> Results:
+    return replace(RESULTS, runs=runs)
+
+
 def test_a_cell_holds_the_mean_of_its_runs_and_the_paper_beside_it() -> None:
-    runs = RUNS[
-        (RUNS["network"] == "lenet") & (RUNS["method"] == "greedy") & (RUNS["options"] == 8) & (RUNS["variant"] == "")
-    ]
-    cell = row(experiment_table(CONFIG, "k-sweep", RUNS, PAPER), network="lenet", options=8)
-    assert cell["n"] == 3
+    cell = row(experiment_table(RESULTS, "k-sweep"), network="lenet", options=8)
+    runs = RUNS[RUNS["identity"].isin(cell["identities"])]
+    assert (cell["n"], cell["planned"], cell["seeds"]) == (3, 3, (0, 1, 2))
+    assert set(zip(runs["method"], runs["options"], runs["variant"], runs["recipe"], strict=True)) == {
+        ("greedy", 8, "", "paper-glorot")
+    }
     assert cell["mean"] == pytest.approx(runs["test_accuracy"].mean())
+    assert cell["val_mean"] == pytest.approx(runs["val_accuracy"].mean())
     assert (cell["paper_value"], cell["paper_low"], cell["paper_high"]) == (98.21, 98.15, 98.31)
     assert cell["difference"] == pytest.approx(cell["mean"] - 98.21)
     assert cell["tolerance"] == pytest.approx(0.15 + 0.02)
 
 
+def test_runs_are_known_by_what_they_trained_and_not_by_their_labels() -> None:
+    table = experiment_table(RESULTS, "k-sweep")
+    named = RUNS.assign(recipe="called otherwise", variant="", method="greedy", options=8)
+    pd.testing.assert_frame_equal(experiment_table(with_runs(named), "k-sweep"), table)
+    others = RUNS.assign(identity=[f"{number:08d}" for number in range(len(RUNS))])
+    assert experiment_table(with_runs(others), "k-sweep")["n"].sum() == 0
+
+
+def test_the_rows_do_not_depend_on_the_order_of_the_runs() -> None:
+    shuffled = with_runs(RUNS.sample(frac=1, random_state=0))
+    for name, table in experiment_tables(RESULTS).items():
+        pd.testing.assert_frame_equal(experiment_table(shuffled, name), table)
+
+
+def test_settings_that_are_not_the_grids_make_another_cell() -> None:
+    longer = CONFIG | {"settings": {"lenet": {"epochs": 111}, "conv2": {"epochs": 111}}}
+    table = experiment_table(replace(RESULTS, config=longer), "k-sweep")
+    assert table["n"].sum() == 0
+
+
 def test_expected_cells_without_runs_are_shown_as_not_run() -> None:
-    cell = row(experiment_table(CONFIG, "k-sweep", RUNS, PAPER), network="conv2", options=64)
+    cell = row(experiment_table(RESULTS, "k-sweep"), network="conv2", options=64)
     assert (cell["n"], cell["planned"], cell["verdict"]) == (0, 3, Verdict.NOT_RUN)
     assert pd.isna(cell["mean"])
 
 
 def test_one_seed_is_inconclusive_and_has_no_interval() -> None:
-    cell = row(experiment_table(CONFIG, "k-sweep", RUNS, PAPER), network="conv2", options=4)
+    cell = row(experiment_table(RESULTS, "k-sweep"), network="conv2", options=4)
     assert (cell["n"], cell["verdict"]) == (1, Verdict.INCONCLUSIVE)
     assert pd.isna(cell["low"])
 
 
 def test_without_any_run_every_table_is_complete() -> None:
-    for name, table in experiment_tables(CONFIG, RUNS.iloc[:0], PAPER).items():
+    for name, table in experiment_tables(EMPTY).items():
         assert set(table["verdict"]) == {Verdict.NOT_RUN}
-        assert len(table) == len(experiment_table(CONFIG, name, RUNS, PAPER))
-        assert all("not enough runs" in sentence for sentence in findings(name, table))
+        assert len(table) == len(experiment_table(RESULTS, name))
+        assert all("not enough runs" in sentence for sentence in findings(EMPTY, name, table))
 
 
-def test_runs_of_another_recipe_stay_out() -> None:
-    other = RUNS.assign(recipe="code")
-    assert experiment_table(CONFIG, "k-sweep", other, PAPER)["n"].sum() == 0
+def test_an_experiment_with_seeds_of_its_own_shows_these() -> None:
+    config = make_config(experiments=["k-sweep", "sharing"])
+    config["experiments"]["sharing"]["seeds"] = [0, 1, 7]
+    results = make_results(config)
+    cell = row(experiment_table(results, "sharing"), network="lenet", options=2, variant="")
+    assert (cell["seeds"], cell["planned"]) == ((0, 1, 7), 3)
+    assert row(experiment_table(results, "k-sweep"), network="lenet", options=2)["seeds"] == (0, 1, 2)
+    some = replace(results, runs=results.runs[results.runs["seed"] != 7])
+    cell = readable(experiment_table(some, "sharing")).iloc[0]
+    assert cell["n"] == "2 of 3"
+
+
+def test_an_experiment_that_the_grid_does_not_have() -> None:
+    with pytest.raises(UserError, match="the grid synthetic has no sharing; it has k-sweep"):
+        experiment_table(make_results(make_config(experiments=["k-sweep"])), "sharing")
 
 
 def test_another_dataset_is_named_and_not_compared() -> None:
-    config = make_config({"lenet": "digits"})
-    cell = row(experiment_table(config, "k-sweep", make_runs(config), PAPER), options=8)
+    results = make_results(make_config({"lenet": "digits"}))
+    table = experiment_table(results, "k-sweep")
+    cell = row(table, options=8)
     assert (cell["verdict"], cell["paper_dataset"], cell["paper_value"]) == (Verdict.NOT_COMPARABLE, "mnist", 98.21)
     assert pd.isna(cell["difference"])
-    assert sum(scoreboard(experiment_tables(config, make_runs(config), PAPER)).values()) == 0
+    assert "98.21 on MNIST" in markdown(table)
 
 
 def test_the_paper_has_no_counterpart_for_finetuning_and_random_lenet() -> None:
-    assert (
-        row(experiment_table(CONFIG, "finetune", RUNS, PAPER), network="lenet", variant="finetuned")["verdict"]
-        == "no counterpart"
-    )
-    assert (
-        row(experiment_table(CONFIG, "random-vs-selected", RUNS, PAPER), network="lenet", method="random")["verdict"]
-        == "no counterpart"
-    )
+    finetune = row(experiment_table(RESULTS, "finetune"), network="lenet", start_epoch=75)
+    random = row(experiment_table(RESULTS, "random-vs-selected"), network="lenet", method="random")
+    shared = row(experiment_table(RESULTS, "sharing"), network="lenet", options=2, variant="one set per layer")
+    assert {finetune["verdict"], random["verdict"], shared["verdict"]} == {"no counterpart"}
+
+
+def test_rivals_stand_beside_ours_with_their_own_papers_numbers() -> None:
+    config = make_config({"conv2": "cifar10"}, experiments=["rivals"])
+    table = experiment_table(make_results(config), "rivals")
+    assert table["method"].tolist() == ["greedy", "learned", "edge_popup", "supermask"]
+    assert row(table, method="edge_popup")["paper_value"] == 77.7
+    assert row(table, method="supermask")["paper_value"] == 66.0
+    assert row(table, method="learned")["paper_value"] == 79.28  # the paper's, not the 69.2 of Zhou et al.
+    for rival in ("edge_popup", "supermask"):
+        cell = row(table, method=rival)
+        assert (cell["n"], cell["planned"], cell["verdict"]) == (0, 0, Verdict.NOT_RUN)
+
+
+def test_finetuned_cells_say_when_they_start() -> None:
+    table = experiment_table(RESULTS, "finetune-checkpoints")
+    lenet = table[table["network"] == "lenet"]
+    assert lenet["start_epoch"].dropna().tolist() == [25, 50, 75, 100]
+    assert set(lenet["epochs"]) == {110}
+    assert lenet["variant"].tolist()[1] == "finetuned after 25"
+
+
+def test_cells_that_chose_the_recipe_are_marked() -> None:
+    table = experiment_table(RESULTS, "selection")
+    chosen = table[table["chosen_by"]]
+    assert list(zip(chosen["network"], chosen["method"], chosen["options"], strict=True)) == [
+        ("lenet", "greedy", 2), ("lenet", "greedy", 8),
+    ]  # fmt: skip
+    text = readable(table)
+    assert text["verdict"].str.endswith(CHOSEN).tolist() == table["chosen_by"].tolist()
+    assert "the recipe was chosen because this cell came close" in markdown(table)
+    assert CHOSEN not in markdown(table[~table["chosen_by"]])
+    assert not experiment_table(RESULTS, "recipe-study")["chosen_by"].any()
+    sharing = experiment_table(RESULTS, "sharing")
+    assert set(sharing.loc[sharing["chosen_by"], "variant"]) == {""}
+    none = {name: value for name, value in CONFIG.items() if name != "chosen_by"}
+    assert not experiment_table(replace(RESULTS, config=none), "selection")["chosen_by"].any()
 
 
 @pytest.mark.parametrize(
@@ -100,6 +183,8 @@ def test_the_paper_has_no_counterpart_for_finetuning_and_random_lenet() -> None:
         ("finetune", Cell("mnist", "lenet", "learned", None), 97.95),
         ("finetune", Cell("cifar10", "vgg19", "greedy", 8), 91.0),  # nowhere but in the abstract
         ("k-sweep", Cell("mnist", "lenet", "probabilistic", 64), 97.84),
+        ("recipe-study", Cell("mnist", "lenet", "greedy", 8, "paper", recipe="paper"), 98.21),
+        ("large-k", Cell("mnist", "lenet", "greedy", 64, "learning rate 0.2"), 98.16),
     ],
 )
 def test_published_numbers_are_looked_up_in_the_right_figure(experiment: str, cell: Cell, value: float) -> None:
@@ -108,90 +193,116 @@ def test_published_numbers_are_looked_up_in_the_right_figure(experiment: str, ce
     assert found.value == value
 
 
-def test_finetuning_is_compared_at_equal_total_epochs() -> None:
-    config = make_config() | {"settings": {}}  # the recipe then trains the learned baseline of conv4 for longer
-    config |= {"networks": {"conv4": "cifar10"}, "experiments": {"finetune": CONFIG["experiments"]["finetune"]}}
-    config["experiments"]["finetune"] = config["experiments"]["finetune"] | {"networks": ["conv4"]}
-    plain = RUNS[(RUNS["network"] == "conv2") & (RUNS["method"] == "learned")].assign(network="conv4", epochs=330)
-    equal = plain.assign(variant="equal-epochs", epochs=200, test_accuracy=plain["test_accuracy"] - 1)
-    table = experiment_table(config, "finetune", pd.concat([plain, equal]), PAPER)
-    cell = row(table, method="learned")
-    assert (cell["epochs"], cell["verdict"]) == (200, Verdict.NO_COUNTERPART)
-    assert cell["mean"] == pytest.approx(equal["test_accuracy"].mean())
+def test_finetuning_is_compared_at_equal_total_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthetic.LEVELS", {"conv4": {"learned": 86.0, "finetuned": 86.5, 8: (85.0, 80.0)}})
+    # The recipe trains the learned baseline of conv4 for longer than a slot machine.
+    config = CONFIG | {"settings": {}, "networks": {"conv4": "cifar10"}}
+    shape = {"networks": ["conv4"], "options": [8]}
+    config["experiments"] = {"k-sweep": shape, "finetune": shape | {"start_epoch": 75}}
+    results = make_results(config, make_runs(config))
+    cell = row(experiment_table(results, "finetune"), method="learned")
+    assert (cell["variant"], cell["epochs"], cell["verdict"]) == ("equal epochs", 200, Verdict.NO_COUNTERPART)
+    own = row(experiment_table(results, "k-sweep"), method="learned")
+    assert (own["variant"], own["epochs"], own["paper_value"]) == ("", 330, 86.49)
+    assert not set(own["identities"]) & set(cell["identities"])
 
 
-def test_runs_that_do_not_belong_together_are_refused() -> None:
-    with pytest.raises(UserError, match="hold a seed twice"):
-        experiment_table(CONFIG, "k-sweep", pd.concat([RUNS, RUNS]), PAPER)
-    mixed = RUNS.assign(epochs=RUNS["epochs"].where(RUNS["variant"] == "finetuned", RUNS["epochs"] + RUNS["seed"] + 1))
-    with pytest.raises(UserError, match="differ in length"):
-        experiment_table(CONFIG, "k-sweep", mixed, PAPER)
+def test_a_run_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    pd.concat([RUNS, RUNS.iloc[3:4]]).to_csv(tmp_path / "runs.csv", index=False)
+    with pytest.raises(UserError, match=f"holds the run {RUNS['identity'].iloc[3]} twice"):
+        read_runs(tmp_path / "runs.csv")
 
 
 def test_a_missing_tolerance_is_an_error() -> None:
+    results = replace(RESULTS, config=CONFIG | {"tolerance": {"mnist": 0.15}})
     with pytest.raises(UserError, match="no tolerance is set for cifar10"):
-        experiment_table(CONFIG | {"tolerance": {"mnist": 0.15}}, "k-sweep", RUNS, PAPER)
+        experiment_table(results, "k-sweep")
 
 
-def test_the_scoreboard_counts_every_published_number_once() -> None:
-    counts = scoreboard(experiment_tables(CONFIG, RUNS, PAPER))
-    # 2 networks x (4 greedy + 4 probabilistic + learned), and the two bars of conv2 (random, K = 2) in the bar chart.
-    assert sum(counts.values()) == 20
-    assert counts["not run"] == 2
-    assert counts["inconclusive"] >= 2
-    assert list(counts) == ["reproduced", "above", "below", "inconclusive", "not run"]
+def test_the_summary_holds_the_cells_that_were_run_and_the_scoreboard() -> None:
+    summary = summarise_grid(RESULTS)
+    assert summary["accuracy"]["finetune"]["lenet-greedy-8-finetuned-after-75"] == pytest.approx(98.4, abs=0.2)
+    assert "conv2-greedy-64" not in summary["accuracy"]["k-sweep"]
+    assert sum(summary["verdicts"].values()) == 64
+    for name, table in experiment_tables(RESULTS).items():
+        assert len(summary["accuracy"][name]) == (table["n"] > 0).sum(), name  # no two cells of one name
 
 
-def test_the_summary_holds_the_cells_that_were_run() -> None:
-    accuracy = summarise_grid(experiment_tables(CONFIG, RUNS, PAPER))["accuracy"]
-    assert accuracy["finetune"]["lenet-greedy-8-finetuned"] == pytest.approx(98.4, abs=0.2)
-    assert "conv2-greedy-64" not in accuracy["k-sweep"]
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_says_what_was_found_for_each_network(experiment: str) -> None:
+    lenet, conv2 = findings(RESULTS, experiment, experiment_table(RESULTS, experiment))
+    assert lenet.startswith("LeNet on MNIST: ") and conv2.startswith("Conv-2 on CIFAR-10: ")
+    for sentence in (lenet, conv2):
+        assert "nan" not in sentence and "None" not in sentence and "<NA>" not in sentence
+    assert "not enough runs" not in lenet
+    one = make_config({"lenet": "mnist"}, seeds=1)
+    table = experiment_table(make_results(one), experiment)
+    (single,) = findings(make_results(one), experiment, table)
+    assert "nan" not in single and "not enough runs" not in single
+    assert "beyond chance" not in single or "no single change" in single or "0 of" in single
 
 
 def test_findings_are_computed_from_the_table() -> None:
-    table = experiment_table(CONFIG, "finetune", RUNS, PAPER)
-    mean = row(table, network="lenet", variant="finetuned")["mean"]
-    lenet, _ = findings("finetune", table)
-    assert f"110 epochs in total give {mean:.2f}% (n = 3)" in lenet
+    table = experiment_table(RESULTS, "finetune")
+    mean = row(table, network="lenet", start_epoch=75)["mean"]
+    lenet, _ = findings(RESULTS, "finetune", table)
+    assert f"finetuned from K = 8 after 75 of 110 epochs it reaches {mean:.2f}% (n = 3)" in lenet
     assert "above training from scratch" in lenet
     finetuned = (RUNS["variant"] == "finetuned").astype(float)
-    worse = RUNS.assign(test_accuracy=RUNS["test_accuracy"] - 50 * finetuned)
-    assert "below training from scratch" in findings("finetune", experiment_table(CONFIG, "finetune", worse, PAPER))[0]
+    worse = with_runs(RUNS.assign(test_accuracy=RUNS["test_accuracy"] - 50 * finetuned))
+    assert "below training from scratch" in findings(worse, "finetune", experiment_table(worse, "finetune"))[0]
 
 
 def test_cells_are_compared_seed_by_seed() -> None:
-    lenet, _ = findings("finetune", experiment_table(CONFIG, "finetune", RUNS, PAPER))
+    lenet, _ = findings(RESULTS, "finetune", experiment_table(RESULTS, "finetune"))
     assert lenet.count("paired over 3 seeds") == 2
-    elsewhere = RUNS.assign(seed=RUNS["seed"].where(RUNS["method"] != "learned", RUNS["seed"] + 10))
-    lenet, _ = findings("finetune", experiment_table(CONFIG, "finetune", elsewhere, PAPER))
-    assert (lenet.count("paired over 3 seeds"), lenet.count("not paired")) == (1, 1)
+    some = with_runs(RUNS[(RUNS["method"] != "learned") | (RUNS["seed"] > 0)])
+    lenet, _ = findings(some, "finetune", experiment_table(some, "finetune"))
+    assert (lenet.count("paired over 3 seeds"), lenet.count("paired over 2 seeds")) == (1, 1)
+
+
+def test_a_difference_that_can_be_chance_says_so() -> None:
+    table = experiment_table(RESULTS, "k-sweep")
+    level = RUNS["test_accuracy"].where(RUNS["method"] != "greedy", 97.9 + 0.3 * (RUNS["seed"] - 1))
+    same = with_runs(RUNS.assign(test_accuracy=level))
+    assert "can be chance" in findings(same, "k-sweep", experiment_table(same, "k-sweep"))[0]
+    assert "can be chance" not in findings(RESULTS, "k-sweep", table)[0].split("K = 2 ends")[1].split(";")[0]
 
 
 def test_a_k_picked_by_its_result_is_not_compared() -> None:
-    table = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
-    _, conv2 = findings("k-sweep", table)  # has no run of K = 64
-    assert "K = 8 reaches" in conv2
+    _, conv2 = findings(RESULTS, "k-sweep", experiment_table(RESULTS, "k-sweep"))  # has no run of K = 64
+    assert "the highest mean is that of K = 8" in conv2
     assert "K = 2 ends" in conv2
-    assert "picked after the runs" not in conv2
-    high = table.assign(mean=table["mean"].where(table["options"] != 4, 99.0))
-    _, conv2 = findings("k-sweep", high)
+    high = RUNS["test_accuracy"].where((RUNS["network"] != "conv2") | (RUNS["options"] != 4).fillna(True), 99.0)
+    results = with_runs(RUNS.assign(test_accuracy=high))
+    _, conv2 = findings(results, "k-sweep", experiment_table(results, "k-sweep"))
     assert "the highest mean is that of K = 4, 99.00% (n = 1), picked after the runs" in conv2
     assert "K = 4 ends" not in conv2
     assert "K = 8 ends" in conv2
 
 
+def test_the_learning_rate_of_large_k_is_picked_on_validation() -> None:
+    cell = row(experiment_table(RESULTS, "large-k"), network="lenet", options=1024, variant="learning rate 0.05")
+    fast = RUNS["identity"].isin(cell["identities"])
+    results = with_runs(
+        RUNS.assign(val_accuracy=RUNS["val_accuracy"] + fast, test_accuracy=RUNS["test_accuracy"] - fast)
+    )
+    lenet, _ = findings(results, "large-k", experiment_table(results, "large-k"))
+    assert f"best on validation: learning rate 0.05, {cell['mean'] - 1:.2f}%" in lenet
+
+
 def test_inexact_data_is_said_wherever_its_results_are_shown() -> None:
     said = f"Data: CIFAR-10, {NOTE}."
-    table = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
+    table = experiment_table(RESULTS, "k-sweep")
     assert data_notes(table) == data_notes(RUNS) == [said]
     assert said in markdown(table)
     assert data_notes(table[table["network"] == "lenet"]) == []
-    assert data_notes(experiment_table(CONFIG, "k-sweep", RUNS.iloc[:0], PAPER)) == []
+    assert data_notes(experiment_table(EMPTY, "k-sweep")) == []
     assert "Data:" not in markdown(table[table["network"] == "lenet"])
 
 
 def test_the_paper_is_quoted_with_where_it_was_read() -> None:
-    table = experiment_table(CONFIG, "random-vs-selected", RUNS, PAPER)
+    table = experiment_table(RESULTS, "random-vs-selected")
     conv2 = row(table, network="conv2", options=2)
     assert conv2["paper_provenance"].startswith("read off the bar chart; disagrees")
     assert conv2["paper_elsewhere"] == "75.21 (read off the k-sweep figure of the ICML paper)"
@@ -208,33 +319,35 @@ def test_the_unchecked_number_of_vgg19_is_shown_but_not_judged_against() -> None
     assert found.elsewhere == "91.7 (quoted by a third party; not checked against the paper)"
 
 
-def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path) -> None:
-    config = read_config(grid / "config.yaml")
-    write_tables(config, grid / "runs.csv", REFERENCE, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        f"{name}.{kind}" for name in config["experiments"] for kind in ("csv", "md")
-    )
-    back = pd.read_csv(tmp_path / "k-sweep.csv")
-    expected = experiment_table(CONFIG, "k-sweep", RUNS, PAPER)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path, experiment: str) -> None:
+    write_table(read_results(grid, REFERENCE), experiment, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{experiment}.csv", f"{experiment}.md"}
+    back = pd.read_csv(tmp_path / f"{experiment}.csv")
+    expected = experiment_table(RESULTS, experiment)
+    assert list(back) == list(expected)
     assert back["mean"].to_list() == pytest.approx(expected["mean"].to_list(), abs=1e-4, nan_ok=True)
     assert back["verdict"].to_list() == expected["verdict"].to_list()
     assert back["data_note"].dropna().unique().tolist() == [NOTE]
-    assert back["paper_provenance"].to_list() == expected["paper_provenance"].to_list()
-    text = (tmp_path / "k-sweep.md").read_text(encoding="utf-8")
-    assert "1 of 3" in text
+    assert back["paper_provenance"].fillna("").to_list() == expected["paper_provenance"].to_list()
+    assert back["identities"].fillna("").str.split().map(tuple).to_list() == expected["identities"].to_list()
+    text = (tmp_path / f"{experiment}.md").read_text(encoding="utf-8")
     assert NOTE in text
+    assert ("p, corrected" in text) == (experiment not in ("cost", "churn", "selected-weights"))
+    assert "1 of 3" in text or experiment not in ("k-sweep", "selection")
 
 
-def test_an_identity_of_digits_is_not_read_as_a_number(grid: Path) -> None:
-    assert read_runs(grid / "runs.csv")["identity"].iloc[1] == "00000001"
+def test_an_identity_of_digits_is_not_read_as_a_number(tmp_path: Path) -> None:
+    RUNS.iloc[:2].assign(identity=["00000001", "1234e567"]).to_csv(tmp_path / "runs.csv", index=False)
+    assert read_runs(tmp_path / "runs.csv")["identity"].tolist() == ["00000001", "1234e567"]
 
 
 def test_missing_and_damaged_results_are_one_clear_line(tmp_path: Path) -> None:
     first = "does not exist; run the grid first: snakemake --cores all --configfile config/mnist.yaml"
-    for read in (read_runs, read_curves):
+    for read in (read_runs, read_curves, read_selected):
         with pytest.raises(UserError, match=first):
             read(tmp_path / "mnist" / "runs.csv")
-    with pytest.raises(UserError, match="does not exist; give the table of the paper's numbers"):
+    with pytest.raises(UserError, match="does not exist; give the table of the published numbers"):
         read_reference(tmp_path / "reference.csv")
     (tmp_path / "runs.csv").write_text("dataset,network\nmnist,lenet\n")
     with pytest.raises(UserError, match="lacks the columns method, options"):

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import gzip
 import json
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.data import load
-from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, collect
+from slotmachines.replication.collect import CURVE_COLUMNS
 from slotmachines.replication.run import finetuned
 from slotmachines.training import step as step_module
 from slotmachines.training.evaluation import evaluate
@@ -125,35 +124,6 @@ def test_learned_weights_start_from_the_first_option(train):
     pool = option_table(slotify_(build_network("lenet"), options=8, seed=1))
     assert start.keys() == pool.keys() and all(torch.equal(start[name], pool[name][0][..., 0]) for name in pool)
     assert train(run)["test_accuracy"] > 20
-
-
-def test_collected_results(train, tmp_path):
-    runs = {"a": tiny_run(), "b": tiny_run("random")}
-    metrics = {name: train(run, name) for name, run in runs.items()}
-    for name in ("one", "two"):
-        collect([tmp_path / "a", tmp_path / "b"], tmp_path / f"{name}.csv", tmp_path / f"{name}.csv.gz")
-    with (tmp_path / "one.csv").open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    assert tuple(rows[0]) == COLUMNS
-    assert [(row["method"], row["options"]) for row in rows] == [("greedy", "4"), ("random", "")]
-    assert [float(row["test_accuracy"]) for row in rows] == pytest.approx(
-        [m["test_accuracy"] for m in metrics.values()], rel=1e-5
-    )
-    assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
-    (tmp_path / "a/metrics.json").write_text("{")
-    with pytest.raises(UserError, match=r"cannot read the run .*delete the folder to train it again"):
-        collect([tmp_path / "a"], tmp_path / "three.csv", tmp_path / "three.csv.gz")
-
-
-def test_collected_results_of_untrained_networks_and_of_older_versions(train, tmp_path):
-    metrics = train(tiny_run("random"))
-    older = {name: value for name, value in metrics.items() if name != "cuda"} | {"tf32": False}
-    (tmp_path / "run/metrics.json").write_text(json.dumps(older))
-    collect([tmp_path / "run"], tmp_path / "runs.csv", tmp_path / "curves.csv.gz")
-    assert gzip.decompress((tmp_path / "curves.csv.gz").read_bytes()).decode() == ",".join(CURVE_COLUMNS) + "\n"
-    with (tmp_path / "runs.csv").open(newline="") as lines:
-        (row,) = csv.DictReader(lines)
-    assert row["identity"] == metrics["identity"] and (row["tf32"], row["cuda"]) == ("", "")
 
 
 @pytest.mark.parametrize(

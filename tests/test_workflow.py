@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,18 +16,28 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 GRID = """
 grid: tiny
-description: two epochs on digits
+description: three epochs on digits
 recipe: paper-glorot
 seeds: [0]
 networks: {lenet: digits}
-settings: {lenet: {epochs: 2}}
+settings: {lenet: {epochs: 3}}
 tolerance: {digits: 1.0}
 experiments:
   random-vs-selected: {networks: [lenet], options: [2]}
   k-sweep: {networks: [lenet], options: [2]}
   selection: {networks: [lenet], options: [2]}
-  finetune: {networks: [lenet], options: [2], start_epoch: 1}
+  finetune: {networks: [lenet], options: [2], start_epoch: 2}
+  finetune-checkpoints: {networks: [lenet], options: [2], every: 1}
+  sharing: {networks: [lenet], options: [2]}
+  selected-weights: {networks: [lenet], options: [2]}
+  churn: {networks: [lenet], options: [2]}
 """
+EXPERIMENTS = (
+    "random-vs-selected", "k-sweep", "selection", "finetune", "finetune-checkpoints", "sharing", "selected-weights",
+    "churn",
+)  # fmt: skip
+RUNS = 8  # random, greedy, learned, probabilistic, finetuned from two epochs, shared in a layer and in the network
+SMALL = ("runs.csv", "curves.csv.gz", "selected_weights.csv")
 
 
 def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,72 +46,130 @@ def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
     }
-    command = ["snakemake", "--cores", "2", "--configfile", "config/tiny.yaml", *arguments]
+    command = ["snakemake", "--cores", "2", *arguments, "--configfile", "config/tiny.yaml"]
     return subprocess.run(command, cwd=project, env=environment, text=True, capture_output=True, timeout=900)
 
 
 def jobs(answer: subprocess.CompletedProcess[str]) -> dict[str, int]:
     """The table of jobs that Snakemake prints: rule -> how many."""
     table = answer.stdout + answer.stderr
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+    return {rule: int(count) for rule, count in re.findall(r"^([\w-]+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+def trained(answer: subprocess.CompletedProcess[str]) -> list[str]:
+    """The commands of the training jobs."""
+    return re.findall(r"slotmachines (?:train|finetune) .*", answer.stdout + answer.stderr)
+
+
+def with_grid(project: Path, grid: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A trial call with another config."""
+    config = project / "config/tiny.yaml"
+    before = config.read_text()
+    config.write_text(grid)
+    answer = snakemake(project, "-n", *arguments)
+    config.write_text(before)
+    return answer
+
+
+def new_project(folder: Path) -> Path:
+    for name in ("src", "workflow", "config", "profiles"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("Snakefile", "environment.yml"):
+        shutil.copy(PROJECT / file, folder)
+    (folder / "config" / "tiny.yaml").write_text(GRID)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = tmp_path_factory.mktemp("project")
-    for folder in ("src", "workflow", "config", "profiles"):
-        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("Snakefile", "environment.yml"):
-        shutil.copy(PROJECT / file, project)
-    (project / "config" / "tiny.yaml").write_text(GRID)
-    return project
+    return new_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")
-def finished(empty_project: Path) -> Path:
-    answer = snakemake(empty_project)
+def swept(empty_project: Path) -> Path:
+    """After a call for one experiment by its name."""
+    answer = snakemake(empty_project, "k-sweep")
     assert answer.returncode == 0, answer.stderr[-4000:]
-    assert "grid tiny: 5 of 5 runs to do, about 0.0 hours" in answer.stderr
+    assert f"grid tiny: 2 of {RUNS} runs to do, about 0.0 hours" in answer.stderr
     return empty_project
+
+
+@pytest.fixture(scope="module")
+def after_sweep(swept: Path) -> dict[str, str]:
+    """What a call for one experiment leaves, and what a second such call says."""
+    runs = pd.read_csv(swept / "results/tiny/runs.csv")
+    files = sorted(
+        str(path.relative_to(swept)) for folder in ("figures", "results") for path in swept.glob(f"{folder}/tiny/*")
+    )
+    again = snakemake(swept, "k-sweep")
+    return {"methods": " ".join(runs["method"]), "files": " ".join(files), "again": again.stderr}
+
+
+@pytest.fixture(scope="module")
+def finished(swept: Path, after_sweep: dict[str, str]) -> Path:
+    """After a call for everything."""
+    answer = snakemake(swept)
+    assert answer.returncode == 0, answer.stderr[-4000:]
+    assert f"grid tiny: {RUNS - 2} of {RUNS} runs to do, about 0.0 hours" in answer.stderr
+    assert jobs(answer)["train"] == RUNS - 2
+    return swept
+
+
+def test_an_experiment_that_is_asked_for_by_name_trains_its_runs_alone(after_sweep: dict[str, str]) -> None:
+    assert after_sweep["methods"] == "greedy learned"
+    assert "figures/tiny/k-sweep.png" in after_sweep["files"]
+    assert "selection.png" not in after_sweep["files"] and "report.html" not in after_sweep["files"]
+    assert "Nothing to be done" in after_sweep["again"]
 
 
 def test_every_run_is_in_the_table_with_its_provenance(finished: Path) -> None:
     runs = pd.read_csv(finished / "results/tiny/runs.csv", dtype={"identity": str})
-    cells = {
-        (run.method, run.options, run.variant, run.epochs)
-        for run in runs.fillna({"variant": "", "options": 0}).itertuples()
-    }
-    assert len(runs) == 5
-    assert cells == {
-        ("random", 0, "", 0),
-        ("greedy", 2, "", 2),
-        ("greedy", 2, "finetuned", 2),
-        ("learned", 0, "", 2),
-        ("probabilistic", 2, "", 2),
-    }
+    cells = [
+        (run.method, run.options, run.variant, run.epochs, run.start_epoch)
+        for run in runs.fillna({"variant": "", "options": 0, "start_epoch": 0}).itertuples()
+    ]
+    assert sorted(cells) == [
+        ("greedy", 2, "", 3, 0),
+        ("greedy", 2, "", 3, 0),
+        ("greedy", 2, "", 3, 0),
+        ("greedy", 2, "finetuned", 3, 1),
+        ("greedy", 2, "finetuned", 3, 2),
+        ("learned", 0, "", 3, 0),
+        ("probabilistic", 2, "", 3, 0),
+        ("random", 0, "", 0, 0),
+    ]
+    shared = sorted(name for settings in runs["settings"] for name in re.findall(r'"sharing": "(\w+)"', settings))
+    assert shared == ["layer", "network"]
     assert set(runs["recipe"]) == {"paper-glorot"}
     assert runs["test_accuracy"].between(0, 100).all()
     for column in ("commit", "device", "processor", "threads", "python", "torch", "started", "identity"):
         assert runs[column].notna().all(), column
     curves = pd.read_csv(finished / "results/tiny/curves.csv.gz", dtype={"identity": str})
-    assert sorted(curves.groupby("identity").size()) == [1, 2, 2, 2]  # the finetuned network's second epoch only
+    # The finetuned networks' own epochs only: one after two epochs, two after one.
+    assert sorted(curves.groupby("identity").size()) == [1, 2, 3, 3, 3, 3, 3]
+    selected = pd.read_csv(finished / "results/tiny/selected_weights.csv", dtype={"identity": str})
+    assert selected["identity"].nunique() == 1
+    assert selected["count"].sum() == 266_200
 
 
 def test_the_report_is_one_page_with_all_pictures(finished: Path) -> None:
     page = (finished / "results/tiny/report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == len(EXPERIMENTS) + 1
     assert not re.search(r"""(src|href)=["']https?:|url\(["']?https?:""", page)
-    for experiment in ("random-vs-selected", "k-sweep", "selection", "finetune"):
+    for experiment in EXPERIMENTS:
         assert (finished / f"figures/tiny/{experiment}.png").read_bytes().startswith(b"\x89PNG")
-        assert "not comparable" in (finished / f"results/tiny/tables/{experiment}.md").read_text() or (
-            experiment in ("finetune", "random-vs-selected")
-        )
+        table = pd.read_csv(finished / f"results/tiny/tables/{experiment}.csv")
+        assert (table["n"] == 1).all()
+        if experiment in ("k-sweep", "selection"):
+            assert "not comparable" in (finished / f"results/tiny/tables/{experiment}.md").read_text()
 
 
-def test_a_second_call_has_nothing_to_do(finished: Path) -> None:
-    answer = snakemake(finished)
+@pytest.mark.parametrize("target", [(), ("finetune", "churn")])
+def test_a_second_call_has_nothing_to_do(finished: Path, target: tuple[str, ...]) -> None:
+    answer = snakemake(finished, *target)
     assert answer.returncode == 0
     assert "Nothing to be done" in answer.stderr
+    assert len(pd.read_csv(finished / "results/tiny/runs.csv")) == RUNS
 
 
 def test_an_edited_library_retrains_nothing(finished: Path) -> None:
@@ -111,30 +180,125 @@ def test_an_edited_library_retrains_nothing(finished: Path) -> None:
 
 
 def test_more_seeds_train_only_themselves(finished: Path) -> None:
-    config = finished / "config/tiny.yaml"
-    config.write_text(GRID.replace("seeds: [0]", "seeds: [0, 1]"))
     data, away = finished / "data/digits.safetensors", finished / "digits.away"
     data.rename(away)  # as on a machine to which only the finished runs were brought
-    answer = snakemake(finished, "-n")
+    answer = with_grid(finished, GRID.replace("seeds: [0]", "seeds: [0, 1]"))
     away.rename(data)
-    config.write_text(GRID)
-    assert jobs(answer)["train"] == 5
-    assert jobs(answer)["fetch"] == 1
-    assert "seed0-" not in "".join(re.findall(r"slotmachines (?:train|finetune) .*", answer.stdout + answer.stderr))
+    assert (jobs(answer)["train"], jobs(answer)["fetch"]) == (RUNS, 1)
+    assert len(trained(answer)) == RUNS and all("--seed 1 " in command for command in trained(answer))
+
+
+def test_an_experiment_with_more_seeds_trains_these_for_itself_alone(finished: Path) -> None:
+    answer = with_grid(finished, GRID.replace("  selection: {", "  selection: {seeds: [0, 5], "))
+    assert len(trained(answer)) == 2 and all("--seed 5 " in command for command in trained(answer))
+
+
+def test_a_config_with_fewer_or_reordered_experiments_trains_nothing(finished: Path) -> None:
+    head, _, experiments = GRID.partition("experiments:\n")
+    lines = experiments.splitlines()
+    for kept in (lines[::-1], lines[1:3]):
+        answer = with_grid(finished, f"{head}experiments:\n" + "\n".join(kept) + "\n")
+        assert answer.returncode == 0
+        assert trained(answer) == []
+
+
+def test_a_new_experiment_trains_only_what_is_new(finished: Path) -> None:
+    shape = "{networks: [lenet], options: [2], recipes: [paper, code], together: [[value bound, score range]]}"
+    study = f"  recipe-study: {shape}\n"
+    # In front of all others, so that it is the first to name the runs that it shares with them.
+    answer = with_grid(finished, GRID.replace("experiments:\n", f"experiments:\n{study}"))
+    # Each recipe as it is, with five factors of the other, and with two of them; one of these is the grid's recipe.
+    assert len(trained(answer)) == 2 * 7 - 1
 
 
 def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> None:
     places = [finished / "results/tiny/tables/k-sweep.csv", finished / "figures/tiny/k-sweep.png"]
+    places += [finished / "results/tiny" / name for name in (*SMALL, "report.html")]
     before = [place.read_bytes() for place in places]
     moved = finished / "away"
     shutil.move(finished / "results/tiny/runs", moved)
-    answer = snakemake(
-        finished, "--forceall", "--allowed-rules", "all", "config", "tables", "figure", "curves", "report"
-    )
+    rules = re.search(r"^FROM_RUNS := (.*)$", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert rules is not None
+    answer = snakemake(finished, *rules[1].split())
     shutil.move(moved, finished / "results/tiny/runs")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert "train" not in jobs(answer)
     assert [place.read_bytes() for place in places] == before
+
+
+def test_results_that_were_brought_over_are_taken_as_if_they_had_run_here(
+    finished: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = new_project(tmp_path_factory.mktemp("other"))
+    for path in (finished / "results/tiny/runs").rglob("*"):
+        place = other / "results/tiny/runs" / path.relative_to(finished / "results/tiny/runs")
+        if path.is_file():  # in any order, with the time of the copy
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+    answer = snakemake(other, "k-sweep", "finetune-checkpoints", "selected-weights")
+    assert answer.returncode == 0, answer.stderr[-4000:]
+    assert not {"train", "fetch"} & set(jobs(answer))
+    assert "grid tiny: 0 of 8 runs to do" in answer.stderr
+    # Every finished run that is planned is gathered, whichever was asked for.
+    for name in SMALL:
+        assert (other / "results/tiny" / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
+    assert not {"train", "fetch"} & set(jobs(snakemake(other, "-n")))
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A project with the folders of the finished runs and the small files, and no memory of how they were made."""
+    project = new_project(tmp_path)
+    shutil.copytree(finished / "results", project / "results", dirs_exist_ok=True)
+    return project
+
+
+def folder_of(project: Path, method: str, variant: str = "", start_epoch: int = 0) -> Path:
+    """Folder of a run with settings that are the grid's own."""
+    (folder,) = (
+        file.parent
+        for file in project.glob("results/tiny/runs/*/*/*/metrics.json")
+        if (found := json.loads(file.read_text()))["method"] == method
+        and (found["variant"], found["start_epoch"] or 0) == (variant, start_epoch)
+        and found["settings"]["sharing"] == "none"
+    )
+    return folder
+
+
+def test_a_run_that_was_brought_over_later_is_gathered_though_its_files_are_older(copy: Path) -> None:
+    whole = (copy / "results/tiny/runs.csv").read_bytes()
+    random, away = folder_of(copy, "random"), copy / "away"
+    random.rename(away)
+    lines = whole.decode().splitlines(keepends=True)
+    (copy / "results/tiny/runs.csv").write_text("".join(line for line in lines if ",random," not in line))
+    assert len(trained(snakemake(copy, "-n"))) == 1
+    away.rename(random)
+    answer = snakemake(copy, "random-vs-selected")
+    assert answer.returncode == 0, answer.stderr[-4000:]
+    assert not {"train", "fetch"} & set(jobs(answer))
+    assert (copy / "results/tiny/runs.csv").read_bytes() == whole
+
+
+def test_runs_of_which_only_the_rows_are_here_are_not_trained_again(copy: Path) -> None:
+    shutil.rmtree(folder_of(copy, "probabilistic"))
+    answer = with_grid(copy, GRID.replace("  random-vs-selected: {", "  random-vs-selected: {seeds: [0, 5], "))
+    assert len(trained(answer)) == 2 and all("--seed 5 " in command for command in trained(answer))
+
+
+def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: Path) -> None:
+    kept = folder_of(copy, "greedy") / "weights/epoch-1.safetensors"
+    kept.unlink()
+    assert trained(snakemake(copy, "-n")) == []  # what starts from there is finished
+    finetuned = folder_of(copy, "greedy", "finetuned", 1)
+    shutil.rmtree(finetuned)
+    assert trained(snakemake(copy, "-n")) == []  # its row is there
+    runs = (copy / "results/tiny/runs.csv").read_text().splitlines(keepends=True)
+    identity = finetuned.name.partition("-")[2]
+    (copy / "results/tiny/runs.csv").write_text("".join(line for line in runs if f",{identity}," not in line))
+    assert trained(snakemake(copy, "-n", "k-sweep")) == []  # nothing starts from there
+    commands = trained(snakemake(copy, "-n"))
+    assert sorted(command.split()[1] for command in commands) == ["finetune", "train"]
+    assert all("--method greedy" in command for command in commands)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +306,12 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     [
         ("options: [2]", "options: [0]", "error: config: experiments."),
         ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, paper, paper-glorot"),
-        ("epochs: 2", "epoch: 2", "error: the changed settings: unknown setting epoch"),
+        ("epochs: 3", "epoch: 3", "error: the changed settings: unknown setting epoch"),
+        ("start_epoch: 2", "start_epoch: 3", "error: finetuning cannot start after 3 of 3 epochs"),
     ],
 )
 def test_a_bad_config_ends_in_one_line(empty_project: Path, old: str, new: str, complaint: str) -> None:
-    good = empty_project / "config/tiny.yaml"
-    good.write_text(GRID.replace(old, new))
-    answer = snakemake(empty_project, "-n")
-    good.write_text(GRID)
+    answer = with_grid(empty_project, GRID.replace(old, new))
     assert answer.returncode != 0
     lines = [line for line in answer.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
     assert len(lines) == 1 and lines[0].startswith(complaint), answer.stderr

@@ -71,7 +71,6 @@ def train(
     seeds: Seeds = [0],  # noqa: B006
     recipe: Recipe = "paper-glorot",
     changes: Set = [],  # noqa: B006
-    variant: Annotated[str, typer.Option(help="Label for what is different in this run.")] = "",
     data: DataFolder = Path("data"),
     folder: Folder = None,
     checkpoint: Checkpoint = None,
@@ -91,7 +90,6 @@ def train(
             options=options,
             seed=seed,
             recipe=recipe,
-            variant=variant,
             changes=_settings(changes),
         )
         for seed in seeds
@@ -149,15 +147,32 @@ def show(
     """Print the main table of a grid, beside the paper's numbers, and where its report is."""
     from slotmachines.replication.config import read_config
     from slotmachines.reporting.report import main_table_text
+    from slotmachines.reporting.results import read_results
 
-    settings = read_config(config)
-    folder = results / settings["grid"]
+    folder = results / read_config(config)["grid"]
     if not (folder / "runs.csv").is_file():
         raise UserError(
             f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
         )
-    typer.echo(main_table_text(read_config(folder / "config.yaml"), folder / "runs.csv", reference))
+    typer.echo(main_table_text(read_results(folder, reference)))
     typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
+
+
+@app.command()
+def status(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+    seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+) -> None:
+    """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
+    from slotmachines.replication.config import read_config
+    from slotmachines.reporting.status import status_text
+
+    settings = read_config(config)
+    grid = settings["grid"]
+    typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
 
 
 def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:

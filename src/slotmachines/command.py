@@ -13,9 +13,8 @@ import typer
 from slotmachines.errors import UserError
 
 ConfigFile = Annotated[Path, typer.Argument(help="configuration of the grid")]
-RunsFile = Annotated[Path, typer.Argument(help="one row per run")]
-CurvesFile = Annotated[Path, typer.Argument(help="one row per run and epoch, compressed or not")]
-ReferenceFile = Annotated[Path, typer.Argument(help="the paper's numbers")]
+ResultsFolder = Annotated[Path, typer.Argument(help="the grid's folder of results, with config.yaml and runs.csv")]
+ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
 PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
 
 

@@ -1,21 +1,24 @@
-# All runs of the grid in two small files, which git keeps; everything further down is made from these alone.
+# The runs of the grid in a few small files, which git keeps; everything further down is made from these alone.
 
 
 rule collect:
+    # `update`: the rows of runs whose folders are elsewhere stay.
     input:
+        wanted_metrics,
+        not_recorded,
         script="workflow/scripts/collect.py",
         config=CONFIG,
-        metrics=expand(f"{RESULTS}/runs/{{run}}/{METRICS}", run=RUNS),
-        curves=expand(f"{RESULTS}/runs/{{run}}/{CURVE}", run=RUNS),
     output:
-        runs=f"{RESULTS}/runs.csv",
-        curves=f"{RESULTS}/curves.csv.gz",
+        runs=update(f"{RESULTS}/runs.csv"),
+        curves=update(f"{RESULTS}/curves.csv.gz"),
+        selected=update(f"{RESULTS}/selected_weights.csv"),
     log:
         f"{LOGS}/collect.log",
+    # What is wanted is known to the main process only.
+    localrule: True
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
+    params:
+        folder=subpath(output.runs, parent=True),
     shell:
-        "python {input.script} {input.config} {output} > {log} 2>&1"
+        "python {input.script} {params.folder} > {log} 2>&1"

@@ -1,6 +1,12 @@
-# From runs.csv and curves.csv.gz to tables, figures and the report. Nothing here needs torch, data or a run's folder.
+# From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder.
 
-SCRIPTS = {experiment: experiment.replace("-", "_") for experiment in config["experiments"]}
+SMALL = dict(
+    config=CONFIG,
+    runs=f"{RESULTS}/runs.csv",
+    curves=f"{RESULTS}/curves.csv.gz",
+    selected=f"{RESULTS}/selected_weights.csv",
+    reference=REFERENCE,
+)
 
 
 rule config:
@@ -20,81 +26,79 @@ rule config:
         "printf '%s' {params.text:q} > {output} 2> {log}"
 
 
-rule tables:
+rule table:
     input:
         REPORTING,
-        script="workflow/scripts/tables.py",
-        config=CONFIG,
-        runs=f"{RESULTS}/runs.csv",
-        reference=REFERENCE,
+        **SMALL,
+        script="workflow/scripts/table.py",
     output:
-        csv=expand(f"{RESULTS}/tables/{{experiment}}.csv", experiment=SCRIPTS),
-        markdown=expand(f"{RESULTS}/tables/{{experiment}}.md", experiment=SCRIPTS),
-        summary=f"{RESULTS}/summary.json",
+        csv=f"{RESULTS}/tables/{{experiment}}.csv",
+        markdown=f"{RESULTS}/tables/{{experiment}}.md",
     log:
-        f"{LOGS}/tables.log",
+        f"{LOGS}/tables/{{experiment}}.log",
+    wildcard_constraints:
+        experiment="|".join(EXPERIMENTS),
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        folder=lambda wildcards, output: Path(output.csv[0]).parent,
+        results=subpath(input.runs, parent=True),
+        folder=subpath(output.csv, parent=True),
     shell:
-        "python {input.script} {input.config} {input.runs} {input.reference} {params.folder}"
-        " {output.summary} > {log} 2>&1"
+        "python {input.script} {params.results} {input.reference} {wildcards.experiment} {params.folder} > {log} 2>&1"
+
+
+rule summary:
+    input:
+        REPORTING,
+        **SMALL,
+        script="workflow/scripts/summary.py",
+    output:
+        f"{RESULTS}/summary.json",
+    log:
+        f"{LOGS}/summary.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        results=subpath(input.runs, parent=True),
+    shell:
+        "python {input.script} {params.results} {input.reference} {output} > {log} 2>&1"
 
 
 rule figure:
     input:
         REPORTING,
-        script=lambda wildcards: f"workflow/scripts/{SCRIPTS[wildcards.experiment]}.py",
-        config=CONFIG,
-        runs=f"{RESULTS}/runs.csv",
-        reference=REFERENCE,
+        lambda wildcards: COSTS if wildcards.experiment == "cost" else [],
+        **SMALL,
+        script=lambda wildcards: f"workflow/scripts/{wildcards.experiment.replace('-', '_')}.py",
     output:
         f"{FIGURES}/{{experiment}}.png",
     log:
         f"{LOGS}/figures/{{experiment}}.log",
     wildcard_constraints:
-        experiment="|".join(SCRIPTS),
+        experiment="|".join([*EXPERIMENTS, "curves"]),
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        results=subpath(input.runs, parent=True),
     shell:
-        "python {input.script} {input.config} {input.runs} {input.reference} {output} > {log} 2>&1"
-
-
-rule curves:
-    input:
-        REPORTING,
-        script="workflow/scripts/curves.py",
-        config=CONFIG,
-        runs=f"{RESULTS}/runs.csv",
-        curves=f"{RESULTS}/curves.csv.gz",
-    output:
-        f"{FIGURES}/curves.png",
-    log:
-        f"{LOGS}/figures/curves.log",
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-    shell:
-        "python {input.script} {input.config} {input.runs} {input.curves} {output} > {log} 2>&1"
+        "python {input.script} {params.results} {input.reference} {output} > {log} 2>&1"
 
 
 rule report:
     input:
         REPORTING,
+        **SMALL,
         script="workflow/scripts/report.py",
-        config=CONFIG,
-        runs=f"{RESULTS}/runs.csv",
-        reference=REFERENCE,
-        figures=expand(f"{FIGURES}/{{name}}.png", name=[*SCRIPTS, "curves"]),
+        figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -105,8 +109,19 @@ rule report:
     resources:
         mem_mb=1000,
     params:
-        folder=subpath(output[0], parent=True),
+        results=subpath(input.runs, parent=True),
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
-        "python {input.script} {input.config} {params.folder} {params.figures} {input.reference}"
-        " {output} > {log} 2>&1"
+        "python {input.script} {params.results} {params.figures} {input.reference} {output} > {log} 2>&1"
+
+
+# One target per experiment: snakemake k-sweep trains what it needs, and makes its table and figure.
+for experiment in EXPERIMENTS:
+
+    rule:
+        name:
+            experiment
+        input:
+            f"{RESULTS}/tables/{experiment}.csv",
+            f"{FIGURES}/{experiment}.png",
+        localrule: True

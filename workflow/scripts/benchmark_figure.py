@@ -92,7 +92,7 @@ def draw(table: pd.DataFrame) -> Figure:
         f"use less that of ordinary training, in numbers of 4 bytes; less than {LOWEST_NUMBERS} is drawn there.",
         conditions(table),
     ]
-    return finish(figure, {"recipe": "paper-glorot", "seeds": [0]}, "What a slot machine costs", table, notes)
+    return finish(figure, "paper-glorot", "What a slot machine costs", table, notes)
 
 
 def command(

@@ -2,92 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotmachines.command import ConfigFile, CurvesFile, PictureFile, RunsFile, run
-from slotmachines.replication.config import read_config
-from slotmachines.replication.grid import cells_of
-from slotmachines.replication.recipe import recipe_name
-from slotmachines.reporting.marks import empty
-from slotmachines.reporting.results import read_curves, read_runs
-from slotmachines.reporting.style import COLOURS, INK, LOOK, finish, panels, place, save
-from slotmachines.reporting.table import CELL
+from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
+from slotmachines.replication.run import SLOT_METHODS
+from slotmachines.reporting.marks import curve, empty, zoom
+from slotmachines.reporting.results import Results, read_results
+from slotmachines.reporting.style import COLOURS, INK, LOOK, finish, not_run, panels, place, save, shades
+from slotmachines.reporting.table import CELL, COLUMNS, by_network, experiment_table, kind, rows_of
+
+# Their cells have the grid's own settings, but for what the labels say.
+EXPERIMENTS = ("k-sweep", "selection", "finetune")
 
 
-def line(axes: Axes, part: pd.DataFrame, colour: Any, label: str, style: str = "-") -> None:
-    """Mean over the seeds of a cell, in the band from lowest to highest seed."""
-    epochs = part.groupby("epoch")["val_accuracy"]
-    mean = epochs.mean()
-    axes.fill_between(mean.index, epochs.min(), epochs.max(), color=colour, alpha=0.18, linewidth=0)
-    axes.plot(mean.index, mean, style, color=colour, linewidth=1.4, label=label)
+def cells_shown(results: Results) -> pd.DataFrame:
+    """The cells whose curves are drawn, each once, as rows of the tables of their experiments."""
+    tables = [experiment_table(results, name) for name in EXPERIMENTS if name in results.config["experiments"]]
+    return pd.concat(tables or [pd.DataFrame(columns=COLUMNS)], ignore_index=True).drop_duplicates(CELL)
 
 
-def zoom(axes: Axes, part: pd.DataFrame) -> None:
-    """Leave the steep start below the axis, so that fractions of a point can be seen afterwards."""
-    late = part[part["epoch"] > part["epochs"] / 8]["val_accuracy"]
-    if late.empty:
-        return
-    low, high = late.quantile(0.03), part["val_accuracy"].max()
-    margin = max(0.06 * (high - low), 0.05)
-    axes.set_ylim(low - margin, high + margin)
+def lines(axes: Axes, results: Results, cells: pd.DataFrame, method: str) -> None:
+    """Slot machines of one rule, what is finetuned from them, and learned weights, of one network."""
+    colours = shades(cells["options"].dropna())
+    for row in rows_of(cells[(cells["n"] > 0) & cells["method"].isin([method, "learned"])]):
+        rows = results.curves[results.curves["identity"].isin(row.identities)]
+        if kind(row) == "learned":
+            label, style = (f"learned weights, {row.variant}", ":") if row.variant else ("learned weights", "--")
+            curve(axes, rows, "val_accuracy", INK, label, style)
+        elif kind(row) == "finetuned":
+            label = f"K = {row.options}, {row.variant} epochs"
+            curve(axes, rows, "val_accuracy", COLOURS["finetuned"], label, "-.")
+        else:
+            curve(axes, rows, "val_accuracy", colours[row.options], f"K = {row.options}")
 
 
-def planned(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Dataset, network and selection rule of every panel: those that the grid plans to run."""
-    cells = [cell for experiment in config["experiments"] for cell in cells_of(config, experiment)]
-    rules = {(cell.network, cell.method) for cell in cells}
-    return [
+def draw(results: Results) -> Figure:
+    """One panel per network and selection rule of which there are runs."""
+    cells = cells_shown(results)
+    places = [
         (dataset, network, method)
-        for network, dataset in config["networks"].items()
-        for method in ("greedy", "probabilistic")
-        if (network, method) in rules
+        for dataset, network, part in by_network(cells)
+        for method in SLOT_METHODS
+        if part.loc[part["method"] == method, "n"].any()
     ]
-
-
-def draw(config: Mapping[str, Any], curves: pd.DataFrame) -> Figure:
-    """`curves`: one row per run and epoch, with the columns that describe the run."""
-    places = planned(config)
-    figure, axes = panels(len(places), height=3.2)
-    ladder = sorted({int(value) for value in curves["options"].dropna()})
-    shades: dict[Any, Any] = {
-        options: colormaps["viridis"](0.15 + 0.73 * i / max(1, len(ladder) - 1)) for i, options in enumerate(ladder)
-    }
-    for panel, (dataset, network, method) in zip(axes, places, strict=True):
-        here = curves[(curves["network"] == network) & (curves["dataset"] == dataset)]
-        for (of, variant, options), part in here.groupby(["method", "variant", "options"], dropna=False):
-            if of == "learned" and variant == "":
-                line(panel, part, INK, "learned weights", "--")
-            elif of == method and variant == "":
-                line(panel, part, shades[options], f"K = {options}")
-            elif of == method and variant == "finetuned":
-                line(panel, part, COLOURS["finetuned"], f"finetuned from K = {options}", ":")
-        if here[here["method"] == method].empty:
-            empty(panel)
-        if here.empty:
-            panel.set_xticks([])
+    figure, axes = panels(max(1, len(places)), height=3.2)
+    if not places:
+        axes[0].set_xticks([])
+        empty(axes[0])
+    for panel, (dataset, network, method) in zip(axes, places, strict=False):
+        part = cells[(cells["dataset"] == dataset) & (cells["network"] == network)]
+        lines(panel, results, part, method)
         panel.set(title=f"{place(dataset, network)}, {method}", xlabel="epoch", ylabel="validation accuracy (%)")
-        zoom(panel, here)  # the same axis for both rules
+        # The same axis for both rules.
+        zoom(panel, results.curves[results.curves["identity"].isin(part["identities"].explode())], "val_accuracy")
     notes = [
-        "Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first epochs."
+        "Lines: means over the seeds; bands: from the lowest to the highest seed. The axis leaves out the first "
+        "epochs.",
+        not_run(cells),
     ]
-    return finish(figure, config, "Validation accuracy during training", curves, notes)
+    return finish(figure, results.config["recipe"], "Validation accuracy during training", cells, notes)
 
 
-def command(config: ConfigFile, runs_csv: RunsFile, curves_csv: CurvesFile, output: PictureFile) -> None:
-    """Draw validation accuracy per epoch."""
-    settings = read_config(config)
-    runs = read_runs(runs_csv)
-    runs = runs[runs["recipe"] == recipe_name(settings["recipe"])]
-    about = runs[["identity", *CELL, "epochs", "data_note"]]
-    curves = read_curves(curves_csv).merge(about, on="identity", validate="many_to_one")
+def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:
+    """Draw validation accuracy per epoch of the slot machines and learned weights of the main experiments."""
     with rc_context(LOOK):
-        save(draw(settings, curves), output)
+        save(draw(read_results(folder, reference_csv)), output)
 
 
 if __name__ == "__main__":

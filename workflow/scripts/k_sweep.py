@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.reporting.figure import experiment_figure
-from slotmachines.reporting.marks import MARK_NOTE, comparable, empty, options_axis, options_curve
+from slotmachines.reporting.marks import MARK_NOTE, band, comparable, empty, options_axis, options_curve
+from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import COLOURS, finish, not_run, panels, place
 from slotmachines.reporting.table import by_network, rows_of
 
 
-def learned_band(axes: Axes, table: pd.DataFrame) -> None:
+def learned_weights(axes: Axes, table: pd.DataFrame) -> None:
     """Ours as a line in the band of its 95% interval, the paper's mean as a dotted line."""
-    colour = COLOURS["learned"]
     learned = table[table["method"] == "learned"]
     for row in rows_of(learned[learned["n"] > 0]):
-        axes.axhline(row.mean, color=colour, linewidth=1.4, zorder=1, label="learned weights, ours")
-        if not pd.isna(row.low):
-            axes.axhspan(row.low, row.high, color=colour, alpha=0.13, linewidth=0, zorder=0)
+        band(axes, row, "learned weights, ours")
     for row in rows_of(comparable(learned)):
         axes.axhline(
-            row.paper_value, color=colour, linewidth=1.4, linestyle=":", zorder=1, label="learned weights, the paper"
-        )
+            row.paper_value, color=COLOURS["learned"], linewidth=1.4, linestyle=":", zorder=1,
+            label="learned weights, the paper",
+        )  # fmt: skip
 
 
-def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
+def draw(results: Results, table: pd.DataFrame) -> Figure:
     """One panel per network."""
     groups = by_network(table)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         options_curve(panel, part, "greedy")
-        learned_band(panel, part)
+        learned_weights(panel, part)
         options_axis(panel, part, place(dataset, network))
         if not part["n"].any():
             empty(panel)
     notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(table)]
-    return finish(figure, config, "Accuracy against the number of options", table, notes)
+    return finish(figure, results.config["recipe"], "Accuracy against the number of options", table, notes)
 
 
 if __name__ == "__main__":

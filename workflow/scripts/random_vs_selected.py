@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import MARK_NOTE, comparable, ours, papers
+from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import FAINT, finish, not_run, panels, place
 from slotmachines.reporting.table import by_network, number, rows_of
 
 TINTS = {"random": "#d6d6d6", "greedy": "#a9cde4"}
 
 
-def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
+def draw(results: Results, table: pd.DataFrame) -> Figure:
     """One group of bars per network: random weights, then each K."""
     figure, (axes,) = panels(1, height=3.4)
     ticks: dict[float, str] = {}
@@ -57,7 +55,7 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
     axes.set_xlim(-0.8, x - 0.8)
     axes.set(ylim=(0, 108), yticks=range(0, 101, 20), ylabel="test accuracy (%)")
     notes = [f"Bars: our means. {MARK_NOTE}", not_run(table)]
-    return finish(figure, config, "Random weights against selected ones", table, notes)
+    return finish(figure, results.config["recipe"], "Random weights against selected ones", table, notes)
 
 
 if __name__ == "__main__":

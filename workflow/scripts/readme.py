@@ -1,4 +1,4 @@
-"""Put the main table of a grid into the README, between its two marks."""
+"""Put the scoreboard and the main table into the README, between their marks."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from typing import Annotated
 
 import typer
 
-from slotmachines.command import ConfigFile, ReferenceFile, RunsFile, run
-from slotmachines.replication.config import read_config
+from slotmachines.command import ReferenceFile, run
 from slotmachines.reporting.page import fill_marks
-from slotmachines.reporting.reference import read_reference
 from slotmachines.reporting.report import main_table_text
-from slotmachines.reporting.results import read_runs
-from slotmachines.reporting.summary import scoreboard
-from slotmachines.reporting.table import experiment_tables
+from slotmachines.reporting.results import read_results
+from slotmachines.reporting.scoreboard import by_dataset, scoreboard, sentence
 
 
 def command(
-    config: ConfigFile,
-    runs_csv: RunsFile,
     reference_csv: ReferenceFile,
-    readme: Annotated[Path, typer.Argument(help="the file to change")] = Path("README.md"),
+    grids: Annotated[list[Path], typer.Argument(help="folders of the grids' results, the most trusted first")],
+    readme: Annotated[Path, typer.Option(help="the file to change")] = Path("README.md"),
 ) -> None:
-    """Replace what stands between <!-- begin GRID --> and <!-- end GRID --> by the scoreboard and the main table."""
-    settings = read_config(config)
-    score = scoreboard(experiment_tables(settings, read_runs(runs_csv), read_reference(reference_csv)))
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in score.items() if count)
-    table = main_table_text(settings, runs_csv, reference_csv, style="pipe")
-    text = f"Of {sum(score.values())} published numbers in reach of this grid: {counts}."
-    fill_marks(readme, settings["grid"], f"{text}\n\n{table}")
+    """Fill the marks `scoreboard` (over all grids) and `<grid>` (main table of the last grid) of a page."""
+    results = [read_results(grid, reference_csv) for grid in grids]
+    board = scoreboard(results)
+    table = by_dataset(board).to_markdown(index=False, disable_numparse=True)
+    fill_marks(readme, "scoreboard", f"**{sentence(board)}**\n\n{table}")
+    fill_marks(readme, results[-1].config["grid"], main_table_text(results[-1], style="pipe"))
 
 
 if __name__ == "__main__":

@@ -7,20 +7,19 @@ from typing import Annotated
 
 import typer
 
-from slotmachines.command import ConfigFile, ReferenceFile, run
-from slotmachines.replication.config import read_config
+from slotmachines.command import ReferenceFile, ResultsFolder, run
 from slotmachines.reporting.report import write_report
+from slotmachines.reporting.results import read_results
 
 
 def command(
-    config: ConfigFile,
-    results: Annotated[Path, typer.Argument(help="the grid's folder of results, with runs.csv")],
+    results: ResultsFolder,
     figures: Annotated[Path, typer.Argument(help="the grid's folder of figures")],
     reference_csv: ReferenceFile,
     output: Annotated[Path, typer.Argument(help="the HTML file to write")],
 ) -> None:
-    """Write the report of a grid from its runs.csv and its figures."""
-    write_report(read_config(config), results, figures, reference_csv, output)
+    """Write the report of a grid from its small result files and its figures."""
+    write_report(read_results(results, reference_csv), figures, output)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
+from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import finish, not_run, panels, place
 from slotmachines.reporting.table import by_network
 
 
-def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
+def draw(results: Results, table: pd.DataFrame) -> Figure:
     """One panel per network."""
     groups = by_network(table)
     figure, axes = panels(len(groups))
@@ -24,7 +22,9 @@ def draw(config: Mapping[str, Any], table: pd.DataFrame) -> Figure:
         options_axis(panel, part, place(dataset, network))
         if not part["n"].any():
             empty(panel)
-    return finish(figure, config, "Greedy against probabilistic selection", table, [MARK_NOTE, not_run(table)])
+    return finish(
+        figure, results.config["recipe"], "Greedy against probabilistic selection", table, [MARK_NOTE, not_run(table)]
+    )
 
 
 if __name__ == "__main__":

@@ -4,58 +4,124 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.replication.run import CURVE, METRICS
+from slotmachines.replication.recipe import changed_settings
+from slotmachines.replication.run import CURVE, METRICS, Run
+from slotmachines.replication.selected_weights import histogram
 
 COLUMNS = (
     "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch", "test_accuracy",
     "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit", "started", "python",
-    "torch", "data_note", "identity", "parent", "tf32", "cuda",
+    "torch", "data_note", "identity", "parent", "tf32", "cuda", "settings",
 )  # fmt: skip
 CURVE_COLUMNS = (
     "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
     "changed_share", "mean_magnitude",
 )  # fmt: skip
-CELL = ["dataset", "network", "method", "options", "variant", "recipe"]
+SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
+RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
+
+# Without this an identity such as 12345678 or 1234e567 would be read as a number.
+_TEXT = (
+    "identity", "parent", "commit", "variant", "data_note", "python", "torch", "device", "processor", "tf32", "cuda",
+    "settings", "layer",
+)  # fmt: skip
+TYPES = dict.fromkeys(_TEXT, "str") | dict.fromkeys(["options", "start_epoch"], "Int64")
 
 
-def collect(folders: Sequence[Path], runs_csv: str | Path, curves_csv: str | Path) -> None:
-    """Write one row per run, and one row per run and epoch (gzip, the same bytes for the same runs).
+def read_table(path: str | Path, columns: Sequence[str], absent: str) -> pd.DataFrame:
+    """Read a CSV file (compressed or not) and make sure that it has `columns`; `absent`: what to do if it is missing.
+
+    Raises:
+        UserError: the file is missing, unreadable or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype={name: TYPES[name] for name in TYPES})
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; {absent}") from None
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path} ({reason}); delete it and make it again") from None
+    if missing := [name for name in columns if name not in table.columns]:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; delete it and make it again")
+    return table
+
+
+def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Path) -> int:
+    """Gather the finished runs of a grid into its small result files, and return how many there are.
+
+    They are runs.csv, one row per run; curves.csv.gz, one per run and epoch; and selected_weights.csv, a histogram per
+    weight tensor. What they hold already of a planned run whose folder is not here stays as it is, so that nothing is
+    lost where only the small files were kept. The same runs give the same bytes.
+
+    Args:
+        planned: all runs of the grid, finished or not.
+        with_histograms: the runs whose selected weights are counted.
+        results: the grid's folder of results, with the folders of the runs in `runs`.
 
     Raises:
         UserError: a run's file is missing or damaged.
     """
-    metrics, curves = zip(*(_read(folder) for folder in folders), strict=True)
-    runs = pd.DataFrame(metrics, columns=list(COLUMNS))
-    runs = runs.astype(dict.fromkeys(["options", "start_epoch"], "Int64"))
-    runs = runs.sort_values([*CELL, "seed"], kind="stable")
-    with replacing(runs_csv) as temporary:
-        runs.to_csv(temporary, index=False, float_format="%.6g")
-    order = {identity: number for number, identity in enumerate(runs["identity"])}
-    # Untrained networks have no curve.
-    trained = [curve for curve in curves if len(curve)] or [pd.DataFrame(columns=list(CURVE_COLUMNS))]
-    curve = pd.concat(trained, ignore_index=True)
-    curve = curve.sort_values("identity", key=lambda column: column.map(order), kind="stable")
-    with replacing(curves_csv) as temporary:
+    here = [run for run in planned if (results / "runs" / run.folder / METRICS).is_file()]
+    folders = {run.identity: results / "runs" / run.folder for run in here}
+    elsewhere = {run.identity for run in planned} - set(folders)
+    read = [_read(folder, identity) for identity, folder in folders.items()]
+    runs = _joined(results / RUNS_CSV, COLUMNS, elsewhere, [pd.DataFrame([metrics for metrics, _ in read])])
+    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, elsewhere, [curve for _, curve in read])
+    counted = [histogram(folders[run.identity]) for run in with_histograms if run.identity in folders]
+    selected = _joined(results / SELECTED_CSV, SELECTED_COLUMNS, elsewhere, counted)
+
+    order = {run.identity: number for number, run in enumerate(sorted(planned, key=_sort_key))}
+    by_plan: dict[str, Any] = {"by": "identity", "key": lambda column: column.map(order), "kind": "stable"}
+    with replacing(results / RUNS_CSV) as temporary:
+        whole = {"options": "Int64", "start_epoch": "Int64"}
+        runs.astype(whole).sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
+    with replacing(results / CURVES_CSV) as temporary:
         # Not pandas' compression, which would put the temporary file's name into the archive.
-        text = curve.to_csv(index=False, float_format="%.5g")
+        text = curves.sort_values(**by_plan).to_csv(index=False, float_format="%.5g")
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+    with replacing(results / SELECTED_CSV) as temporary:
+        selected.sort_values(**by_plan).to_csv(temporary, index=False)
+    return len(runs)
 
 
-def _read(folder: Path) -> tuple[dict[str, object], pd.DataFrame]:
+def _joined(path: Path, columns: Sequence[str], elsewhere: set[str], read: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """What was read, and the rows of an earlier file of the runs that are not here."""
+    kept = pd.DataFrame(columns=list(columns))
+    if path.is_file():
+        earlier = read_table(path, ["identity"], "")
+        kept = earlier[earlier["identity"].isin(elsewhere)]
+    parts = [part for part in [kept, *read] if len(part)]
+    joined = pd.concat(parts, ignore_index=True) if parts else kept
+    return joined.reindex(columns=list(columns))
+
+
+def _sort_key(run: Run) -> tuple[Any, ...]:
+    return (
+        run.dataset, run.network, run.method, run.options or 0, run.variant, run.start_epoch, run.recipe,
+        json.dumps(changed_settings(run.settings), sort_keys=True), run.seed,
+    )  # fmt: skip
+
+
+def _read(folder: Path, identity: str) -> tuple[dict[str, Any], pd.DataFrame]:
     try:
         metrics = json.loads((folder / METRICS).read_text())
+        if metrics["identity"] != identity:
+            raise ValueError(f"its metrics are those of the run {metrics['identity']}")
         text = (folder / CURVE).read_text()
         curve = pd.read_csv(folder / CURVE) if text else pd.DataFrame()
-        curve.insert(0, "identity", metrics["identity"])
+        curve.insert(0, "identity", identity)
         if metrics["device"] == "cpu":
             metrics["tf32"] = ""  # runs of older versions say false
+        metrics["settings"] = json.dumps(changed_settings(metrics["settings"]), sort_keys=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"cannot read the run {folder}: {reason}; delete the folder to train it again") from None

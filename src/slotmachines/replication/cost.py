@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,6 @@ from slotmachines.replication.run import Run
 def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
     """Hours that the runs take one after the other, on the machine on which their epochs were measured.
 
-    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall: greedy
-    selection takes the same time at any K, up to what the measurement scatters.
-
     Args:
         runs: the runs to be made.
         seconds_csv: table of network, dataset, method, options and seconds_per_epoch (see `make measure`).
@@ -26,25 +25,84 @@ def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
     Raises:
         UserError: the table is missing, or lacks a network or method of the runs.
     """
+    measured = read_seconds(seconds_csv)
+    alike: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.settings.epochs > run.start_epoch:
+            # What an epoch costs depends on no more than this.
+            alike[run.network, run.dataset, run.method, run.options, run.parent is not None].append(run)
+    return (
+        math.fsum(
+            seconds_per_epoch(group[0], measured) * sum(run.settings.epochs - run.start_epoch for run in group)
+            for group in alike.values()
+        )
+        / 3600
+    )
+
+
+def read_seconds(path: str | Path) -> pd.DataFrame:
+    """The measured times of an epoch.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
     try:
-        measured = pd.read_csv(seconds_csv)
+        return pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {seconds_csv}: {error}; make it with: make measure") from None
-    return math.fsum(_seconds(run, measured, str(seconds_csv)) for run in runs) / 3600
+        raise UserError(f"cannot read {path}: {error}; make it with: make measure") from None
 
 
-def _seconds(run: Run, measured: pd.DataFrame, name: str) -> float:
+def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
+    """Seconds that an epoch of a run takes, of a finetuned run one of its own; `measured`: see `read_seconds`.
+
+    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall: greedy
+    selection takes the same time at any K, up to what the measurement scatters.
+
+    Raises:
+        UserError: the table lacks the run's network or method.
+    """
     method = "learned" if run.parent else run.method
-    epochs = run.settings.epochs - run.start_epoch
-    if epochs == 0:
-        return 0.0
     rows = measured[
         (measured["network"] == run.network) & (measured["dataset"] == run.dataset) & (measured["method"] == method)
     ]
     if rows.empty:
-        raise UserError(f"{name} has no epoch of {run.network} on {run.dataset}, {method}; add it with: make measure")
+        raise UserError(
+            f"no epoch of {run.network} on {run.dataset}, {method}, was measured; add it with: make measure"
+        )
     if run.parent or run.options is None:
-        return epochs * float(rows["seconds_per_epoch"].mean())
+        return float(rows["seconds_per_epoch"].mean())
     options, seconds = rows["options"].to_numpy(float), rows["seconds_per_epoch"].to_numpy(float)
     slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(rows) > 1 else 0.0
-    return epochs * float(seconds.mean() + slope * (run.options - options.mean()))
+    return float(seconds.mean() + slope * (run.options - options.mean()))
+
+
+def read_step_times(path: str | Path) -> pd.DataFrame:
+    """The times of a training step by that of an ordinary one, measured in turns by `make bench`.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
+    try:
+        times = pd.read_csv(path)
+        return times[times["method"] == "one-number"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot read {path}: {error}; make it with: make bench") from None
+
+
+def relative_step_time(run: Run, times: pd.DataFrame) -> float:
+    """Time of a step of a run by that of ordinary training of its network: at the nearest K (in octaves) measured.
+
+    Args:
+        run: a slot machine, or a network that is trained in the usual way, for which it is 1.
+        times: see `read_step_times`.
+
+    Raises:
+        UserError: the network or its selection rule was not measured.
+    """
+    if run.parent or run.options is None:
+        return 1.0
+    rows = times[(times["network"] == run.network) & (times["selection"] == run.method)]
+    if rows.empty:
+        raise UserError(f"no step of {run.network}, {run.method}, was measured; add it with: make bench")
+    octaves = np.abs(np.log2(rows["options"].to_numpy(float)) - math.log2(run.options))
+    return float(rows["ratio"].to_numpy(float)[octaves.argmin()])

@@ -7,7 +7,8 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import yaml
 
 from slotmachines.errors import UserError
 
-# Safe as well, and ten times as fast: a large grid reads its recipe hundreds of times.
+# Safe as well, and ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SCHEDULES = ("constant", "warm-restarts", "steps")
+SHARINGS = ("none", "layer", "network")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Settings:
         value_bound: of the random values; see `slotmachines.slotify_`.
         score_range_conv: range of the initial scores of convolutions, times the value bound.
         score_range_linear: the same for dense layers.
+        sharing: which connections have the same K values; see `slotmachines.slotify_`.
         augmentation: see `slotmachines.data`.
         network_settings: further arguments of `slotmachines.build_network`.
     """
@@ -53,6 +56,7 @@ class Settings:
     value_bound: str | float = "glorot-uniform"
     score_range_conv: float = 1.0
     score_range_linear: float = 1.0
+    sharing: str = "none"
     augmentation: str = "none"
     network_settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,7 +102,7 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     chain = (*extended_by, name)
     text, name = _recipe_text(name), recipe_name(name)
     try:
-        content = yaml.load(text, Loader=_LOADER)
+        content = _parsed(text)
     except yaml.YAMLError as error:
         raise UserError(f"recipe {name} is no YAML: {' '.join(str(error).split())}") from None
     known = {"description", "extends", "settings", "overrides"}
@@ -125,6 +129,12 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
             f"use {', '.join(_CONDITIONS)} or options_above"
         )
     return Recipe(name, content["description"], settings, tuple(overrides))
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    """The content of a YAML text, not to be changed; a large grid reads the same recipe for each of its cells."""
+    return yaml.load(text, Loader=_LOADER)
 
 
 def _recipe_text(name: str) -> str:
@@ -168,6 +178,18 @@ def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, A
     return Settings(**known)
 
 
+def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from their defaults, as `Settings` or by name: what a run is told apart by."""
+    values = asdict(settings) if isinstance(settings, Settings) else dict(settings)
+    for setting in fields(Settings):
+        default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
+        default = list(default) if isinstance(default, tuple) else default
+        value = values.get(setting.name, default)
+        if (list(value) if isinstance(value, tuple) else value) == default:
+            values.pop(setting.name, None)
+    return values
+
+
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The values in the types of their settings."""
     kinds = typing.get_type_hints(Settings)
@@ -180,8 +202,9 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, low in lowest.items():
         if not low <= settings.get(name, low) < math.inf:
             raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
-    if (schedule := settings.get("schedule", SCHEDULES[0])) not in SCHEDULES:
-        raise UserError(f"{where}: unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
+    for name, names in (("schedule", SCHEDULES), ("sharing", SHARINGS)):
+        if settings.get(name, names[0]) not in names:
+            raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")
     return settings
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slotmachines.data.registry import find
 from slotmachines.errors import UserError
-from slotmachines.replication.recipe import Settings, load_recipe
+from slotmachines.replication.recipe import Settings, changed_settings, load_recipe
 
 SLOT_METHODS = ("greedy", "probabilistic")
 METHODS = (*SLOT_METHODS, "learned", "random")
@@ -32,7 +32,6 @@ class Run:
         seed: of the options, the order of the images, and all that is drawn in training.
         recipe: name or file of the recipe that gave the settings.
         settings: resolved for this run.
-        variant: blank for the plain experiment, otherwise what is different, e.g. "finetuned".
         start_epoch: of a finetuned network, the epochs that its slot machine was trained before.
         parent: of a finetuned network, the run of its slot machine.
         changes: the settings that were given beside the recipe.
@@ -45,10 +44,14 @@ class Run:
     seed: int
     recipe: str
     settings: Settings
-    variant: str = ""
     start_epoch: int = 0
     parent: Run | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def variant(self) -> str:
+        """ "finetuned", or blank."""
+        return "finetuned" if self.parent else ""
 
     @property
     def identity(self) -> str:
@@ -63,7 +66,7 @@ class Run:
             "method": self.method,
             "options": self.options,
             "seed": self.seed,
-            "settings": _changed_settings(self.settings),
+            "settings": changed_settings(self.settings),
         }
         if self.parent is not None:
             description["parent"] = [self.parent.identity, self.start_epoch]
@@ -82,15 +85,29 @@ class Run:
             word for name, value in described.changes.items() for word in ("--set", f"{name}={json.dumps(value)}")
         ]
         if self.parent is not None:
-            return [*words, "--start-epoch", str(self.start_epoch)]
-        return words + (["--variant", self.variant] if self.variant else [])
+            words += ["--start-epoch", str(self.start_epoch)]
+        return words
 
     @property
     def folder(self) -> str:
-        """Folder of the run's files, relative to the runs of its grid; readable, and unique by the identity."""
+        """Folder of the run's files, relative to the runs of its grid: readable, and unique by the identity.
+
+        It depends on what the run trains alone, so that experiments that need the same run name the same files.
+        """
         options = "" if self.options is None else f"-k{self.options}"
         variant = f"-{self.variant}" if self.variant else ""
         return f"{self.network}-{self.dataset}/{self.method}{options}{variant}/seed{self.seed}-{self.identity}"
+
+
+def with_seed(run: Run, seed: int) -> Run:
+    """The same run, and the same slot machine before it, of another seed.
+
+    Raises:
+        UserError: a seed that cannot be one.
+    """
+    if not 0 <= seed < 2**63:
+        raise UserError(f"a seed lies between 0 and 2^63 - 1, not at {seed}")
+    return replace(run, seed=seed, parent=None if run.parent is None else with_seed(run.parent, seed))
 
 
 def make_run(
@@ -101,7 +118,6 @@ def make_run(
     seed: int,
     recipe: str,
     options: int | None = None,
-    variant: str = "",
     changes: Mapping[str, Any] | None = None,
 ) -> Run:
     """A run with the settings that its recipe gives it.
@@ -120,14 +136,14 @@ def make_run(
         raise UserError(f"a {method} slot machine needs a number of options K of at least 1, not {options}")
     if method not in SLOT_METHODS and options is not None:
         raise UserError(f"a {method} network has no options; leave out K = {options}")
-    if not 0 <= seed < 2**63:
-        raise UserError(f"a seed lies between 0 and 2^63 - 1, not at {seed}")
     changes = dict(changes or {})
     untrained = {"epochs": 0, "learning_rate": 0.0} if method == "random" else {}
     settings = load_recipe(recipe).resolve(
         network=network, dataset=dataset, method=method, options=options, changes={**changes, **untrained}
     )
-    return Run(network, dataset, method, options, seed, recipe, settings, variant, changes=changes)
+    if method not in SLOT_METHODS and settings.sharing != "none":
+        raise UserError(f"a {method} network cannot share its weights; set sharing for slot machines only")
+    return with_seed(Run(network, dataset, method, options, seed, recipe, settings, changes=changes), seed)
 
 
 def finetuned(parent: Run, start_epoch: int) -> Run:
@@ -149,13 +165,4 @@ def finetuned(parent: Run, start_epoch: int) -> Run:
         options=parent.options,
         changes={**parent.changes, "epochs": parent.settings.epochs},
     )
-    return replace(parent, settings=settings, variant="finetuned", start_epoch=start_epoch, parent=parent)
-
-
-def _changed_settings(settings: Settings) -> dict[str, Any]:
-    values = asdict(settings)
-    for setting in fields(Settings):
-        default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
-        if values[setting.name] == default:
-            del values[setting.name]
-    return values
+    return replace(parent, settings=settings, start_epoch=start_epoch, parent=parent)

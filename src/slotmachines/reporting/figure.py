@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from slotmachines.command import ConfigFile, PictureFile, ReferenceFile, RunsFile, run
-from slotmachines.replication.config import read_config
+from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotmachines.reporting.experiments import EXPERIMENTS
-from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.results import Results, read_results
+from slotmachines.reporting.sources import source_digest
 from slotmachines.reporting.style import LOOK, save
 from slotmachines.reporting.table import experiment_table
 
-Draw = Callable[[Mapping[str, Any], pd.DataFrame], Figure]
+Draw = Callable[[Results, pd.DataFrame], Figure]
 
 
 def experiment_figure(experiment: str, draw: Draw) -> None:
-    """Command line of a script that draws one experiment: CONFIG RUNS_CSV REFERENCE_CSV OUTPUT."""
+    """Command line of a script that draws one experiment: RESULTS_FOLDER REFERENCE_CSV OUTPUT."""
 
-    def command(config: ConfigFile, runs_csv: RunsFile, reference_csv: ReferenceFile, output: PictureFile) -> None:
-        settings = read_config(config)
-        table = experiment_table(settings, experiment, read_runs(runs_csv), read_reference(reference_csv))
+    def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:
+        results = read_results(folder, reference_csv)
         with rc_context(LOOK):
-            save(draw(settings, table), output)
+            table = experiment_table(results, experiment)
+            save(draw(results, table), output, source_digest(results.config, experiment, table))
 
     command.__doc__ = f"Draw the figure of the experiment {experiment}: {EXPERIMENTS[experiment].title}"
     run(command)

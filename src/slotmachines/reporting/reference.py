@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from slotmachines.replication.grid import Cell
-from slotmachines.reporting.results import read_table
+from slotmachines.replication.cell import Cell
+from slotmachines.replication.collect import read_table
+from slotmachines.replication.run import METHODS
 
 SOURCE = "aladago2021"
 COLUMNS = [
@@ -35,9 +36,8 @@ class Published:
 
 
 def read_reference(path: str | Path) -> pd.DataFrame:
-    """Read the published numbers of the slot-machines paper."""
-    reference = read_table(path, COLUMNS, "give the table of the paper's numbers: config/reference.csv")
-    return reference[reference["source"] == SOURCE]
+    """Read the published numbers: those of the slot-machines paper, and of the papers of its rivals."""
+    return read_table(path, COLUMNS, "give the table of the published numbers: config/reference.csv")
 
 
 def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published | None:
@@ -45,15 +45,16 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
 
     The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset is
     preferred; failing that, the one of the dataset that the paper used for this network is returned: not comparable.
-    Variants have no counterpart: the numbers of the paper's finetuning are not known.
+    Of a method that is a rival's own, such as a supermask, the rival's paper counts too.
     """
-    if cell.variant:
+    if not cell.is_comparable:
         return None
     same = reference[(reference["architecture"] == cell.network) & (reference["method"] == cell.method)]
+    same = same[(same["source"] == SOURCE) | (cell.method not in METHODS)]
     if cell.options is not None:
         same = same[same["options"] == cell.options]
     same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])
-    for figure in (experiment, "k-sweep", "selection", "abstract"):
+    for figure in (experiment, "k-sweep", "selection", "abstract", "table-1"):
         for row in same[same["figure"] == figure].to_dict("records"):
             low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
             others = same[(same["dataset"] == row["dataset"]) & (same["figure"] != figure)].to_dict("records")

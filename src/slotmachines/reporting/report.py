@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,25 @@ from tabulate import tabulate
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.replication.recipe import recipe_name
+from slotmachines.replication.cell import Cell
+from slotmachines.replication.grid import cells_of
+from slotmachines.reporting.comparisons import NOTE, comparisons, readable_comparisons
 from slotmachines.reporting.experiments import DATASET_NAMES, EXPERIMENTS, NETWORK_NAMES
 from slotmachines.reporting.findings import findings
-from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.results import read_runs
-from slotmachines.reporting.summary import scoreboard
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
+from slotmachines.reporting.sources import report_digest, source_digest
 from slotmachines.reporting.table import (
     CELL,
     DASH,
+    chosen_note,
     data_notes,
     experiment_table,
     experiment_tables,
     number,
     paper_notes,
     readable,
-    rows_of,
+    runs_of,
 )
 from slotmachines.reporting.verdict import MEANINGS
 
@@ -52,7 +54,7 @@ def provenance(runs: pd.DataFrame) -> dict[str, str]:
     lines = {
         "Runs": str(len(runs)),
         "Seeds": ", ".join(str(seed) for seed in sorted(runs["seed"].unique())),
-        "Recipe": listed("recipe"),
+        "Recipes": listed("recipe"),
         "Device": listed("device"),
         "Processor": listed("processor"),
         "Threads per run": listed("threads"),
@@ -73,20 +75,25 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def costs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs and wall time of every cell, as text; a range over runs where they differ."""
+def costs(results: Results) -> pd.DataFrame:
+    """Runs and wall time of every cell, as text; each cell once, with the seeds of all experiments that need it."""
+    config, seeds = results.config, sorted(set(results.runs["seed"]))
+    cells: dict[tuple[str, ...], tuple[Cell, pd.DataFrame]] = {}
+    for cell in (cell for experiment in config["experiments"] for cell in cells_of(config, experiment)):
+        part = runs_of(results, cell, seeds)
+        cells.setdefault(tuple(part["identity"]), (cell, part))
+    cells.pop((), None)
+    order = list(config["networks"])
     rows = []
-    for _, part in runs.groupby(CELL, dropna=False, sort=False):
-        first = rows_of(part)[0]
-        epochs = sorted(part["epochs"].unique())
+    for cell, part in sorted(cells.values(), key=lambda found: order.index(found[0].network)):
         rows.append(
             {
-                "dataset": DATASET_NAMES.get(first.dataset, first.dataset),
-                "network": NETWORK_NAMES.get(first.network, first.network),
-                "method": f"{first.method}, {first.variant}" if first.variant else first.method,
-                "K": DASH if pd.isna(first.options) else str(first.options),
+                "dataset": DATASET_NAMES.get(cell.dataset, cell.dataset),
+                "network": NETWORK_NAMES.get(cell.network, cell.network),
+                "method": f"{cell.method}, {cell.variant}" if cell.variant else cell.method,
+                "K": DASH if cell.options is None else str(cell.options),
                 "runs": str(len(part)),
-                "epochs": " or ".join(str(length) for length in epochs),
+                "epochs": " or ".join(str(length) for length in sorted(part["epochs"].unique())),
                 "best epoch (median)": number(part["best_epoch"].median(), ".0f"),
                 "validation accuracy (mean)": number(part["val_accuracy"].mean()),
                 "wall time per run (median)": duration(part["wall_seconds"].median()),
@@ -95,23 +102,15 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_report(
-    config: Mapping[str, Any],
-    grid_folder: str | Path,
-    figures_folder: str | Path,
-    reference_csv: str | Path,
-    output: str | Path,
-) -> None:
-    """Write the report page of a grid from `grid_folder`/runs.csv and the figures `<experiment>.png` and `curves.png`.
+def write_report(results: Results, figures: Path, output: str | Path) -> None:
+    """Write the report page of a grid from its results and the figures `<experiment>.png` and `curves.png`.
 
     Raises:
         UserError: a file is missing, damaged or cannot be written.
     """
-    everything = read_runs(Path(grid_folder) / "runs.csv")
-    runs = everything[everything["recipe"] == recipe_name(config["recipe"])]
-    tables = experiment_tables(config, everything, read_reference(reference_csv))
-    order = {name: i for i, name in enumerate(config["networks"])}
-    by_network = runs.sort_values(["network", "method", "variant", "options"], key=lambda column: column.replace(order))
+    tables = experiment_tables(results)
+    board = scoreboard([results])
+    in_reach = board["dataset"].isin(results.config["networks"].values()).any()
     environment = Environment(
         loader=PackageLoader("slotmachines.reporting"),
         autoescape=True,
@@ -119,49 +118,52 @@ def write_report(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    sections = [
-        {
-            "name": name,
-            "about": EXPERIMENTS[name],
-            "findings": [
-                sentence.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}") for sentence in findings(name, table)
-            ],
-            "picture": embedded(Path(figures_folder) / f"{name}.png"),
-            "rows": readable(table).to_dict("records"),
-            "notes": data_notes(table) + paper_notes(table),
-        }
-        for name, table in tables.items()
-    ]
     page = environment.get_template("report.html.j2").render(
-        config=config,
-        score=scoreboard(tables),
+        config=results.config,
+        source=report_digest(source_digest(results.config, name, table) for name, table in tables.items()),
+        score=counts(board) if in_reach else {},
+        score_sentence=sentence(board),
+        score_by_dataset=by_dataset(board).to_dict("records"),
+        board=readable_board(board).to_dict("records"),
         meanings=MEANINGS,
-        sections=sections,
-        curves=embedded(Path(figures_folder) / "curves.png"),
-        data_notes=data_notes(runs),
-        provenance=provenance(runs),
-        costs=costs(by_network).to_dict("records"),
+        sections=[_section(results, name, table, figures) for name, table in tables.items()],
+        comparison_note=NOTE,
+        curves=embedded(figures / "curves.png"),
+        data_notes=data_notes(results.runs),
+        provenance=provenance(results.runs),
+        costs=costs(results).to_dict("records"),
         datasets=DATASET_NAMES,
     )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def main_table_text(
-    config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path, style: str = "simple"
-) -> str:
+def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) -> dict[str, Any]:
+    unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    return {
+        "name": name,
+        "about": EXPERIMENTS[name],
+        "findings": [sentence.replace(*unbroken) for sentence in findings(results, name, table)],
+        "picture": embedded(figures / f"{name}.png"),
+        "rows": readable(table).to_dict("records"),
+        "comparisons": readable_comparisons(comparisons(name, table)).to_dict("records"),
+        "notes": chosen_note(table) + data_notes(table) + paper_notes(table),
+    }
+
+
+def main_table_text(results: Results, style: str = "simple") -> str:
     """The grid's main table: k-sweep and selection, or all experiments where the grid has neither.
 
-    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. A paragraph below the table
-    says what the results have to mention about their data.
+    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. Paragraphs below the table
+    say what the results have to mention about their data and their recipe.
     """
-    names = [name for name in ("k-sweep", "selection") if name in config["experiments"]] or list(config["experiments"])
-    runs, reference = read_runs(runs_csv), read_reference(reference_csv)
-    table = pd.concat([experiment_table(config, name, runs, reference) for name in names])
-    networks = list(config["networks"])
+    experiments = results.config["experiments"]
+    names = [name for name in ("k-sweep", "selection") if name in experiments] or list(experiments)
+    table = pd.concat([experiment_table(results, name) for name in names])
+    networks = list(results.config["networks"])
     table = table.drop_duplicates([*CELL, "epochs"]).sort_values(
         "network", key=lambda column: column.map(networks.index), kind="stable"
     )
     shown = readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
     text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
-    return "\n\n".join([text, *data_notes(table)])
+    return "\n\n".join([text, *chosen_note(table), *data_notes(table)])

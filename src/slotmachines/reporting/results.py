@@ -1,41 +1,50 @@
-"""Reading the small result files that tables, figures and the report are made of."""
+"""The small result files of a grid, which tables, figures and the report are made of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotmachines.replication.collect import COLUMNS
+from slotmachines.replication.collect import (
+    COLUMNS,
+    CURVE_COLUMNS,
+    CURVES_CSV,
+    RUNS_CSV,
+    SELECTED_COLUMNS,
+    SELECTED_CSV,
+    read_table,
+)
+from slotmachines.replication.config import read_config
+from slotmachines.reporting.reference import read_reference
 
 # What tables, figures and report need; the other columns say more about a run, and results from before them count too.
-RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda")]
-CURVE_COLUMNS = [
-    "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
-    "changed_share", "mean_magnitude",
-]  # fmt: skip
-# Without this an identity such as 12345678 or 1234e567 would be read as a number.
-TEXT = ["identity", "commit", "variant", "data_note", "python", "torch", "device", "processor"]
-TYPES = dict.fromkeys(TEXT, "str") | dict.fromkeys(["options", "start_epoch"], "Int64")
+RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda", "settings")]
 
 
-def read_table(path: str | Path, columns: list[str], absent: str) -> pd.DataFrame:
-    """Read a CSV file (compressed or not) and make sure that it has `columns`; `absent`: what to do if it is missing.
+@dataclass(frozen=True)
+class Results:
+    """Everything that a grid's tables, figures and report are made of.
 
-    Raises:
-        UserError: the file is missing, unreadable or lacks a column.
+    Attributes:
+        config: of the grid, as it was in force.
+        runs: one row per run.
+        curves: one row per run and epoch.
+        selected: one row per run, weight tensor and bin of w / b.
+        reference: the published numbers.
+        project: the project's folder, where what was measured lies (config, results/benchmark).
     """
-    try:
-        table = pd.read_csv(path, dtype={name: kind for name, kind in TYPES.items() if name in columns})
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; {absent}") from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot read {path} ({reason}); delete it and make it again") from None
-    if missing := [name for name in columns if name not in table.columns]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; delete it and make it again")
-    return table
+
+    config: Mapping[str, Any]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    selected: pd.DataFrame
+    reference: pd.DataFrame
+    project: Path
 
 
 def run_first(path: str | Path) -> str:
@@ -45,11 +54,58 @@ def run_first(path: str | Path) -> str:
 
 
 def read_runs(path: str | Path) -> pd.DataFrame:
-    """Read `runs.csv`, one row per run; a blank variant or data note becomes the empty string."""
+    """Read `runs.csv`, one row per run; a blank variant or data note becomes the empty string.
+
+    Raises:
+        UserError: the file is missing or damaged, or holds a run twice.
+    """
     runs = read_table(path, RUN_COLUMNS, run_first(path))
+    if runs["identity"].duplicated().any():
+        twice = runs.loc[runs["identity"].duplicated(), "identity"].iloc[0]
+        raise UserError(f"{path} holds the run {twice} twice; delete the file and collect it again")
     return runs.fillna({"variant": "", "data_note": ""})
 
 
 def read_curves(path: str | Path) -> pd.DataFrame:
     """Read `curves.csv.gz`, one row per run and epoch."""
     return read_table(path, CURVE_COLUMNS, run_first(path))
+
+
+def read_selected(path: str | Path) -> pd.DataFrame:
+    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b."""
+    return read_table(path, SELECTED_COLUMNS, run_first(path))
+
+
+def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
+    """Read the small result files of a grid from its folder.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    folder = Path(folder)
+    return Results(
+        config=read_config(folder / "config.yaml"),
+        runs=read_runs(folder / RUNS_CSV),
+        curves=read_curves(folder / CURVES_CSV),
+        selected=read_selected(folder / SELECTED_CSV),
+        reference=read_reference(reference_csv),
+        project=Path(reference_csv).resolve().parents[1],
+    )
+
+
+def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path) -> Results:
+    """As `read_results`, under another config, and empty where nothing has been collected yet.
+
+    Raises:
+        UserError: a file that is there is damaged.
+    """
+    readers: list[tuple[str, Callable[[Path], pd.DataFrame], Sequence[str]]] = [
+        (RUNS_CSV, read_runs, COLUMNS),
+        (CURVES_CSV, read_curves, CURVE_COLUMNS),
+        (SELECTED_CSV, read_selected, SELECTED_COLUMNS),
+    ]
+    runs, curves, selected = (
+        read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
+        for name, read, columns in readers
+    )
+    return Results(config, runs, curves, selected, read_reference(reference_csv), reference_csv.resolve().parents[1])

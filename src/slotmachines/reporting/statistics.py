@@ -29,11 +29,22 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference of two means with its 95% interval (None: too few values), from so many pairs (0: not paired)."""
+    """Difference of the means of two cells.
+
+    Attributes:
+        mean: first minus second.
+        interval: its 95% interval; None where there are too few values.
+        pairs: number of pairs that it is the mean of; 0 where the samples are independent.
+        effect: standardised: the mean difference by the standard deviation of the differences (Cohen's d_z) for pairs,
+            by the pooled standard deviation (Cohen's d) otherwise; None without an interval, or where nothing varies.
+        p_value: of Student's paired t-test, or Welch's; None likewise.
+    """
 
     mean: float
     interval: Interval | None
     pairs: int
+    effect: float | None
+    p_value: float | None
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
@@ -66,10 +77,33 @@ def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Di
     """
     common = sorted(first.keys() & second.keys())
     if len(common) > 1:
-        differences = [first[seed] - second[seed] for seed in common]
-        return Difference(fmean(differences), t_interval(differences), len(common))
+        # Rounded, or differences that are all alike would vary by what binary fractions cannot hold.
+        differences = [round(first[seed] - second[seed], 9) for seed in common]
+        mean, spread = fmean(differences), stdev(differences)
+        effect = mean / spread if spread > 0 else None
+        p_value = float(stats.ttest_1samp(differences, 0.0).pvalue) if spread > 0 else None
+        return Difference(mean, t_interval(differences), len(common), effect, p_value)
     ones, others = list(first.values()), list(second.values())
-    return Difference(fmean(ones) - fmean(others), welch_interval(ones, others), 0)
+    mean, interval = fmean(ones) - fmean(others), welch_interval(ones, others)
+    if interval is None or stdev(ones) == stdev(others) == 0:
+        return Difference(mean, interval, 0, None, None)
+    squares = stdev(ones) ** 2 * (len(ones) - 1) + stdev(others) ** 2 * (len(others) - 1)
+    pooled = math.sqrt(squares / (len(ones) + len(others) - 2))
+    return Difference(mean, interval, 0, mean / pooled, float(stats.ttest_ind(ones, others, equal_var=False).pvalue))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values corrected for how many there are, by Holm's step-down procedure (1979); None stays None.
+
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none ends below one before it, nor above 1.
+    """
+    known = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, position) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        corrected[position] = highest
+    return corrected
 
 
 def summarise(values: Sequence[float]) -> Summary:

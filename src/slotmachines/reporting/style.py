@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.files import replacing
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.table import cell_names, data_notes
+from slotmachines.reporting.table import by_network, cell_names, data_notes
 
 # Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
 COLOURS = {
@@ -23,8 +23,22 @@ COLOURS = {
     "learned": "#009E73",
     "finetuned": "#AA4499",
     "random": "#777777",
+    "one set per layer": "#E69F00",
+    "one set per network": "#222222",
+    "edge_popup": "#E69F00",
+    "supermask": "#56B4E9",
 }
-MARKS = {"greedy": "o", "probabilistic": "s", "learned": "^", "finetuned": "D", "random": "v"}
+MARKS = {
+    "greedy": "o",
+    "probabilistic": "s",
+    "learned": "^",
+    "finetuned": "D",
+    "random": "v",
+    "one set per layer": "s",
+    "one set per network": "D",
+    "edge_popup": "s",
+    "supermask": "d",
+}
 INK, FAINT = "#222222", "#666666"
 WIDTH, DPI = 9.0, 150  # inches, dots per inch; a README shows figures about 900 px wide
 LOOK: dict[Any, Any] = {
@@ -62,29 +76,45 @@ def panels(count: int, columns: int = 2, height: float = 3.6, width: float = WID
     return figure, axes[:count]
 
 
+def shades(values: Iterable[Any]) -> dict[Any, Any]:
+    """A colour for each of some ordered values, such as K, from dark to light: told apart without colour as well."""
+    ladder = sorted(set(values))
+    return {value: colormaps["viridis"](0.1 + 0.7 * i / max(1, len(ladder) - 1)) for i, value in enumerate(ladder)}
+
+
 def place(dataset: str, network: str) -> str:
     """Title of a panel."""
     return f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
 
 
 def not_run(table: pd.DataFrame) -> str:
-    """The cells without any run, as one phrase; blank where there are none."""
-    missing = cell_names(table[table["n"] == 0])
-    return f"Not run: {missing}." if missing else ""
+    """The cells without any run, as one phrase; of a network without any its name alone; blank if all were run."""
+    names: list[str] = []
+    for _, network, part in by_network(table):
+        missing = part[part["n"] == 0]
+        if len(missing) == len(part):
+            names.append(f"{NETWORK_NAMES.get(network, network)} (all)")
+            continue
+        plain = missing["variant"] == ""
+        names += [cell_names(missing[plain])] if plain.any() else []
+        variants: dict[str, list[str]] = {}
+        for index, row in missing[~plain].iterrows():
+            variants.setdefault(cell_names(missing.loc[[index]]), []).append(row["variant"].removeprefix("finetuned "))
+        names += [f"{name} ({', '.join(found)})" for name, found in variants.items()]
+    return f"Not run: {'; '.join(names)}." if names else ""
 
 
-def finish(figure: Figure, config: Mapping[str, Any], title: str, shown: pd.DataFrame, notes: Iterable[str]) -> Figure:
+def finish(figure: Figure, recipe: str, title: str, shown: pd.DataFrame, notes: Iterable[str]) -> Figure:
     """Give a figure its title, its legend (every label once) and a caption.
 
-    The caption names recipe and seeds, holds the `notes`, and says what the results in `shown` have to mention about
-    their data.
+    The caption names the recipe and how many seeds the cells in `shown` have, holds the `notes`, and says what the
+    results have to mention about their data.
     """
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    seeds = ", ".join(str(seed) for seed in config["seeds"])
-    caption = [f"Recipe {config['recipe']}; seeds {seeds}.", *notes, *data_notes(shown)]
+    caption = [f"Recipe {recipe}{_seeds(shown)}.", *notes, *data_notes(shown)]
     with rc_context(LOOK):
         # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
         figure.legend(
@@ -96,13 +126,22 @@ def finish(figure: Figure, config: Mapping[str, Any], title: str, shown: pd.Data
     return figure
 
 
+def _seeds(shown: pd.DataFrame) -> str:
+    """How many seeds the cells that were run have."""
+    counts = sorted({int(n) for n in shown.get("n", ()) if n})
+    if not counts:
+        return ""
+    span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    return f"; {span} seed{'' if span == '1' else 's'} per cell"
+
+
 def cap_at_hundred(axes: Axes) -> None:
     """End the axis of percentages shortly above 100, whatever the interval of two seeds says."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, min(high, 100 + 0.02 * (100 - low)))
 
 
-def save(figure: Figure, output: str | Path) -> None:
-    """Write a PNG: the same bytes for the same figure and the same version of matplotlib."""
+def save(figure: Figure, output: str | Path, source: str | None = None) -> None:
+    """Write a PNG: the same bytes for the same figure and version of matplotlib; `source`: a digest, see `sources`."""
     with rc_context(LOOK), replacing(output) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        figure.savefig(temporary, format="png", metadata={"Software": None, "Source": source})

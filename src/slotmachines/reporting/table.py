@@ -3,47 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotmachines.files import replacing
-from slotmachines.replication.grid import Cell, cells_of
-from slotmachines.replication.recipe import recipe_name
+from slotmachines.replication.cell import Cell
+from slotmachines.replication.grid import cell_runs, cells_of, seeds_of
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.reference import Published, published, read_reference
-from slotmachines.reporting.results import read_runs
+from slotmachines.reporting.reference import Published, published
+from slotmachines.reporting.results import Results
 from slotmachines.reporting.statistics import summarise
 from slotmachines.reporting.verdict import Verdict, equivalence
 
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
-CELL = [field.name for field in fields(Cell)]
+CHOSEN = "\N{DAGGER}"
+CELL = ["dataset", "network", "method", "options", "variant"]
 COLUMNS = [
-    *CELL, "epochs", "n", "planned", "mean", "low", "high", "minimum", "maximum", "paper_figure", "paper_dataset",
-    "paper_value", "paper_low", "paper_high", "difference", "tolerance", "verdict",
-    "paper_provenance", "paper_elsewhere", "data_note", "seeds", "accuracies",
+    *CELL, "start_epoch", "epochs", "n", "planned", "mean", "low", "high", "minimum", "maximum", "val_mean",
+    "paper_figure", "paper_dataset", "paper_value", "paper_low", "paper_high", "difference", "tolerance", "verdict",
+    "chosen_by", "paper_provenance", "paper_elsewhere", "data_note", "seeds", "accuracies", "identities",
 ]  # fmt: skip
 
 
-def runs_of(runs: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """The runs of a cell: at most one per seed, all of one length.
+def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
+    """The runs of a cell that there are, in the order of `seeds`, known by their identities and not their labels."""
+    identities = [run.identity for run in cell_runs(results.config, cell, seeds)]
+    runs = results.runs[results.runs["identity"].isin(identities)]
+    return runs.sort_values("identity", key=lambda column: column.map(identities.index))
 
-    Raises:
-        UserError: a seed is there twice, or the runs differ in length.
-    """
-    same = runs[(runs["dataset"] == cell.dataset) & (runs["network"] == cell.network)]
-    same = same[(same["method"] == cell.method) & (same["variant"] == cell.variant)]
-    same = same if cell.options is None else same[same["options"] == cell.options]
-    name = f"{cell.network} on {cell.dataset}, {cell.variant or cell.method}, K = {cell.options or '-'}"
-    if same["epochs"].nunique() > 1:
-        lengths = ", ".join(str(length) for length in sorted(same["epochs"].unique()))
-        raise UserError(f"runs of {name} differ in length ({lengths} epochs); keep those of one length in runs.csv")
-    if same["seed"].duplicated().any():
-        raise UserError(f"runs of {name} hold a seed twice; keep one of them in runs.csv")
-    return same.sort_values("seed")
+
+def is_chosen_by(config: Mapping[str, Any], network: str, method: str, options: Any) -> bool:
+    """Whether a plain cell is one of those by whose closeness to the paper the recipe was chosen (`chosen_by`)."""
+    return method == "greedy" and not pd.isna(options) and int(options) in config.get("chosen_by", {}).get(network, [])
 
 
 def judge(
@@ -59,52 +51,61 @@ def judge(
     return allowed, equivalence(accuracies, paper.value, allowed) if accuracies else Verdict.NOT_RUN
 
 
-def experiment_table(
-    config: Mapping[str, Any], experiment: str, runs: pd.DataFrame, reference: pd.DataFrame
-) -> pd.DataFrame:
+def experiment_table(results: Results, experiment: str) -> pd.DataFrame:
     """One row per cell that the grid expects of an experiment, whether or not it has runs; accuracies in percent.
 
     Raises:
-        UserError: the grid has no such experiment, or its runs or tolerances do not fit.
+        UserError: the grid has no such experiment, or its tolerances do not fit.
     """
+    config = results.config
     if experiment not in config["experiments"]:
         raise UserError(f"the grid {config['grid']} has no {experiment}; it has {', '.join(config['experiments'])}")
-    runs = runs[runs["recipe"] == recipe_name(config["recipe"])]
-    rows = []
-    for cell in cells_of(config, experiment):
-        found = runs_of(runs, cell)
-        accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
-        paper = published(reference, experiment, cell)
-        tolerance, verdict = judge(accuracies, cell, paper, config["tolerance"])
-        row = {**vars(cell), "n": len(accuracies), "planned": len(config["seeds"]), "accuracies": accuracies}
-        row |= {"seeds": tuple(int(seed) for seed in found["seed"]), "tolerance": tolerance, "verdict": str(verdict)}
-        row["data_note"] = "; ".join(sorted(set(found["data_note"]) - {""}))
-        row |= {
-            "paper_provenance": paper.provenance if paper else "",
-            "paper_elsewhere": paper.elsewhere if paper else "",
-        }
-        if paper:
-            row |= {"paper_figure": paper.figure, "paper_dataset": paper.dataset, "paper_value": paper.value}
-            row |= {"paper_low": paper.low, "paper_high": paper.high}
-        if accuracies:
-            ours = summarise(accuracies)
-            low, high = ours.interval or (None, None)
-            row |= {"epochs": found["epochs"].iloc[0], "mean": ours.mean, "low": low, "high": high}
-            row |= {"minimum": ours.minimum, "maximum": ours.maximum}
-            if tolerance is not None and paper:
-                row["difference"] = ours.mean - paper.value
-        rows.append(row)
+    rows = [_row(results, experiment, cell) for cell in cells_of(config, experiment)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    numbers = COLUMNS[COLUMNS.index("mean") : COLUMNS.index("maximum") + 1]
+    numbers = COLUMNS[COLUMNS.index("mean") : COLUMNS.index("val_mean") + 1]
     numbers += ["paper_value", "paper_low", "paper_high", "difference", "tolerance"]
-    return table.astype({"options": "Int64", "epochs": "Int64"} | dict.fromkeys(numbers, float))
+    whole = {"options": "Int64", "epochs": "Int64", "start_epoch": "Int64"}
+    return table.astype(whole | dict.fromkeys(numbers, float))
 
 
-def experiment_tables(
-    config: Mapping[str, Any], runs: pd.DataFrame, reference: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def _row(results: Results, experiment: str, cell: Cell) -> dict[str, Any]:
+    config, seeds = results.config, seeds_of(results.config, experiment)
+    found = runs_of(results, cell, seeds)
+    accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
+    paper = published(results.reference, experiment, cell)
+    tolerance, verdict = judge(accuracies, cell, paper, config["tolerance"])
+    row = {name: getattr(cell, name) for name in CELL}
+    row |= {
+        "start_epoch": cell.start_epoch or None,
+        "n": len(accuracies),
+        "planned": len(cell_runs(config, cell, seeds)),
+        "accuracies": accuracies,
+        "seeds": tuple(int(seed) for seed in found["seed"]),
+        "identities": tuple(found["identity"]),
+        "tolerance": tolerance,
+        "verdict": str(verdict),
+        "chosen_by": not cell.changes and not cell.start_epoch and not cell.recipe
+        and is_chosen_by(config, cell.network, cell.method, cell.options),
+        "data_note": "; ".join(sorted(set(found["data_note"]) - {""})),
+        "paper_provenance": paper.provenance if paper else "",
+        "paper_elsewhere": paper.elsewhere if paper else "",
+    }  # fmt: skip
+    if paper:
+        row |= {"paper_figure": paper.figure, "paper_dataset": paper.dataset, "paper_value": paper.value}
+        row |= {"paper_low": paper.low, "paper_high": paper.high}
+    if accuracies:
+        ours = summarise(accuracies)
+        low, high = ours.interval or (None, None)
+        row |= {"epochs": found["epochs"].iloc[0], "mean": ours.mean, "low": low, "high": high}
+        row |= {"minimum": ours.minimum, "maximum": ours.maximum, "val_mean": found["val_accuracy"].mean()}
+        if tolerance is not None and paper:
+            row["difference"] = ours.mean - paper.value
+    return row
+
+
+def experiment_tables(results: Results) -> dict[str, pd.DataFrame]:
     """The tables of all experiments of a grid, by name."""
-    return {name: experiment_table(config, name, runs, reference) for name in config["experiments"]}
+    return {name: experiment_table(results, name) for name in results.config["experiments"]}
 
 
 def rows_of(table: pd.DataFrame) -> list[Any]:
@@ -145,7 +146,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             "K": DASH if pd.isna(row.options) else str(row.options),
             "variant": row.variant,
             "epochs": DASH if pd.isna(row.epochs) else str(row.epochs),
-            "n": str(row.n) if row.n == row.planned else f"{row.n} of {row.planned}",
+            "n": str(row.n) if row.n >= row.planned else f"{row.n} of {row.planned}",
             "mean": number(row.mean),
             "95% interval": span(row.low, row.high),
             "min to max": span(row.minimum, row.maximum),
@@ -153,7 +154,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             "paper's range": span(row.paper_low, row.paper_high),
             "difference": number(row.difference, "+.2f"),
             "tolerance": DASH if pd.isna(row.tolerance) else f"±{number(row.tolerance)}",
-            "verdict": row.verdict,
+            "verdict": row.verdict + (f" {CHOSEN}" if row.chosen_by else ""),
         }
         for row in rows_of(table)
     )
@@ -161,16 +162,18 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def kind(row: Any) -> str:
     """What a cell is called in figures and notes."""
-    return "finetuned" if row.variant == "finetuned" else str(row.method)
+    return "finetuned" if not pd.isna(row.start_epoch) else str(row.method)
 
 
 def cell_names(table: pd.DataFrame) -> str:
     """The cells of a table as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     found: dict[str, list[str]] = {}
     for row in rows_of(table):
-        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row)}"
+        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row).replace('_', '-')}"
         found.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
-    return "; ".join(f"{name} K = {', '.join(options)}" if options else name for name, options in found.items())
+    return "; ".join(
+        f"{name} K = {', '.join(dict.fromkeys(options))}" if options else name for name, options in found.items()
+    )
 
 
 def data_notes(rows: pd.DataFrame) -> list[str]:
@@ -191,27 +194,23 @@ def paper_notes(table: pd.DataFrame) -> list[str]:
     return notes
 
 
+def chosen_note(table: pd.DataFrame) -> list[str]:
+    """What the dagger means, where a table has one."""
+    note = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
+    return [note] if table["chosen_by"].any() else []
+
+
 def markdown(table: pd.DataFrame) -> str:
     """The readable table in Markdown, and its notes."""
     text = readable(table).to_markdown(index=False, disable_numparse=True)
-    return "\n\n".join([text, *data_notes(table), *paper_notes(table)])
+    return "\n\n".join([text, *chosen_note(table), *data_notes(table), *paper_notes(table)])
 
 
-def write_tables(
-    config: Mapping[str, Any], runs_csv: str | Path, reference_csv: str | Path, folder: str | Path
-) -> None:
-    """Write `<experiment>.csv` and `<experiment>.md` for every experiment of the grid into `folder`.
-
-    Raises:
-        UserError: a file cannot be read, a configuration does not fit, or the folder cannot be written to.
-    """
-    tables = experiment_tables(config, read_runs(runs_csv), read_reference(reference_csv))
-    for name, table in tables.items():
-        raw = table.assign(
-            seeds=[" ".join(map(str, seeds)) for seeds in table["seeds"]],
-            accuracies=[" ".join(f"{value:.4f}" for value in values) for values in table["accuracies"]],
-        )
-        with replacing(Path(folder) / f"{name}.csv") as temporary:
-            raw.to_csv(temporary, index=False, float_format="%.4f")
-        with replacing(Path(folder) / f"{name}.md") as temporary:
-            temporary.write_text(markdown(table) + "\n", encoding="utf-8")
+def csv_text(table: pd.DataFrame) -> str:
+    """The table as CSV."""
+    raw = table.assign(
+        seeds=[" ".join(map(str, seeds)) for seeds in table["seeds"]],
+        accuracies=[" ".join(f"{value:.4f}" for value in values) for values in table["accuracies"]],
+        identities=[" ".join(identities) for identities in table["identities"]],
+    )
+    return str(raw.to_csv(index=False, float_format="%.4f"))

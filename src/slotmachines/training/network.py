@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from slotmachines.errors import UserError
 from slotmachines.networks import build_network
+from slotmachines.options import Sharing
 from slotmachines.replication.run import SLOT_METHODS, Run
 from slotmachines.slots import bake_, slotify_
 
@@ -45,6 +47,7 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
             seed=run.seed,
             value_bound=run.settings.value_bound,
             score_range=score_range,
+            sharing=cast(Sharing, run.settings.sharing),
         )
     except (ValueError, MemoryError) as error:
         raise UserError(str(error)) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from slotmachines.errors import UserError
-from slotmachines.replication.run import Run
+from slotmachines.replication.run import Run, with_seed
 from slotmachines.training.device import prepare_device
 from slotmachines.training.train import (
     UnfinishedRun,
@@ -162,9 +161,5 @@ def _require_equal_but_for_seeds(runs: Sequence[Run]) -> None:
     seeds = [run.seed for run in runs]
     if twice := [seed for seed in seeds if seeds.count(seed) > 1]:
         raise UserError(f"seed {twice[0]} is given twice; give each seed once")
-    if any(_without_seed(run) != _without_seed(runs[0]) for run in runs):
+    if any(with_seed(run, 0) != with_seed(runs[0], 0) for run in runs):
         raise UserError("runs that are trained together differ in their seeds alone; train the others by themselves")
-
-
-def _without_seed(run: Run) -> Run:
-    return replace(run, seed=0, parent=None if run.parent is None else _without_seed(run.parent))

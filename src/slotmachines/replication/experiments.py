@@ -1,0 +1,171 @@
+"""The experiments: which cells each consists of, given its networks, numbers of options K and more in the config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from slotmachines.replication.cell import Cell, Changes, Config, cell_run
+from slotmachines.replication.recipe import recipe_name
+from slotmachines.replication.run import SLOT_METHODS
+
+FACTORS: Mapping[str, Sequence[str]] = {
+    "value bound": ("value_bound",),
+    "score range": ("score_range_conv", "score_range_linear"),
+    "learning rate": ("learning_rate",),
+    "restarts": ("schedule", "schedule_epochs"),
+    "weight decay": ("weight_decay",),
+    "padding": ("network_settings",),
+    "augmentation": ("augmentation",),
+}
+"""What two recipes may disagree about, and the settings that hold it."""
+
+RIVALS = ("edge_popup", "supermask")
+"""Methods with published numbers that no run of this project has trained yet."""
+
+
+def _pairs(config: Config, experiment: Config) -> list[tuple[str, str]]:
+    return [(config["networks"][network], network) for network in experiment["networks"]]
+
+
+def _slot_machines(config: Config, experiment: Config, *methods: str) -> Iterator[Cell]:
+    for pair in _pairs(config, experiment):
+        for method in methods:
+            yield from (Cell(*pair, method, options) for options in experiment["options"])
+
+
+def _random_vs_selected(config: Config, experiment: Config) -> Iterator[Cell]:
+    for pair in _pairs(config, experiment):
+        yield Cell(*pair, "random", None)
+        yield from (Cell(*pair, "greedy", options) for options in experiment["options"])
+
+
+def _against_learned(config: Config, experiment: Config) -> Iterator[Cell]:
+    for pair in _pairs(config, experiment):
+        yield from (Cell(*pair, "greedy", options) for options in experiment["options"])
+        yield Cell(*pair, "learned", None)
+
+
+def _both_rules(config: Config, experiment: Config) -> Iterator[Cell]:
+    return _slot_machines(config, experiment, *SLOT_METHODS)
+
+
+def _finetune(config: Config, experiment: Config) -> Iterator[Cell]:
+    """Slot machine, finetuned from it, and training from scratch, for equally many epochs in total."""
+    for pair in _pairs(config, experiment):
+        for options in experiment["options"]:
+            yield Cell(*pair, "greedy", options)
+            yield _finetuned(pair, options, experiment["start_epoch"])
+        yield _from_scratch(config, pair)
+
+
+def _finetune_checkpoints(config: Config, experiment: Config) -> Iterator[Cell]:
+    """As `finetune`, from every so many epochs of the slot machine."""
+    for pair in _pairs(config, experiment):
+        for options in experiment["options"]:
+            slot = Cell(*pair, "greedy", options)
+            yield slot
+            epochs = cell_run(config, slot, config["seeds"][0]).settings.epochs
+            for start_epoch in range(experiment["every"], epochs, experiment["every"]):
+                yield _finetuned(pair, options, start_epoch)
+        yield _from_scratch(config, pair)
+
+
+def _vgg(config: Config, experiment: Config) -> Iterator[Cell]:
+    """Slot machine and finetuned at its epochs, learned weights at theirs."""
+    for pair in _pairs(config, experiment):
+        for options in experiment["options"]:
+            yield Cell(*pair, "greedy", options)
+            yield _finetuned(pair, options, experiment["start_epoch"])
+        yield Cell(*pair, "learned", None)
+        scratch = _from_scratch(config, pair)
+        yield from [scratch] if scratch.changes else []
+
+
+def _finetuned(pair: tuple[str, str], options: int, start_epoch: int) -> Cell:
+    variant = f"finetuned after {start_epoch}"
+    return Cell(*pair, "greedy", options, variant, start_epoch=start_epoch, is_comparable=False)
+
+
+def _from_scratch(config: Config, pair: tuple[str, str]) -> Cell:
+    """Learned weights, trained for as many epochs as the slot machine and what is finetuned from it."""
+    learned = Cell(*pair, "learned", None)
+    seed = config["seeds"][0]
+    epochs = cell_run(config, Cell(*pair, "greedy", 2), seed).settings.epochs
+    # The plain learned baseline serves where its recipe trains it exactly that long already.
+    if cell_run(config, learned, seed).settings.epochs == epochs:
+        return learned
+    return replace(learned, variant="equal epochs", changes=(("epochs", epochs),), is_comparable=False)
+
+
+def _sharing(config: Config, experiment: Config) -> Iterator[Cell]:
+    for cell in _slot_machines(config, experiment, "greedy"):
+        yield cell
+        for sharing in ("layer", "network"):
+            changes = (("sharing", sharing),)
+            yield replace(cell, variant=f"one set per {sharing}", changes=changes, is_comparable=False)
+
+
+def _rivals(config: Config, experiment: Config) -> Iterator[Cell]:
+    for pair in _pairs(config, experiment):
+        yield from (Cell(*pair, "greedy", options) for options in experiment["options"])
+        yield Cell(*pair, "learned", None)
+        yield from (Cell(*pair, rival, None) for rival in RIVALS)
+
+
+def _recipe_study(config: Config, experiment: Config) -> Iterator[Cell]:
+    """Each of two recipes as it is, and with single factors or some together taken from the other one."""
+    first, second = experiment["recipes"]
+    for pair in _pairs(config, experiment):
+        for options in experiment["options"]:
+            for base, other in ((first, second), (second, first)):
+                plain = Cell(*pair, "greedy", options, recipe_name(base), base)
+                yield plain
+                taken = _differences(config, plain, replace(plain, recipe=other))
+                for factors in [*([name] for name in FACTORS), *experiment["together"]]:
+                    # What the two recipes agree about for this network (lenet has no padding) cannot be taken.
+                    if set(factors) <= set(taken):
+                        variant = f"{recipe_name(base)} + {recipe_name(other)}'s {', '.join(factors)}"
+                        changes = tuple(change for factor in factors for change in taken[factor])
+                        yield replace(plain, variant=variant, changes=changes)
+
+
+def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:
+    """Factor -> the settings of `other` that differ from those of `cell`."""
+    ours, theirs = (cell_run(config, one, config["seeds"][0]).settings for one in (cell, other))
+    found = {
+        factor: tuple((name, getattr(theirs, name)) for name in names if getattr(theirs, name) != getattr(ours, name))
+        for factor, names in FACTORS.items()
+    }
+    return {factor: changes for factor, changes in found.items() if changes}
+
+
+def _large_k(config: Config, experiment: Config) -> Iterator[Cell]:
+    """Greedy selection at large K: by the recipe, at other learning rates, with a score range that grows with K."""
+    for cell in _slot_machines(config, experiment, "greedy"):
+        yield cell
+        ours = cell_run(config, cell, config["seeds"][0]).settings.learning_rate
+        for rate in experiment["learning_rates"]:
+            if rate != ours:
+                yield replace(cell, variant=f"learning rate {rate:g}", changes=(("learning_rate", rate),))
+        times = cell.options / experiment["score_range_base"] if cell.options else 1.0
+        if times > 1:
+            changes = (("score_range_conv", times), ("score_range_linear", times))
+            yield replace(cell, variant="score range grows", changes=changes)
+
+
+EXPERIMENTS: Mapping[str, Callable[[Config, Config], Iterator[Cell]]] = {
+    "random-vs-selected": _random_vs_selected,
+    "k-sweep": _against_learned,
+    "selection": _both_rules,
+    "cost": _against_learned,
+    "finetune": _finetune,
+    "finetune-checkpoints": _finetune_checkpoints,
+    "sharing": _sharing,
+    "rivals": _rivals,
+    "vgg": _vgg,
+    "selected-weights": lambda config, experiment: _slot_machines(config, experiment, "greedy"),
+    "churn": _both_rules,
+    "recipe-study": _recipe_study,
+    "large-k": _large_k,
+}

@@ -1,0 +1,187 @@
+"""Which cells of an experiment are compared with which, and how sure their difference is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.statistics import Difference, compare_means, holm
+from slotmachines.reporting.table import DASH, by_network, number, rows_of
+
+Pairs = Iterator[tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two cells, first minus second, in points of accuracy.
+
+    Attributes:
+        first, second: rows of the experiment's table.
+        difference: with interval, effect size and p-value.
+        corrected: the p-value corrected for all comparisons of the experiment (Holm 1979).
+    """
+
+    first: Any
+    second: Any
+    difference: Difference
+    corrected: float | None
+
+
+def plain(rows: list[Any], method: str) -> list[Any]:
+    """The rows of a method without any variant."""
+    return [row for row in rows if row.method == method and not row.variant]
+
+
+def only(rows: list[Any], method: str, options: Any = None) -> Any | None:
+    """The plain row of a method, or None where it was not run."""
+    return next((row for row in plain(rows, method) if options is None or row.options == options), None)
+
+
+def scratch(rows: list[Any], epochs: int) -> Any | None:
+    """Training from scratch for that many epochs, or None where it was not run."""
+    return next((row for row in rows if row.method == "learned" and row.epochs == epochs), None)
+
+
+def _against(rows: list[Any], others: Any | None) -> Pairs:
+    if others is not None:
+        yield from ((row, others) for row in rows)
+
+
+def _random(rows: list[Any]) -> Pairs:
+    return _against(plain(rows, "greedy"), only(rows, "random"))
+
+
+def _learned(rows: list[Any]) -> Pairs:
+    return _against(plain(rows, "greedy"), only(rows, "learned"))
+
+
+def _rules(rows: list[Any]) -> Pairs:
+    for row in plain(rows, "greedy"):
+        yield from _against([row], only(rows, "probabilistic", row.options))
+
+
+def _finetuned(rows: list[Any]) -> Pairs:
+    for row in rows:
+        if not pd.isna(row.start_epoch):
+            yield from _against([row], only(rows, "greedy", row.options))
+            yield from _against([row], scratch(rows, row.epochs))
+
+
+def _from_checkpoints(rows: list[Any]) -> Pairs:
+    for row in rows:
+        if not pd.isna(row.start_epoch):
+            yield from _against([row], scratch(rows, row.epochs))
+
+
+def _vgg(rows: list[Any]) -> Pairs:
+    yield from _learned(rows)
+    yield from _finetuned(rows)
+
+
+def _variants(rows: list[Any]) -> Pairs:
+    """Each variant of a slot machine against the plain one with as many options."""
+    for row in rows:
+        if row.variant:
+            yield from _against([row], only(rows, row.method, row.options))
+
+
+def _factors(rows: list[Any]) -> Pairs:
+    """A recipe with factors of another one against the recipe as it is."""
+    for row in rows:
+        base = row.variant.partition(" + ")[0]
+        if row.variant != base:
+            same = [one for one in rows if one.variant == base and one.options == row.options]
+            yield from _against([row], same[0] if same else None)
+
+
+PAIRS: dict[str, Callable[[list[Any]], Pairs]] = {
+    "random-vs-selected": _random,
+    "k-sweep": _learned,
+    "selection": _rules,
+    "finetune": _finetuned,
+    "finetune-checkpoints": _from_checkpoints,
+    "sharing": _variants,
+    "rivals": _learned,
+    "vgg": _vgg,
+    "recipe-study": _factors,
+    "large-k": _variants,
+}
+
+
+def comparisons(experiment: str, table: pd.DataFrame) -> list[Comparison]:
+    """The comparisons of an experiment that its runs allow, in the order of its table."""
+    pairs = [
+        pair
+        for _, _, part in by_network(table)
+        for pair in PAIRS.get(experiment, lambda rows: iter(()))([row for row in rows_of(part) if row.n])
+    ]
+    differences = [compare_means(seeded(first), seeded(second)) for first, second in pairs]
+    corrected = holm([difference.p_value for difference in differences])
+    return [
+        Comparison(first, second, difference, p)
+        for (first, second), difference, p in zip(pairs, differences, corrected, strict=True)
+    ]
+
+
+def seeded(row: Any) -> dict[int, float]:
+    """Seed -> accuracy of a cell."""
+    return dict(zip(row.seeds, row.accuracies, strict=True))
+
+
+def label(row: Any) -> str:
+    """What a cell is called beside others of its network."""
+    options = "" if pd.isna(row.options) else f", K = {row.options}"
+    return f"{row.method}{options}{f', {row.variant}' if row.variant else ''}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value for readers."""
+    if p is None:
+        return DASH
+    return "< 0.001" if p < 0.001 else number(p, ".3f")
+
+
+def readable_comparisons(found: list[Comparison]) -> pd.DataFrame:
+    """The comparisons as text, one row each."""
+    return pd.DataFrame(
+        {
+            "network": NETWORK_NAMES.get(one.first.network, one.first.network),
+            "dataset": DATASET_NAMES.get(one.first.dataset, one.first.dataset),
+            "compared": label(one.first),
+            "with": label(one.second),
+            "pairs": str(one.difference.pairs) if one.difference.pairs else "not paired",
+            "difference": number(one.difference.mean, "+.2f"),
+            "95% interval": interval_text(one.difference),
+            "effect size": DASH if one.difference.effect is None else number(one.difference.effect, "+.1f"),
+            "p": p_text(one.difference.p_value),
+            "p, corrected": p_text(one.corrected),
+        }
+        for one in found
+    )
+
+
+def interval_text(difference: Difference) -> str:
+    """The interval of a difference; a dash where there are too few seeds for one."""
+    if difference.interval is None:
+        return DASH
+    return " to ".join(number(edge, "+.2f") for edge in difference.interval)
+
+
+NOTE = (
+    "Differences are in points of test accuracy. Runs of one seed share their random values and are compared as pairs "
+    "(Student's t; effect size: the mean of the differences by their standard deviation); cells without two common "
+    "seeds by Welch's t-test. The last column is corrected for all comparisons of this table (Holm). With three to "
+    "five seeds, intervals are wide and effect sizes rough."
+)
+
+
+def comparisons_markdown(experiment: str, table: pd.DataFrame) -> list[str]:
+    """The comparisons in Markdown with a note on how they were made; nothing where there are none."""
+    found = comparisons(experiment, table)
+    if not found:
+        return []
+    return [readable_comparisons(found).to_markdown(index=False, disable_numparse=True), NOTE]

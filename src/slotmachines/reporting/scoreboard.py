@@ -1,0 +1,108 @@
+"""The scoreboard: every number that the paper publishes, and what our runs say about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.replication.cell import Cell
+from slotmachines.replication.run import METHODS
+from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.reference import SOURCE, Published
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.table import CHOSEN, DASH, is_chosen_by, judge, number, rows_of, runs_of
+from slotmachines.reporting.verdict import Verdict
+
+JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
+
+
+def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
+    """One row per number that the paper publishes, with the verdict of the first grid that has runs for it.
+
+    Columns: figure, dataset, network, method, options, paper, ours, n, tolerance, verdict, chosen_by, grid,
+    provenance.
+    """
+    reference = grids[0].reference
+    published = rows_of(reference[reference["source"] == SOURCE])
+    rows = [_judged(grids, row) for row in published]
+    return pd.DataFrame(rows).astype({"options": "Int64"})
+
+
+def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
+    options = None if pd.isna(row.options) or row.method == "random" else int(row.options)
+    cell = Cell(row.dataset, row.architecture, row.method, options)
+    paper = Published(
+        row.figure, row.dataset, float(row.value), None, None, float(row.reading_uncertainty),
+        row.provenance, "",
+    )  # fmt: skip
+    entry: dict[str, Any] = {
+        "figure": paper.figure, "dataset": cell.dataset, "network": cell.network, "method": cell.method,
+        "options": options, "paper": paper.value, "ours": None, "n": 0, "tolerance": None,
+        "verdict": str(Verdict.NOT_RUN), "chosen_by": False, "grid": "", "provenance": paper.provenance,
+    }  # fmt: skip
+    for results in grids:
+        if results.config["networks"].get(cell.network) != cell.dataset or cell.method not in METHODS:
+            continue
+        found = runs_of(results, cell, sorted(set(results.runs["seed"])))
+        if found.empty:
+            continue
+        accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
+        tolerance, verdict = judge(accuracies, cell, paper, results.config["tolerance"])
+        chosen = is_chosen_by(results.config, cell.network, cell.method, options)
+        ours = {"ours": found["test_accuracy"].mean(), "n": len(accuracies), "grid": results.config["grid"]}
+        return entry | ours | {"tolerance": tolerance, "verdict": str(verdict), "chosen_by": chosen}
+    return entry
+
+
+def counts(board: pd.DataFrame) -> dict[str, int]:
+    """Verdict -> how many published numbers have it."""
+    found = Counter(board["verdict"])
+    return {str(verdict): found[str(verdict)] for verdict in JUDGED}
+
+
+def sentence(board: pd.DataFrame) -> str:
+    """The scoreboard in one sentence, and what keeps its numbers from being independent evidence."""
+    score = counts(board)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in score.items() if count)
+    text = f"Of the {len(board)} numbers that the paper publishes: {said}."
+    chosen = int((board["chosen_by"] & (board["verdict"] == Verdict.REPRODUCED)).sum())
+    if chosen:
+        verb = "belongs to a cell" if chosen == 1 else "belong to cells"
+        text += f" {chosen} of those reproduced {verb} by whose closeness to the paper the recipe was chosen."
+    return text
+
+
+def readable_board(board: pd.DataFrame) -> pd.DataFrame:
+    """One row of text per published number that was run."""
+    rows = []
+    for row in rows_of(board):
+        if row.verdict == Verdict.NOT_RUN:
+            continue
+        rows.append(
+            {
+                "published in": row.figure,
+                "network": NETWORK_NAMES.get(row.network, row.network),
+                "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
+                "method": row.method,
+                "K": DASH if pd.isna(row.options) else str(row.options),
+                "the paper": number(row.paper),
+                "ours": number(row.ours),
+                "n": str(row.n),
+                "difference": number(row.ours - row.paper, "+.2f"),
+                "tolerance": f"±{number(row.tolerance)}",
+                "verdict": row.verdict + (f" {CHOSEN}" if row.chosen_by else ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_dataset(board: pd.DataFrame) -> pd.DataFrame:
+    """How many published numbers of each dataset have which verdict."""
+    rows = []
+    for dataset, part in board.groupby("dataset", sort=False):
+        name = DATASET_NAMES.get(str(dataset), str(dataset))
+        rows.append({"dataset": name, "published": str(len(part))} | {k: str(v) for k, v in counts(part).items()})
+    return pd.DataFrame(rows)

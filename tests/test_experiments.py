@@ -1,0 +1,202 @@
+"""Each experiment of the paper's grid: its cells, and that they are what it compares."""
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import tiny_run
+from slotmachines import option_table
+from slotmachines.replication.cell import cell_run
+from slotmachines.replication.config import read_config
+from slotmachines.replication.experiments import EXPERIMENTS, FACTORS
+from slotmachines.replication.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
+from slotmachines.replication.recipe import recipe_name
+from slotmachines.reporting import experiments as described
+from slotmachines.training.network import starting_network
+
+PAPER = {"seeds": [0, 1, 2, 3, 4]} | read_config(Path(__file__).parents[1] / "config/paper.yaml")
+SHAPES = PAPER["experiments"]
+COUNTS = {
+    "random-vs-selected": 3 * 2,
+    "k-sweep": 4 * 7,
+    "selection": 4 * 12,
+    "cost": 5 * 2,
+    "finetune": 5 * 3,
+    "finetune-checkpoints": 3 * (1 + 19 + 1),
+    "sharing": 4 * 3 * 3,
+    "rivals": 3 * (1 + 1 + 2),
+    "vgg": 4,
+    "selected-weights": 5,
+    "churn": 4 * 2 * 2,
+    # two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, and two pairs of them
+    "recipe-study": 2 * 2 * ((1 + 5 + 2) + 2 * (1 + 7 + 2)),
+    "large-k": 2 * 4 * (1 + 3 + 1),
+}
+
+
+def settings_of(cell):
+    return cell_run(PAPER, cell, 0).settings
+
+
+def test_the_paper_has_every_experiment():
+    assert list(SHAPES) == list(EXPERIMENTS) == list(described.EXPERIMENTS)
+    assert all(seeds_of(PAPER, name) == SHAPES[name].get("seeds", PAPER["seeds"]) for name in SHAPES)
+
+
+@pytest.mark.parametrize("experiment", COUNTS)
+def test_cells_of_the_papers_grid(experiment):
+    cells = cells_of(PAPER, experiment)
+    assert len(cells) == COUNTS[experiment]
+    # In a table, a row is known by these.
+    names = Counter((cell.network, cell.method, cell.options, cell.variant) for cell in cells)
+    assert set(names.values()) == {1}
+    assert {cell.network for cell in cells} == set(SHAPES[experiment]["networks"])
+    assert all(cell.dataset == PAPER["networks"][cell.network] for cell in cells)
+    slots = {cell.options for cell in cells if cell.method in ("greedy", "probabilistic")}
+    assert slots == set(SHAPES[experiment]["options"])
+
+
+def test_each_run_is_one_run_with_one_folder_whichever_experiments_need_it():
+    needed = Counter(run.identity for name in SHAPES for run in experiment_runs(PAPER, name))
+    runs = grid_runs(PAPER)
+    assert len(runs) == len({run.identity for run in runs}) == len({run.folder for run in runs}) == len(needed)
+    folders = {}
+    for name in SHAPES:
+        for run in experiment_runs(PAPER, name):
+            assert folders.setdefault(run.identity, run.folder) == run.folder
+    # The greedy slot machine of conv6 with K = 8 is needed by all but random-vs-selected, vgg and large-k.
+    plain = next(run for run in runs if (run.network, run.method, run.options, run.seed) == ("conv6", "greedy", 8, 0))
+    assert needed[plain.identity] == 10
+
+
+def test_factors_together_that_are_the_grids_own_recipe_are_no_runs_of_their_own():
+    # That recipe is the paper's text with the value bound and the score range of the code.
+    study = {run.identity for run in experiment_runs(PAPER, "recipe-study") if run.network == "lenet"}
+    sweep = {run.identity for run in experiment_runs(PAPER, "k-sweep") if run.network == "lenet"}
+    assert len(study & sweep) == 2 * 3  # K = 2 and 8, three seeds
+
+
+@pytest.mark.parametrize("experiment", ["finetune", "finetune-checkpoints", "vgg"])
+def test_finetuning_is_compared_at_equal_total_epochs(experiment):
+    for network in SHAPES[experiment]["networks"]:
+        cells = [cell for cell in cells_of(PAPER, experiment) if cell.network == network]
+        epochs = settings_of(next(cell for cell in cells if cell.method == "greedy")).epochs
+        finetuned = [cell for cell in cells if cell.start_epoch]
+        assert finetuned and {settings_of(cell).epochs for cell in finetuned} == {epochs}
+        assert sum(cell.method == "learned" and settings_of(cell).epochs == epochs for cell in cells) == 1
+        for cell in finetuned:
+            run = cell_run(PAPER, cell, 1)
+            assert run.parent == cell_run(PAPER, next(one for one in cells if one.method == "greedy"), 1)
+            assert run.start_epoch == cell.start_epoch
+            assert str(cell.start_epoch) in cell.variant and not cell.is_comparable
+
+
+def test_finetuning_starts_from_every_tenth_epoch():
+    for network in SHAPES["finetune-checkpoints"]["networks"]:
+        cells = [cell for cell in cells_of(PAPER, "finetune-checkpoints") if cell.network == network]
+        assert [cell.start_epoch for cell in cells if cell.start_epoch] == list(range(10, 200, 10))
+        slot = cell_run(PAPER, cells[0], 0)
+        assert kept_epochs(experiment_runs(PAPER, "finetune-checkpoints"))[slot.identity] == list(range(10, 200, 10))
+
+
+def test_vgg_is_compared_with_learned_weights_at_their_own_epochs_too():
+    learned = {cell.variant: cell for cell in cells_of(PAPER, "vgg") if cell.method == "learned"}
+    assert {variant: settings_of(cell).epochs for variant, cell in learned.items()} == {"": 320, "equal epochs": 220}
+    assert learned[""].is_comparable and not learned["equal epochs"].is_comparable
+
+
+def test_a_slot_machine_shares_its_values_in_one_setting_alone():
+    for plain, layer, network in zip(*[iter(cells_of(PAPER, "sharing"))] * 3, strict=True):
+        same = {(cell.network, cell.method, cell.options) for cell in (plain, layer, network)}
+        assert len(same) == 1 and not plain.changes
+        assert [dict(cell.changes) for cell in (layer, network)] == [{"sharing": "layer"}, {"sharing": "network"}]
+        assert [settings_of(cell).sharing for cell in (plain, layer, network)] == ["none", "layer", "network"]
+
+
+def test_sharing_reaches_the_network_that_is_trained(train, tmp_path):
+    tables = {
+        sharing: option_table(starting_network(tiny_run(sharing=sharing), torch.device("cpu"), None))
+        for sharing in ("none", "layer", "network")
+    }
+    values = {
+        sharing: [values.flatten(end_dim=-2) for values, _ in table.values()] for sharing, table in tables.items()
+    }
+    assert all(not torch.equal(layer[0], layer[1]) for layer in values["none"])
+    for sharing in ("layer", "network"):
+        assert all((layer == layer[0]).all() for layer in values[sharing])
+    relative = {sharing: [layer[0] / layer[0].abs().max() for layer in values[sharing]] for sharing in values}
+    assert all(torch.allclose(*pair) for pair in pairwise(relative["network"]))
+    assert not any(torch.allclose(*pair) for pair in pairwise(relative["layer"]))
+    # Scores stay one per connection and option.
+    assert all(not torch.equal(scores[0, 0], scores[0, 1]) for _, scores in tables["layer"].values())
+    train(tiny_run(sharing="layer"))
+    weights = load_file(tmp_path / "run/weights/best.safetensors")
+    assert {len(weight.unique()) for weight in weights.values()} == {4}
+
+
+def test_rivals_stand_beside_ours_without_runs():
+    rivals = [cell for cell in cells_of(PAPER, "rivals") if cell.method in ("edge_popup", "supermask")]
+    assert len(rivals) == 6
+    assert {run.method for run in experiment_runs(PAPER, "rivals")} == {"greedy", "learned"}
+
+
+def test_a_recipe_takes_exactly_the_settings_of_the_other_one():
+    cells = cells_of(PAPER, "recipe-study")
+    recipes = {(cell.network, cell.options, cell.recipe): cell for cell in cells if not cell.changes}
+    assert {recipe for _, _, recipe in recipes} == {"paper", "code"}
+    for cell in cells:
+        ours = settings_of(recipes[cell.network, cell.options, cell.recipe])
+        theirs = settings_of(recipes[cell.network, cell.options, {"paper": "code", "code": "paper"}[cell.recipe]])
+        mixed = settings_of(cell)
+        changed = {name for name in vars(ours) if getattr(mixed, name) != getattr(ours, name)}
+        assert changed == set(dict(cell.changes))
+        assert all(getattr(mixed, name) == getattr(theirs, name) for name in changed)
+        if cell.changes:
+            base, _, taken = cell.variant.partition(" + ")
+            assert base == cell.recipe
+            factors = taken.partition("'s ")[2].split(", ")
+            wanted = {name for factor in factors for name in FACTORS[factor]}
+            assert changed == {name for name in wanted if getattr(ours, name) != getattr(theirs, name)}
+            assert all(changed & set(FACTORS[factor]) for factor in factors)
+        else:
+            assert cell.variant == recipe_name(cell.recipe)
+
+
+def test_what_the_recipes_agree_about_is_no_factor():
+    taken = {
+        network: {
+            cell.variant.partition("'s ")[2]
+            for cell in cells_of(PAPER, "recipe-study")
+            if cell.network == network and cell.changes
+        }
+        for network in ("lenet", "conv6")
+    }
+    together = {"value bound, score range", "restarts, weight decay"}
+    assert taken["conv6"] == set(FACTORS) | together
+    assert taken["lenet"] == set(FACTORS) - {"padding", "augmentation"} | together
+
+
+def test_large_k_tries_learning_rates_and_score_ranges():
+    cells = [cell for cell in cells_of(PAPER, "large-k") if cell.network == "lenet"]
+    for options in (64, 256, 1024, 4096):
+        here = {cell.variant: settings_of(cell) for cell in cells if cell.options == options}
+        rates = {variant: settings.learning_rate for variant, settings in here.items()}
+        assert rates == {
+            "": 0.1, "learning rate 0.02": 0.02, "learning rate 0.05": 0.05, "learning rate 0.2": 0.2,
+            "score range grows": 0.1,
+        }  # fmt: skip
+        grown = here.pop("score range grows")
+        assert (grown.score_range_conv, grown.score_range_linear) == (options / 8, options / 8)
+        assert {(one.score_range_conv, one.score_range_linear) for one in here.values()} == {(1, 1)}
+
+
+def test_the_recipes_own_learning_rate_and_score_range_are_tried_once():
+    shape = {"networks": ["lenet"], "options": [8, 64], "learning_rates": [0.1, 0.2], "score_range_base": 8}
+    cells = cells_of(PAPER | {"experiments": {"large-k": shape}}, "large-k")
+    assert [(cell.options, cell.variant) for cell in cells] == [
+        (8, ""), (8, "learning rate 0.1"), (64, ""), (64, "learning rate 0.2"), (64, "score range grows"),
+    ]  # fmt: skip

@@ -1,0 +1,120 @@
+"""What the figures of cost, churn, selected weights, recipes and large K show, on made-up results."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from slotmachines.errors import UserError
+from slotmachines.replication.cell import Cell, cell_run
+from slotmachines.replication.cost import read_seconds, seconds_per_epoch
+from slotmachines.replication.flops import read_flops, training_flops
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.style import LOOK
+from slotmachines.reporting.table import experiment_table
+from synthetic import EPOCHS, REFERENCE, make_config, make_results, make_runs
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+CONFIG = make_config({"lenet": "mnist"})
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return make_results(CONFIG)
+
+
+def draw(results: Results, name: str) -> Figure:
+    script = runpy.run_path(str(SCRIPTS / f"{name.replace('-', '_')}.py"))
+    with rc_context(LOOK):
+        return script["draw"](results, experiment_table(results, name))
+
+
+def labelled(axes: Any) -> dict[str, Any]:
+    handles, labels = axes.get_legend_handles_labels()
+    return dict(zip(labels, handles, strict=True))
+
+
+def test_cost_ends_at_the_operations_and_the_time_of_the_whole_run(results: Results) -> None:
+    left, right = (labelled(axes) for axes in draw(results, "cost").axes)
+    learned, slots = (
+        cell_run(CONFIG, Cell("mnist", "lenet", *which), 0) for which in (("learned", None), ("greedy", 8))
+    )
+    images = 60_000 - slots.settings.validation
+    flops = training_flops(slots, EPOCHS, images, read_flops(REFERENCE.parent / "flops_per_step.csv"))
+    assert left["slot machine, K = 8"].get_xdata()[-1] == pytest.approx(flops / 1e12)
+    assert right["learned weights"].get_xdata()[-1] == pytest.approx(EPOCHS)
+    seconds = read_seconds(REFERENCE.parent / "seconds_per_epoch.csv")
+    times = seconds_per_epoch(slots, seconds) / seconds_per_epoch(learned, seconds)
+    assert right["slot machine, K = 8"].get_xdata()[-1] == pytest.approx(EPOCHS * times)
+
+
+def test_cost_without_the_measurements_says_how_to_make_them(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make measure"):
+        draw(replace(results, project=tmp_path), "cost")
+
+
+def test_churn_is_in_percent_and_its_restarts_are_marked(results: Results) -> None:
+    (axes,) = draw(results, "churn").axes
+    assert labelled(axes)["greedy, K = 2"].get_ydata()[19] == pytest.approx(100 / np.e)  # made up: exp(-epoch / 20)
+    assert labelled(axes)["probabilistic, K = 2"].get_linestyle() == "--"
+    assert [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2] == [25, 75]
+    assert axes.get_yscale() == "log"
+
+
+def test_densities_of_selected_weights_integrate_to_one(results: Results) -> None:
+    first, last = draw(results, "selected-weights").axes
+    assert [axes.get_title(loc="left") for axes in (first, last)] == [
+        "first.weight (layer 1 of 2)",
+        "last.weight (layer 2 of 2)",
+    ]
+    density, edges, _ = labelled(first)["K = 8"].get_data()
+    assert density @ np.diff(edges) == pytest.approx(1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    magnitude = np.abs(centres) @ (density * np.diff(edges))
+    assert f"K = 8: {magnitude:.2f}" in [text.get_text() for text in first.texts]
+
+
+def test_a_deep_network_shows_four_layers_in_its_order(results: Results) -> None:
+    one = results.selected[results.selected["layer"] == "first.weight"]
+    names = ["dense1", *(f"conv{number}" for number in range(16, 0, -1))]
+    deep = replace(results, selected=pd.concat([one.assign(layer=name) for name in names]))
+    figure = draw(deep, "selected-weights")
+    titles = [axes.get_title(loc="left").partition(" ")[0] for axes in figure.axes]
+    assert titles == ["conv1", "conv6", "conv12", "dense1"]
+    assert "4 from the first to the last are shown" in " ".join(figure.get_supxlabel().split())
+
+
+def test_a_collapsed_recipe_is_an_arrow_with_its_number_and_flattens_nothing() -> None:
+    runs = make_runs(CONFIG)
+    table = experiment_table(make_results(CONFIG, runs), "recipe-study").set_index(["options", "variant"])
+    collapsed = table.loc[(2, "code + paper's learning rate"), "identities"]
+    absent = table.loc[(2, "code + paper's restarts"), "identities"]
+    runs.loc[runs["identity"].isin(collapsed), "test_accuracy"] = 9.8
+    left, right, *_ = draw(make_results(CONFIG, runs[~runs["identity"].isin(absent)]), "recipe-study").axes
+    fall = 9.8 - table.loc[(2, "code"), "mean"]
+    assert {text.get_text().strip() for text in left.texts} == {f"\N{MINUS SIGN}{-fall:.1f}", "not run"}
+    assert left.get_xlim()[1] < 3
+    assert [label.get_text() for label in right.get_yticklabels()] == [
+        "recipe paper", "recipe code", "recipe paper-glorot\n(of this grid)",
+    ]  # fmt: skip
+
+
+def test_the_ring_is_around_the_learning_rate_that_is_best_on_validation() -> None:
+    runs = make_runs(CONFIG)
+    results = make_results(CONFIG, runs)
+    table = experiment_table(results, "large-k").set_index(["options", "variant"])
+    slow = table.loc[(1024, "learning rate 0.05"), "identities"]
+    # Best on validation, not on the test.
+    runs.loc[runs["identity"].isin(slow), ["val_accuracy", "test_accuracy"]] = [99.0, 90.0]
+    runs.loc[runs["identity"].isin(table.loc[(64, ""), "identities"]), "val_accuracy"] = 99.0
+    left, _ = draw(make_results(CONFIG, runs), "large-k").axes
+    rings = [line for line in left.lines if line.get_markersize() == 13]
+    assert [line.get_ydata()[0] for line in rings] == pytest.approx([table.loc[(64, ""), "mean"], 90.0])

@@ -1,0 +1,143 @@
+"""The scoreboard: every published number once, judged by the first grid that has runs for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from slotmachines.reporting.reference import SOURCE, read_reference
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
+from slotmachines.reporting.table import CHOSEN, experiment_table
+from slotmachines.reporting.verdict import Verdict
+from synthetic import REFERENCE, make_config, make_results, make_runs
+
+RESULTS = make_results()
+BOARD = scoreboard([RESULTS])
+KEYS = ["figure", "dataset", "network", "method", "options"]
+
+
+def entry(board: pd.DataFrame, figure: str, network: str, method: str, options: int | None = None) -> pd.Series:
+    rows = board[(board["figure"] == figure) & (board["network"] == network) & (board["method"] == method)]
+    rows = rows[rows["options"].isna() if options is None else rows["options"] == options]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_every_number_of_the_paper_stands_there_once() -> None:
+    reference = read_reference(REFERENCE)
+    paper = reference[reference["source"] == SOURCE]
+    assert len(BOARD) == len(paper) == 64
+    assert not BOARD.duplicated(KEYS).any()
+    assert BOARD["paper"].tolist() == paper["value"].tolist()
+    assert sum(counts(BOARD).values()) == 64
+    assert list(counts(BOARD)) == ["reproduced", "above", "below", "inconclusive", "not run"]
+
+
+def test_a_verdict_is_that_of_the_experiments_table() -> None:
+    for experiment, method in (("k-sweep", "greedy"), ("k-sweep", "learned"), ("selection", "probabilistic")):
+        table = experiment_table(RESULTS, experiment)
+        for row in table[table["method"] == method].itertuples():
+            options = None if pd.isna(row.options) else row.options
+            found = entry(BOARD, experiment, row.network, method, options)
+            assert (found["verdict"], found["n"], found["chosen_by"]) == (
+                row.verdict,
+                row.n,
+                row.chosen_by and row.n > 0,
+            )
+            if row.n:
+                assert (found["ours"], found["tolerance"]) == (pytest.approx(row.mean), pytest.approx(row.tolerance))
+
+
+def test_one_cell_is_judged_against_each_number_that_the_paper_gives_for_it() -> None:
+    sweep, bar = (entry(BOARD, figure, "conv2", "greedy", 2) for figure in ("k-sweep", "random-vs-selected"))
+    assert sweep["ours"] == bar["ours"]
+    assert (sweep["paper"], bar["paper"]) == (75.21, 75.0)
+    assert (sweep["tolerance"], bar["tolerance"]) == (pytest.approx(1.1), pytest.approx(2.0))
+    random = entry(BOARD, "random-vs-selected", "conv2", "random")
+    assert (random["n"], random["verdict"]) == (3, Verdict.REPRODUCED)
+
+
+def test_what_was_not_run_says_so() -> None:
+    missing = entry(BOARD, "k-sweep", "conv2", "greedy", 64)
+    assert (missing["verdict"], missing["n"], missing["grid"]) == (Verdict.NOT_RUN, 0, "")
+    assert entry(BOARD, "rivals", "conv2", "edge_popup")["verdict"] == Verdict.NOT_RUN
+    assert set(BOARD.loc[BOARD["network"].isin(["conv4", "conv6", "vgg19"]), "verdict"]) == {Verdict.NOT_RUN}
+    assert entry(BOARD, "k-sweep", "conv2", "greedy", 4)["verdict"] == Verdict.INCONCLUSIVE  # one seed
+
+
+def test_all_seeds_of_a_cell_count_whichever_experiment_asked_for_them() -> None:
+    config = make_config(experiments=["k-sweep", "churn"])
+    config["experiments"]["k-sweep"]["seeds"] = [0, 1]
+    config["experiments"]["churn"]["seeds"] = [1, 2, 3]
+    board = scoreboard([make_results(config)])
+    assert entry(board, "k-sweep", "lenet", "greedy", 8)["n"] == 4
+    assert entry(board, "k-sweep", "lenet", "greedy", 64)["n"] == 2
+
+
+def test_variants_of_a_cell_are_no_evidence_for_it() -> None:
+    """Neither finetuned networks nor other recipes, sharing or learning rates count as the plain cell."""
+    board = scoreboard([make_results(make_config(experiments=["sharing"]))])
+    assert entry(board, "k-sweep", "lenet", "greedy", 2)["n"] == 3
+    other = make_config(experiments=["recipe-study"])
+    other["experiments"]["recipe-study"]["together"] = []
+    assert counts(scoreboard([make_results(other)]))["not run"] == 64
+
+
+def of_grid(name: str, networks: dict[str, str], shift: float = 0.0) -> Results:
+    config = make_config(networks) | {"grid": name}
+    runs = make_runs(config)
+    return make_results(config, runs.assign(test_accuracy=runs["test_accuracy"] + shift))
+
+
+def test_the_first_grid_with_runs_counts() -> None:
+    mnist, both = of_grid("mnist", {"lenet": "mnist"}), of_grid("paper", {"lenet": "mnist", "conv2": "cifar10"}, -20)
+    board = scoreboard([mnist, both])
+    assert entry(board, "k-sweep", "lenet", "greedy", 8)[["grid", "verdict"]].tolist() == ["mnist", "reproduced"]
+    assert entry(board, "k-sweep", "conv2", "greedy", 8)[["grid", "verdict"]].tolist() == ["paper", "below"]
+    board = scoreboard([both, mnist])
+    assert entry(board, "k-sweep", "lenet", "greedy", 8)[["grid", "verdict"]].tolist() == ["paper", "below"]
+    empty = replace(both, runs=both.runs.iloc[:0])
+    assert counts(scoreboard([empty, mnist])) == counts(scoreboard([mnist]))
+
+
+def test_another_dataset_is_no_evidence() -> None:
+    assert counts(scoreboard([make_results(make_config({"lenet": "digits"}))])) == {
+        "reproduced": 0, "above": 0, "below": 0, "inconclusive": 0, "not run": 64,
+    }  # fmt: skip
+
+
+def test_the_sentence_adds_up_and_names_the_cells_that_chose_the_recipe() -> None:
+    score, text = counts(BOARD), sentence(BOARD)
+    assert text.startswith(f"Of the 64 numbers that the paper publishes: {score['reproduced']} reproduced")
+    assert all(f"{count} {verdict}" in text for verdict, count in score.items() if count)
+    chosen = BOARD[BOARD["chosen_by"]]
+    # K = 2 and 8 of LeNet in the k-sweep figure, and K = 8 in the abstract
+    assert list(chosen[["figure", "options"]].itertuples(index=False, name=None)) == [
+        ("k-sweep", 2), ("k-sweep", 8), ("abstract", 8),
+    ]  # fmt: skip
+    count = (chosen["verdict"] == Verdict.REPRODUCED).sum()
+    assert (
+        f" {count} of those reproduced belong to cells by whose closeness to the paper the recipe was chosen." in text
+    )
+    one = BOARD.assign(chosen_by=BOARD["chosen_by"] & (BOARD["figure"] == "abstract"))
+    assert "1 of those reproduced belongs to a cell" in sentence(one)
+    assert "whose closeness" not in sentence(BOARD.assign(chosen_by=False))
+
+
+def test_the_board_for_readers() -> None:
+    shown = readable_board(BOARD)
+    assert len(shown) == 64 - counts(BOARD)["not run"]
+    marked = shown[shown["verdict"].str.endswith(CHOSEN)]
+    assert list(zip(marked["published in"], marked["K"], strict=True)) == [
+        ("k-sweep", "2"),
+        ("k-sweep", "8"),
+        ("abstract", "8"),
+    ]
+    assert readable_board(scoreboard([replace(RESULTS, runs=RESULTS.runs.iloc[:0])])).empty
+    datasets = by_dataset(BOARD)
+    assert list(zip(datasets["dataset"], datasets["published"], strict=True)) == [("MNIST", "14"), ("CIFAR-10", "50")]
+    for verdict, count in counts(BOARD).items():
+        assert datasets[verdict].astype(int).sum() == count
