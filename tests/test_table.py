@@ -35,6 +35,11 @@ EMPTY = replace(RESULTS, runs=RUNS.iloc[:0])
 PAPER = read_reference(REFERENCE)
 
 
+def said(results: Results, experiment: str, table: pd.DataFrame) -> list[str]:
+    """What was found, as one sentence per network."""
+    return [f"{place}: {'; '.join(statements)}." for place, statements in findings(results, experiment, table)]
+
+
 def row(table: pd.DataFrame, **wanted: object) -> pd.Series:
     for name, value in wanted.items():
         table = table[table[name] == value]
@@ -96,7 +101,7 @@ def test_without_any_run_every_table_is_complete() -> None:
     for name, table in experiment_tables(EMPTY).items():
         assert set(table["verdict"]) == {Verdict.NOT_RUN}
         assert len(table) == len(experiment_table(RESULTS, name))
-        assert all("not enough runs" in sentence for sentence in findings(EMPTY, name, table))
+        assert all("not enough runs" in sentence for sentence in said(EMPTY, name, table))
 
 
 def test_an_experiment_with_seeds_of_its_own_shows_these() -> None:
@@ -230,14 +235,14 @@ def test_the_summary_holds_the_cells_that_were_run_and_the_scoreboard() -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_says_what_was_found_for_each_network(experiment: str) -> None:
-    lenet, conv2 = findings(RESULTS, experiment, experiment_table(RESULTS, experiment))
+    lenet, conv2 = said(RESULTS, experiment, experiment_table(RESULTS, experiment))
     assert lenet.startswith("LeNet on MNIST: ") and conv2.startswith("Conv-2 on CIFAR-10: ")
     for sentence in (lenet, conv2):
         assert "nan" not in sentence and "None" not in sentence and "<NA>" not in sentence
     assert "not enough runs" not in lenet
     one = make_config({"lenet": "mnist"}, seeds=1)
     table = experiment_table(make_results(one), experiment)
-    (single,) = findings(make_results(one), experiment, table)
+    (single,) = said(make_results(one), experiment, table)
     assert "nan" not in single and "not enough runs" not in single
     assert "beyond chance" not in single or "no single change" in single or "0 of" in single
 
@@ -245,19 +250,19 @@ def test_every_experiment_says_what_was_found_for_each_network(experiment: str) 
 def test_findings_are_computed_from_the_table() -> None:
     table = experiment_table(RESULTS, "finetune")
     mean = row(table, network="lenet", start_epoch=75)["mean"]
-    lenet, _ = findings(RESULTS, "finetune", table)
+    lenet, _ = said(RESULTS, "finetune", table)
     assert f"finetuned from K = 8 after 75 of 110 epochs it reaches {mean:.2f}% (n = 3)" in lenet
-    assert "above training from scratch" in lenet
+    assert "above 110 epochs of training from scratch" in lenet
     finetuned = (RUNS["variant"] == "finetuned").astype(float)
     worse = with_runs(RUNS.assign(test_accuracy=RUNS["test_accuracy"] - 50 * finetuned))
-    assert "below training from scratch" in findings(worse, "finetune", experiment_table(worse, "finetune"))[0]
+    assert "below 110 epochs of training from scratch" in said(worse, "finetune", experiment_table(worse, "finetune"))[0]
 
 
 def test_cells_are_compared_seed_by_seed() -> None:
-    lenet, _ = findings(RESULTS, "finetune", experiment_table(RESULTS, "finetune"))
+    lenet, _ = said(RESULTS, "finetune", experiment_table(RESULTS, "finetune"))
     assert lenet.count("paired over 3 seeds") == 2
     some = with_runs(RUNS[(RUNS["method"] != "learned") | (RUNS["seed"] > 0)])
-    lenet, _ = findings(some, "finetune", experiment_table(some, "finetune"))
+    lenet, _ = said(some, "finetune", experiment_table(some, "finetune"))
     assert (lenet.count("paired over 3 seeds"), lenet.count("paired over 2 seeds")) == (1, 1)
 
 
@@ -265,17 +270,17 @@ def test_a_difference_that_can_be_chance_says_so() -> None:
     table = experiment_table(RESULTS, "k-sweep")
     level = RUNS["test_accuracy"].where(RUNS["method"] != "greedy", 97.9 + 0.3 * (RUNS["seed"] - 1))
     same = with_runs(RUNS.assign(test_accuracy=level))
-    assert "can be chance" in findings(same, "k-sweep", experiment_table(same, "k-sweep"))[0]
-    assert "can be chance" not in findings(RESULTS, "k-sweep", table)[0].split("K = 2 ends")[1].split(";")[0]
+    assert "can be chance" in said(same, "k-sweep", experiment_table(same, "k-sweep"))[0]
+    assert "can be chance" not in said(RESULTS, "k-sweep", table)[0].split("K = 2 ends")[1].split(";")[0]
 
 
 def test_a_k_picked_by_its_result_is_not_compared() -> None:
-    _, conv2 = findings(RESULTS, "k-sweep", experiment_table(RESULTS, "k-sweep"))  # has no run of K = 64
+    _, conv2 = said(RESULTS, "k-sweep", experiment_table(RESULTS, "k-sweep"))  # has no run of K = 64
     assert "the highest mean is that of K = 8" in conv2
     assert "K = 2 ends" in conv2
     high = RUNS["test_accuracy"].where((RUNS["network"] != "conv2") | (RUNS["options"] != 4).fillna(True), 99.0)
     results = with_runs(RUNS.assign(test_accuracy=high))
-    _, conv2 = findings(results, "k-sweep", experiment_table(results, "k-sweep"))
+    _, conv2 = said(results, "k-sweep", experiment_table(results, "k-sweep"))
     assert "the highest mean is that of K = 4, 99.00% (n = 1), picked after the runs" in conv2
     assert "K = 4 ends" not in conv2
     assert "K = 8 ends" in conv2
@@ -287,7 +292,7 @@ def test_the_learning_rate_of_large_k_is_picked_on_validation() -> None:
     results = with_runs(
         RUNS.assign(val_accuracy=RUNS["val_accuracy"] + fast, test_accuracy=RUNS["test_accuracy"] - fast)
     )
-    lenet, _ = findings(results, "large-k", experiment_table(results, "large-k"))
+    lenet, _ = said(results, "large-k", experiment_table(results, "large-k"))
     assert f"best on validation: learning rate 0.05, {cell['mean'] - 1:.2f}%" in lenet
 
 

@@ -235,7 +235,7 @@ def test_results_that_were_brought_over_are_taken_as_if_they_had_run_here(
         if path.is_file():  # in any order, with the time of the copy
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
-    answer = snakemake(other, "k-sweep", "finetune-checkpoints", "selected-weights")
+    answer = snakemake(other, "k-sweep", "finetune-checkpoints")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert not {"train", "fetch"} & set(jobs(answer))
     assert "grid tiny: 0 of 8 runs to do" in answer.stderr

@@ -109,6 +109,5 @@ def train_arguments(wildcards, output):
 
 
 def train_memory(wildcards):
-    """Megabytes: the libraries and the data, and the values, scores and training state of each connection."""
-    run = RUNS[wildcards.run]
-    return 2500 + CONNECTIONS[run.network] * (8 * (run.options or 1) + 64) // 2**20
+    """Megabytes: the libraries and the data, and some ten numbers per connection, whatever K."""
+    return 2500 + CONNECTIONS[RUNS[wildcards.run].network] * 64 // 2**20

@@ -56,8 +56,7 @@ def k_sweep(rows: list[Any], found: list[Comparison], results: Results) -> list[
     greedy = sorted(plain(rows, "greedy"), key=lambda row: row.options)
     if not greedy:
         return []
-    steps = ", ".join(f"K = {row.options}: {number(row.mean)}%" for row in greedy)
-    text = [f"test accuracy rises and falls with K as {steps}" if len(greedy) > 1 else f"{steps} (n = {greedy[0].n})"]
+    text = ["mean test accuracy: " + ", ".join(f"{number(row.mean)}% at K = {row.options}" for row in greedy)]
     if len(greedy) > 1:
         best = max(greedy, key=lambda row: row.mean)
         text.append(f"the highest mean is that of K = {best.options}, {accuracy(best)}, picked after the runs")
@@ -177,7 +176,7 @@ def large_k(rows: list[Any], found: list[Comparison], results: Results) -> list[
 
 
 def _role(row: Any) -> str:
-    return {"learned": "training from scratch", "greedy": "the slot machine"}[row.method]
+    return "the slot machine" if row.method == "greedy" else f"{row.epochs} epochs of training from scratch"
 
 
 def churn(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
@@ -230,14 +229,14 @@ FINDINGS: dict[str, Finder] = {
 }
 
 
-def findings(results: Results, experiment: str, table: pd.DataFrame) -> list[str]:
-    """What we found in an experiment, one sentence per network; a network without the needed runs says so."""
+def findings(results: Results, experiment: str, table: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """What we found in an experiment: each network with its statements; one without the needed runs says so."""
     found = comparisons(experiment, table)
-    sentences = []
+    by_place = []
     for dataset, network, part in by_network(table):
         rows = [row for row in rows_of(part) if row.n]
         here = [one for one in found if one.first.network == network]
-        said = "; ".join(FINDINGS[experiment](rows, here, results)) if rows else ""
+        said = FINDINGS[experiment](rows, here, results) if rows else []
         place = f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
-        sentences.append(f"{place}: {said or 'not enough runs yet to say anything'}.")
-    return sentences
+        by_place.append((place, said or ["not enough runs yet to say anything"]))
+    return by_place

@@ -140,10 +140,11 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
 
 def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) -> dict[str, Any]:
     unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    found = [(place, [one.replace(*unbroken) for one in said]) for place, said in findings(results, name, table)]
     return {
         "name": name,
         "about": EXPERIMENTS[name],
-        "findings": [sentence.replace(*unbroken) for sentence in findings(results, name, table)],
+        "findings": found,
         "picture": embedded(figures / f"{name}.png"),
         "rows": readable(table).to_dict("records"),
         "comparisons": readable_comparisons(comparisons(name, table)).to_dict("records"),
