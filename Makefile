@@ -6,7 +6,8 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 GRID ?= mnist
 GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
-FROM_RUNS := --forceall --allowed-rules all config table summary figure report
+# `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
+FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
 .PHONY: help smoke test report collect measure bench lint lock
 
@@ -22,12 +23,12 @@ test: .venv/installed ## Run the tests.
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
-	$(RUN) python workflow/scripts/readme.py config/reference.csv results/mnist
+	$(RUN) python workflow/scripts/readme.py config/reference.csv $(patsubst %/runs.csv,%,$(wildcard results/paper/runs.csv)) results/mnist
 	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
 
 collect: .venv/installed ## Gather the finished runs of a grid (GRID=mnist), wherever they were made, and rebuild.
-	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --configfile config/$(GRID).yaml --forcerun config --allowed-rules config
+	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --nolock --configfile config/$(GRID).yaml --forcerun config --allowed-rules config
 	$(RUN) python workflow/scripts/collect.py results/$(GRID)
 	@$(MAKE) --no-print-directory report
 

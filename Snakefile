@@ -11,9 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from slotmachines.errors import UserError
-from slotmachines.replication.config import check_config
+from slotmachines.replication.config import checked_config
 from slotmachines.replication.cost import estimated_hours
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.0")
 
@@ -23,12 +23,15 @@ if not workflow.overwrite_configfiles:
     configfile: "config/paper.yaml"
 
 
-SCHEMA = "workflow/schemas/config.schema.yaml"
 try:
-    check_config(config, SCHEMA)
-    validate(config, SCHEMA)  # fills in the defaults
+    config.update(checked_config(config))
 except UserError as error:
     sys.exit(f"error: {error}")
+given = [Path(file) for file in workflow.overwrite_configfiles]
+if given and config["grid"] not in [file.stem for file in given]:
+    sys.exit(
+        f"error: {given[-1].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
+    )
 
 
 include: "workflow/rules/common.smk"

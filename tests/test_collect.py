@@ -11,7 +11,7 @@ import pytest
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS, collect, read_table
+from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS, Collected, collect, read_table
 from slotmachines.replication.run import Run, finetuned
 from slotmachines.replication.selected_weights import BINS
 from slotmachines.training.train import train_run
@@ -39,7 +39,7 @@ def results(finished, tmp_path) -> Path:
     return shutil.copytree(finished, tmp_path / "results")
 
 
-def gather(results: Path, runs: list[Run] = RUNS, counted: list[Run] = [GREEDY]) -> int:  # noqa: B006
+def gather(results: Path, runs: list[Run] = RUNS, counted: list[Run] = [GREEDY]) -> Collected:  # noqa: B006
     return collect(runs, counted, results)
 
 
@@ -58,7 +58,7 @@ def metrics_of(results: Path, run: Run) -> dict:
 
 
 def test_finished_runs_are_gathered_and_unfinished_ones_are_not_missed(results):
-    assert gather(results) == 4
+    assert gather(results) == Collected(4, 0, [])
     rows = rows_of(results)
     assert list(rows) == [run.identity for run in (GREEDY, RUNS[1], RUNS[3], RUNS[2])]  # by method, plain ones first
     assert tuple(rows[GREEDY.identity]) == COLUMNS
@@ -110,20 +110,22 @@ def test_runs_whose_folders_are_not_here_stay_as_they_are(results, gone):
     before = content(results)
     for run in gone:
         shutil.rmtree(results / "runs" / run.folder)
-    assert gather(results) == 4
+    assert gather(results) == Collected(4, 0, [])
     assert content(results) == before
 
 
 def test_a_folder_that_was_brought_over_is_taken_beside_runs_without_one(results, tmp_path):
     gather(results)
     whole = content(results)
-    greedy, random = RUNS[0], RUNS[2]
-    shutil.rmtree(results / "runs" / greedy.folder)
+    random = RUNS[2]
+    for name in FILES:
+        (results / name).unlink()
     shutil.move(results / "runs" / random.folder, tmp_path / "elsewhere")
-    gather(results, [run for run in RUNS if run is not random])
+    gather(results)
     assert random.identity not in rows_of(results)
+    shutil.rmtree(results / "runs" / GREEDY.folder)
     shutil.move(tmp_path / "elsewhere", results / "runs" / random.folder)
-    assert gather(results) == 4
+    assert gather(results) == Collected(4, 0, [])
     assert content(results) == whole
 
 
@@ -131,23 +133,42 @@ def test_the_folder_wins_over_the_row(results):
     gather(results)
     changed = metrics_of(results, GREEDY) | {"commit": "trained again", "test_accuracy": 12.5}
     (results / "runs" / GREEDY.folder / "metrics.json").write_text(json.dumps(changed))
-    assert gather(results) == 4
+    assert gather(results) == Collected(4, 0, [])
     row = rows_of(results)[GREEDY.identity]
     assert (row["commit"], row["test_accuracy"]) == ("trained again", "12.5")
 
 
-def test_runs_that_are_no_longer_planned_are_dropped(results):
+def test_rows_of_runs_that_are_no_longer_planned_stay_below_the_others(results):
     gather(results)
-    shutil.rmtree(results / "runs" / GREEDY.folder)  # its rows would stay if it were planned
-    assert gather(results, RUNS[2:]) == 2
-    assert set(rows_of(results)) == {RUNS[2].identity, RUNS[3].identity}
-    curves = pd.read_csv(results / "curves.csv.gz", dtype={"identity": str})
-    assert set(curves["identity"]) == {RUNS[3].identity}
+    kept = [pd.read_csv(results / name, dtype={"identity": str}) for name in FILES]
+    shutil.rmtree(results / "runs" / GREEDY.folder)
+    assert gather(results, RUNS[2:]) == Collected(2, 2, [])
+    assert list(rows_of(results)) == [run.identity for run in (RUNS[3], RUNS[2], GREEDY, RUNS[1])]
+    for name, before in zip(FILES, kept, strict=True):
+        after = pd.read_csv(results / name, dtype={"identity": str})
+        for identity, part in before.groupby("identity"):
+            assert after[after["identity"] == identity].to_csv(index=False) == part.to_csv(index=False)
+        assert len(after) == len(before)
+    whole = content(results)
+    gather(results, RUNS[2:], [])
+    assert content(results) == whole
+
+
+def test_a_run_without_weights_is_gathered_without_a_new_histogram(results):
+    folder = results / "runs" / GREEDY.folder
+    (folder / "weights").rename(results / "weights")
+    assert gather(results) == Collected(4, 0, [folder])
     assert pd.read_csv(results / "selected_weights.csv").empty
+    (results / "weights").rename(folder / "weights")
+    assert gather(results) == Collected(4, 0, [])
+    whole = content(results)
+    shutil.rmtree(folder / "weights")
+    assert gather(results) == Collected(4, 0, [folder])
+    assert content(results) == whole
 
 
 def test_without_any_run_there_are_empty_tables(tmp_path):
-    assert gather(tmp_path) == 0
+    assert gather(tmp_path) == Collected(0, 0, [])
     for name, columns in zip(FILES, (COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS), strict=True):
         assert tuple(read_table(tmp_path / name, columns, "")) == columns
     before = content(tmp_path)
@@ -160,7 +181,7 @@ def test_untrained_networks_alone_and_results_of_older_versions(results):
     older = {name: value for name, value in metrics_of(results, random).items() if name != "cuda"} | {"tf32": False}
     del older["settings"]["sharing"]
     (results / "runs" / random.folder / "metrics.json").write_text(json.dumps(older))
-    assert gather(results, [random], []) == 1
+    assert gather(results, [random], []) == Collected(1, 0, [])
     assert gzip.decompress((results / "curves.csv.gz").read_bytes()).decode() == ",".join(CURVE_COLUMNS) + "\n"
     row = rows_of(results)[random.identity]
     assert (row["tf32"], row["cuda"]) == ("", "") and "sharing" not in row["settings"]
@@ -180,7 +201,7 @@ def test_a_damaged_run_is_one_line_and_changes_nothing(results, file, damage):
     path = results / "runs" / GREEDY.folder / file
     path.unlink() if damage is None else path.write_bytes(damage)
     with pytest.raises(
-        UserError, match=rf"cannot read the run .*{GREEDY.folder}.*; delete the folder to train"
+        UserError, match=rf"cannot read the run .*{GREEDY.folder}.*; delete the folder and, .* runs.csv to"
     ) as error:
         gather(results)
     assert "\n" not in str(error.value)
@@ -201,7 +222,7 @@ def test_a_damaged_table_is_one_line(results, file, cut):
     path = results / file
     whole = path.read_bytes()
     path.write_bytes(whole[:cut] if cut == 0 or file.endswith(".gz") else b"\xff" + whole)
-    with pytest.raises(UserError, match=rf"cannot read .*{file} \(.*\); delete it and make it again") as error:
+    with pytest.raises(UserError, match=rf"cannot read .*{file} \(.*\); restore it") as error:
         gather(results)
     assert "\n" not in str(error.value)
 
@@ -213,5 +234,5 @@ def test_a_damaged_archive_is_one_line(results):
     for position in range(20, 60):
         damaged[position] ^= 0xFF
     path.write_bytes(damaged)
-    with pytest.raises(UserError, match="delete it and make it again"):
+    with pytest.raises(UserError, match="restore it"):
         gather(results)

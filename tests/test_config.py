@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from slotmachines.errors import UserError
-from slotmachines.replication.config import check_config, read_config
+from slotmachines.replication.config import checked_config, config_schema, read_config
 from slotmachines.replication.experiments import EXPERIMENTS
 
 PROJECT = Path(__file__).parents[1]
-SCHEMA = PROJECT / "workflow/schemas/config.schema.yaml"
 STUDY = {"recipes": ["paper", "code"], "together": []}
 GRIDS = sorted(PROJECT.glob("config/*.yaml"))
 
@@ -30,15 +29,26 @@ def with_experiment(config: dict[str, Any], name: str, **more: Any) -> None:
 @pytest.mark.parametrize("file", GRIDS, ids=lambda file: file.stem)
 def test_the_grids_of_the_project_are_in_order_and_named_as_their_files(file: Path) -> None:
     config = read_config(file)
-    check_config(config, SCHEMA)
+    checked_config(config)
     assert config["grid"] == file.stem
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    config = smoke()
+    for name in ("seeds", "settings"):
+        del config[name]
+    before = deepcopy(config)
+    whole = checked_config(config)
+    assert whole == {**config, "seeds": [0, 1, 2, 3, 4], "settings": {}, "chosen_by": {}, "threads": 1}
+    assert config == before and checked_config(whole) == whole
+    assert checked_config(smoke())["seeds"] == [0, 1, 2]
 
 
 def test_every_field_of_the_schema_says_what_it_is() -> None:
     def described(schema: dict[str, Any]) -> bool:
         return "description" in schema or "$ref" in schema
 
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = config_schema()
     experiments = schema["properties"]["experiments"]["properties"]
     shapes = [*experiments.values(), schema["$defs"]["experiment"], schema["$defs"]["finetuning"]]
     for properties in (schema["properties"], experiments, *(shape.get("properties", {}) for shape in shapes)):
@@ -59,7 +69,7 @@ def test_every_field_of_the_schema_says_what_it_is() -> None:
 def test_experiments_that_are_in_order(name: str, more: dict[str, Any]) -> None:
     config = smoke()
     with_experiment(config, name, **more)
-    check_config(config, SCHEMA)
+    checked_config(config)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,7 @@ def test_what_is_wrong_is_said_in_one_line(change: Callable[[dict[str, Any]], ob
     config = smoke()
     change(config)
     with pytest.raises(UserError) as refusal:
-        check_config(config, SCHEMA)
+        checked_config(config)
     assert complaint in str(refusal.value)
     assert "\n" not in str(refusal.value)
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from slotmachines.errors import UserError
 from slotmachines.replication.cell import Cell, cell_run
-from slotmachines.replication.cost import read_seconds, seconds_per_epoch
+from slotmachines.replication.cost import read_step_times, relative_step_time
 from slotmachines.replication.flops import read_flops, training_flops
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import LOOK
@@ -44,15 +44,12 @@ def labelled(axes: Any) -> dict[str, Any]:
 
 def test_cost_ends_at_the_operations_and_the_time_of_the_whole_run(results: Results) -> None:
     left, right = (labelled(axes) for axes in draw(results, "cost").axes)
-    learned, slots = (
-        cell_run(CONFIG, Cell("mnist", "lenet", *which), 0) for which in (("learned", None), ("greedy", 8))
-    )
+    slots = cell_run(CONFIG, Cell("mnist", "lenet", "greedy", 8), 0)
     images = 60_000 - slots.settings.validation
     flops = training_flops(slots, EPOCHS, images, read_flops(REFERENCE.parent / "flops_per_step.csv"))
     assert left["slot machine, K = 8"].get_xdata()[-1] == pytest.approx(flops / 1e12)
     assert right["learned weights"].get_xdata()[-1] == pytest.approx(EPOCHS)
-    seconds = read_seconds(REFERENCE.parent / "seconds_per_epoch.csv")
-    times = seconds_per_epoch(slots, seconds) / seconds_per_epoch(learned, seconds)
+    times = relative_step_time(slots, read_step_times(REFERENCE.parents[1] / "results/benchmark/measurements.csv"))
     assert right["slot machine, K = 8"].get_xdata()[-1] == pytest.approx(EPOCHS * times)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from slotmachines import UserError
 from slotmachines.replication.cell import Cell
-from slotmachines.replication.cost import estimated_hours
+from slotmachines.replication.cost import estimated_hours, read_step_times, relative_step_time
 from slotmachines.replication.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
 from slotmachines.replication.run import Run, make_run
 
@@ -132,3 +132,27 @@ def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):
     assert hours("learned", None) == pytest.approx(0.9)
     assert hours("probabilistic", 64) == pytest.approx(7.2)
     assert hours("greedy", 2) == hours("greedy", 4096) == pytest.approx(0.9)
+
+
+def test_the_time_of_a_step_is_that_of_the_nearest_number_of_options(tmp_path):
+    table = tmp_path / "measurements.csv"
+    rows = ["greedy,2,one-number,1.5", "greedy,64,one-number,1.7", "greedy,8,plain,9", "probabilistic,8,one-number,3"]
+    table.write_text("network,selection,options,method,ratio\n" + "".join(f"lenet,{r}\n" for r in rows))
+    times = read_step_times(table)
+
+    def ratio(method, options, network="lenet"):
+        dataset = "mnist" if network == "lenet" else "cifar10"
+        run = make_run(network=network, dataset=dataset, method=method, options=options, seed=0, recipe="paper")
+        return relative_step_time(run, times)
+
+    assert (ratio("learned", None), ratio("greedy", 4), ratio("greedy", 32), ratio("greedy", 4096)) == (
+        1,
+        1.5,
+        1.7,
+        1.7,
+    )
+    assert ratio("probabilistic", 2) == 3
+    with pytest.raises(UserError, match="no step of conv2, greedy, was measured; add it with: make bench"):
+        ratio("greedy", 2, "conv2")
+    with pytest.raises(UserError, match="make it with: make bench"):
+        read_step_times(tmp_path / "absent.csv")

@@ -127,7 +127,7 @@ def test_damaged_and_missing_files_are_one_line(written, name, content):
         (folder / name).unlink()
     else:
         (folder / name).write_text(content)
-    with pytest.raises(UserError, match="delete the folder to train it again") as refusal:
+    with pytest.raises(UserError, match="delete the folder and, if it has one, its row in") as refusal:
         histogram(folder)
     assert "\n" not in str(refusal.value) and str(folder) in str(refusal.value)
 

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from slotmachines.cli import app
-from slotmachines.replication.grid import experiment_runs
+from slotmachines.errors import UserError
+from slotmachines.replication.cost import estimated_hours
+from slotmachines.replication.grid import experiment_runs, planned
+from slotmachines.replication.to_do import kept_weights
 from slotmachines.reporting.report import write_report
 from slotmachines.reporting.results import Results, read_results
-from slotmachines.reporting.sources import source_digest
+from slotmachines.reporting.sources import curves_digest, figure_digest
 from slotmachines.reporting.status import State, grid_status, status_text
 from slotmachines.reporting.style import save
+from slotmachines.reporting.summary import write_summary
 from slotmachines.reporting.table import experiment_table
 from slotmachines.reporting.table_files import write_table
-from synthetic import REFERENCE, make_config, write_grid
+from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
 SECONDS = REFERENCE.parent / "seconds_per_epoch.csv"
 
 
 def build(results: Results, folder: Path, figures: Path) -> None:
-    """The tables, figures and report of a grid, the figures without a picture in them."""
+    """The tables, figures, summary and report of a grid, the figures without a picture in them."""
     for name in results.config["experiments"]:
         write_table(results, name, folder / "tables")
-        digest = source_digest(results.config, name, experiment_table(results, name))
-        save(Figure(), figures / f"{name}.png", digest)
-    save(Figure(), figures / "curves.png")
+    draw(results, figures, *results.config["experiments"], "curves")
+    write_summary(results, folder / "summary.json")
     write_report(results, figures, folder / "report.html")
+
+
+def draw(results: Results, figures: Path, *names: str) -> None:
+    """Figures that have nothing but what they were made from."""
+    experiments = results.config["experiments"]
+    sources = {name: figure_digest(results, name, experiment_table(results, name)) for name in experiments}
+    sources["curves"] = curves_digest(sources)
+    for name in names:
+        save(Figure(figsize=(1, 1)), figures / f"{name}.png", sources[name])
 
 
 @pytest.fixture
@@ -61,7 +75,8 @@ def test_a_finished_grid_has_nothing_to_do(places: tuple[Path, Path]) -> None:
         "selection": (State.CURRENT, State.CURRENT, 24, 0),
     }
     said = text(places)
-    assert "report: current. Each run counts once: 27 of 27 are finished, 0 to do." in said
+    assert "report: current; summary.json: current; curves.png: current.\n" in said
+    assert "Each run counts once: 27 of 27 are finished, 0 to do." in said
     assert "hours" not in said
 
 
@@ -73,8 +88,46 @@ def test_another_result_makes_only_what_uses_it_stale(places: tuple[Path, Path])
     assert stand(places)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)
     assert stand(places)["selection"][:2] == (State.STALE, State.STALE)
     said = text(places)
-    assert "report: stale" in said
-    assert "table was made from other results; figure was made from other results" in said
+    assert "report: stale; summary.json: stale; curves.png: stale" in said
+    assert "table is out of date; figure is out of date" in said
+
+
+def test_other_curves_make_the_figures_of_their_runs_stale_and_the_report_with_them(places: tuple[Path, Path]) -> None:
+    folder, figures = places
+    curves = pd.read_csv(folder / "curves.csv.gz", dtype={"identity": str})
+    runs = pd.read_csv(folder / "runs.csv", dtype={"identity": str})
+    chosen = curves["identity"].isin(runs.loc[runs["method"] == "probabilistic", "identity"])
+    curves.loc[chosen, "val_accuracy"] -= 1
+    curves.to_csv(folder / "curves.csv.gz", index=False)
+    assert stand(places)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)
+    assert stand(places)["selection"][:2] == (State.CURRENT, State.STALE)
+    assert "report: stale; summary.json: current; curves.png: stale" in text(places)
+    results = read_results(folder, REFERENCE)
+    draw(results, figures, "selection", "curves")
+    assert "report: stale; summary.json: current; curves.png: current" in text(places)  # it shows the old pictures
+    write_report(results, figures, folder / "report.html")
+    assert "report: current; summary.json: current; curves.png: current" in text(places)
+
+
+def test_the_cost_is_that_of_what_was_measured_beforehand(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("config/flops_per_step.csv", "results/benchmark/measurements.csv"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REFERENCE.parents[1] / name, project / name)
+    results = replace(make_results(make_config({"lenet": "mnist"}, experiments=["cost", "churn"])), project=project)
+    before = {name: figure_digest(results, name, experiment_table(results, name)) for name in ("cost", "churn")}
+    with (project / "config/flops_per_step.csv").open("a") as file:
+        file.write("lenet9,,1,1,1,,\n")
+    after = {name: figure_digest(results, name, experiment_table(results, name)) for name in ("cost", "churn")}
+    assert after["cost"] != before["cost"] and after["churn"] == before["churn"]
+
+
+def test_other_histograms_are_other_figures() -> None:
+    results = make_results(make_config({"lenet": "mnist"}, experiments=["selected-weights", "churn"]))
+    table = experiment_table(results, "selected-weights")
+    changed = replace(results, selected=results.selected.assign(count=7))
+    digests = {figure_digest(one, "selected-weights", table) for one in (results, changed, results)}
+    assert len(digests) == 2
 
 
 def test_more_seeds_are_runs_to_do_and_cost_hours(places: tuple[Path, Path]) -> None:
@@ -84,6 +137,29 @@ def test_more_seeds_are_runs_to_do_and_cost_hours(places: tuple[Path, Path]) -> 
     said = text(places, more)
     assert "27 of 36 are finished, 9 to do, about" in said  # four greedy cells are in both
     assert "5 runs are to do" in said
+
+
+def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["finetune", "k-sweep"])
+    folder = write_grid(tmp_path / "results/synthetic", config)
+    places = folder, tmp_path / "figures/synthetic"
+    assert "again" not in text(places, config)
+    finetuned = [run for run in planned(config)["finetune"] if run.parent is not None]
+    runs = pd.read_csv(folder / "runs.csv", dtype={"identity": str})
+    runs[runs["identity"] != finetuned[0].identity].to_csv(folder / "runs.csv", index=False)
+    said = text(places, config)
+    assert "1 run is to do; 1 slot machine is to be trained again, to start from" in said
+    assert ", 1 to do, 1 to be trained again, about " in said
+    parent = finetuned[0].parent
+    assert parent is not None
+    hours = estimated_hours([finetuned[0], parent], SECONDS)
+    assert f"1 to be trained again, about {hours:.1f} hours" in said and f"1 (about {hours:.1f} hours)" in said
+    assert hours > 1.2 * estimated_hours([finetuned[0]], SECONDS)
+    weights = kept_weights(parent, finetuned[0].start_epoch, folder)
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    said = text(places, config)
+    assert ", 1 to do, about " in said and "again" not in said
 
 
 def test_finished_runs_that_were_not_collected_are_not_to_do(places: tuple[Path, Path]) -> None:
@@ -97,14 +173,19 @@ def test_finished_runs_that_were_not_collected_are_not_to_do(places: tuple[Path,
 
 def test_missing_files_and_strange_runs_are_named(places: tuple[Path, Path]) -> None:
     (places[1] / "selection.png").unlink()
-    (places[0] / "tables/k-sweep.csv").unlink()
-    (places[0] / "report.html").unlink()
-    assert stand(places)["k-sweep"][0] == State.MISSING
+    (places[0] / "tables/k-sweep.md").unlink()
+    with (places[0] / "tables/selection.md").open("a") as file:
+        file.write("a remark\n")
+    for path in (places[0] / "report.html", places[0] / "summary.json", places[1] / "curves.png"):
+        path.unlink()
+    assert [stand(places)[name][0] for name in ("k-sweep", "selection")] == [State.MISSING, State.STALE]
+    (places[0] / "tables/selection.csv").unlink()
+    assert stand(places)["selection"][0] == State.MISSING
     assert stand(places)["selection"][1] == State.MISSING
     fewer = CONFIG | {"seeds": [0, 1]}
     said = text(places, fewer)
-    assert "report: missing" in said
-    assert "also holds 9 runs that this grid does not plan" in said
+    assert "report: missing; summary.json: missing; curves.png: missing" in said
+    assert "runs.csv also holds 9 runs that this grid does not plan; collecting keeps them." in said
 
 
 def test_nothing_has_run_yet(tmp_path: Path) -> None:
@@ -121,3 +202,20 @@ def test_the_command(places: tuple[Path, Path], tmp_path: Path) -> None:
     )
     assert answer.exit_code == 0, answer.output
     assert "27 of 27 are finished" in answer.output
+
+
+def test_the_command_fills_in_defaults_and_checks_the_config(places: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ["--results", str(places[0].parent), "--figures", str(places[1].parent), "--reference", str(REFERENCE)]
+    short = {name: value for name, value in CONFIG.items() if name != "seeds"}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
+    answer = CliRunner().invoke(app, ["status", str(tmp_path / "short.yaml"), *words])
+    assert "27 of 45 are finished, 18 to do" in answer.output, answer.output  # five seeds by default
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(CONFIG | {"seeds": 3}))
+    with pytest.raises(UserError, match="config: seeds: 3 is not of type 'array'"):
+        CliRunner().invoke(app, ["status", str(tmp_path / "bad.yaml"), *words], catch_exceptions=False)
+
+
+def test_results_from_before_the_histograms(places: tuple[Path, Path]) -> None:
+    (places[0] / "selected_weights.csv").unlink()
+    assert read_results(places[0], REFERENCE).selected.empty
+    assert stand(places)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)

@@ -219,7 +219,11 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     shutil.move(finished / "results/tiny/runs", moved)
     rules = re.search(r"^FROM_RUNS := (.*)$", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE)
     assert rules is not None
+    locks = finished / ".snakemake/locks"  # as if a workflow were training
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text("results/tiny/report.html\n")
     answer = snakemake(finished, *rules[1].split())
+    (locks / "0.output.lock").unlink()
     shutil.move(moved, finished / "results/tiny/runs")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert "train" not in jobs(answer)
@@ -299,12 +303,16 @@ def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: 
     commands = trained(snakemake(copy, "-n"))
     assert sorted(command.split()[1] for command in commands) == ["finetune", "train"]
     assert all("--method greedy" in command for command in commands)
+    # It needs the data, which is not here.
+    again = snakemake(copy, "-n", str((kept.parents[1] / "metrics.json").relative_to(copy)))
+    assert (jobs(again)["train"], jobs(again)["fetch"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ("options: [2]", "options: [0]", "error: config: experiments."),
+        ("grid: tiny", "grid: other", "error: tiny.yaml is of the grid other; name it other.yaml"),
         ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, paper, paper-glorot"),
         ("epochs: 3", "epoch: 3", "error: the changed settings: unknown setting epoch"),
         ("start_epoch: 2", "start_epoch: 3", "error: finetuning cannot start after 3 of 3 epochs"),

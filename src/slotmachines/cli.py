@@ -145,11 +145,11 @@ def show(
     reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
 ) -> None:
     """Print the main table of a grid, beside the paper's numbers, and where its report is."""
-    from slotmachines.replication.config import read_config
+    from slotmachines.replication.config import checked_config, read_config
     from slotmachines.reporting.report import main_table_text
     from slotmachines.reporting.results import read_results
 
-    folder = results / read_config(config)["grid"]
+    folder = results / checked_config(read_config(config))["grid"]
     if not (folder / "runs.csv").is_file():
         raise UserError(
             f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
@@ -167,10 +167,10 @@ def status(
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
 ) -> None:
     """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
-    from slotmachines.replication.config import read_config
+    from slotmachines.replication.config import checked_config, read_config
     from slotmachines.reporting.status import status_text
 
-    settings = read_config(config)
+    settings = checked_config(read_config(config))
     grid = settings["grid"]
     typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
 

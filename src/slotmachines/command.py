@@ -12,7 +12,6 @@ import typer
 
 from slotmachines.errors import UserError
 
-ConfigFile = Annotated[Path, typer.Argument(help="configuration of the grid")]
 ResultsFolder = Annotated[Path, typer.Argument(help="the grid's folder of results, with config.yaml and runs.csv")]
 ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
 PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]

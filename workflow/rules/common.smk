@@ -5,43 +5,42 @@ from functools import cache
 import yaml
 
 from slotmachines.replication.collect import RUNS_CSV, read_table
+from slotmachines.replication.flops import read_flops
 from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
 from slotmachines.replication.run import CURVE, METRICS, WEIGHTS
+from slotmachines.replication.to_do import is_finished, kept_weights, not_kept, runs_to_do
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
 LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
-REPORTING = sorted(str(path) for path in Path("src/slotmachines/reporting").rglob("*") if path.suffix in (".py", ".j2"))
+# The code that tables and figures are made by; how runs are planned, counted and told apart is part of it.
+REPORTING = sorted(
+    str(path)
+    for package in ("recipes", "replication", "reporting")
+    for path in Path("src/slotmachines", package).rglob("*")
+    if path.suffix in (".py", ".j2", ".yaml")
+)
 SECONDS = "config/seconds_per_epoch.csv"
-# What the figure of cost is made from, beside the results.
-COSTS = ["config/flops_per_step.csv", "results/benchmark/measurements.csv"]
+FLOPS = "config/flops_per_step.csv"
+# What the experiment `cost` is made from, beside the results.
+COSTS = [FLOPS, "results/benchmark/measurements.csv"]
 EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.folder: run for run in grid_runs(config)}
     KEPT = kept_epochs(RUNS.values())
     collected = Path(RESULTS, RUNS_CSV)
     RECORDED = set(read_table(collected, ["identity"], "")["identity"]) if collected.is_file() else set()
+    # Roughly what a run keeps in memory follows from these.
+    CONNECTIONS = read_flops(FLOPS).groupby("network")["connections"].max().to_dict()
 except UserError as error:
     sys.exit(f"error: {error}")
-# Roughly what a run keeps in memory follows from these.
-CONNECTIONS = {
-    "lenet": 266_200,
-    "conv2": 4_300_992,
-    "conv4": 2_425_024,
-    "conv6": 2_261_184,
-    "vgg19": 20_024_000,
-}
 
 
 def run_folder(run):
     """Where the files of a run lie."""
     return f"{RESULTS}/runs/{run.folder}"
-
-
-def is_finished(run):
-    return Path(run_folder(run), METRICS).is_file()
 
 
 @cache
@@ -55,8 +54,12 @@ def wanted_runs():
 
 def wanted_metrics(wildcards):
     """What is to be gathered, without the runs that runs.csv holds already and whose folders are elsewhere."""
-    runs = [run for run in wanted_runs() if run.identity not in RECORDED or is_finished(run)]
+    runs = [run for run in wanted_runs() if run.identity not in RECORDED or is_finished(run, Path(RESULTS))]
     return [f"{run_folder(run)}/{METRICS}" for run in runs]
+
+
+def cost_inputs(wildcards):
+    return COSTS if wildcards.experiment == "cost" else []
 
 
 def lacking(name, what):
@@ -74,25 +77,26 @@ def not_recorded(wildcards):
 
 
 @cache
-def started_from():
-    """Identity of a slot machine -> the epochs from which wanted runs that are to do start."""
-    return kept_epochs(run for run in wanted_runs() if run.identity not in RECORDED and not is_finished(run))
+def missing_weights():
+    """Folder of a slot machine -> the weights that it did not keep and that wanted runs which are to do start from."""
+    results = Path(RESULTS)
+    to_do = runs_to_do(wanted_runs(), RECORDED, results)
+    return {slot_machine.folder: weights for slot_machine, weights in not_kept(to_do, results)}
 
 
 def train_inputs(wildcards):
     """The dataset and, of a finetuned network, the selected weights that its slot machine kept.
 
     A finished run needs neither: a dataset that is fetched again, for other seeds say, must not train it again. It is
-    trained again if another run is to start from weights that it did not keep.
+    trained again, and needs them, if another run is to start from weights that it did not keep.
     """
     run = RUNS[wildcards.run]
-    if is_finished(run):
-        weights = [
-            Path(run_folder(run), WEIGHTS, f"epoch-{n}.safetensors") for n in started_from().get(run.identity, [])
-        ]
-        return lacking(f"not-kept/{run.folder}", [path for path in weights if not path.is_file()])
     parent = [] if run.parent is None else [f"{run_folder(run.parent)}/{WEIGHTS}"]
-    return [f"data/{run.dataset}.safetensors", *parent]
+    needed = [f"data/{run.dataset}.safetensors", *parent]
+    if not is_finished(run, Path(RESULTS)):
+        return needed
+    missing = lacking(f"not-kept/{run.folder}", missing_weights().get(run.folder, []))
+    return missing and [*missing, *needed]
 
 
 def train_arguments(wildcards, output):
@@ -104,7 +108,7 @@ def train_arguments(wildcards, output):
     run = RUNS[wildcards.run]
     words = run.arguments
     if run.parent is not None:
-        words = words + ["--weights", f"{run_folder(run.parent)}/{WEIGHTS}/epoch-{run.start_epoch}.safetensors"]
+        words = words + ["--weights", str(kept_weights(run.parent, run.start_epoch, Path(RESULTS)))]
     return words + [word for epoch in KEPT.get(run.identity, []) for word in ("--keep-epoch", str(epoch))]
 
 

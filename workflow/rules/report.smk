@@ -29,6 +29,7 @@ rule config:
 rule table:
     input:
         REPORTING,
+        cost_inputs,
         **SMALL,
         script="workflow/scripts/table.py",
     output:
@@ -73,7 +74,7 @@ rule summary:
 rule figure:
     input:
         REPORTING,
-        lambda wildcards: COSTS if wildcards.experiment == "cost" else [],
+        cost_inputs,
         **SMALL,
         script=lambda wildcards: f"workflow/scripts/{wildcards.experiment.replace('-', '_')}.py",
     output:
@@ -96,6 +97,7 @@ rule figure:
 rule report:
     input:
         REPORTING,
+        COSTS if "cost" in EXPERIMENTS else [],
         **SMALL,
         script="workflow/scripts/report.py",
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),

@@ -14,7 +14,11 @@ def command(folder: ResultsFolder) -> None:
     experiment = "selected-weights"
     counted = experiment_runs(config, experiment) if experiment in config["experiments"] else []
     planned = grid_runs(config)
-    print(f"{collect(planned, counted, folder)} of {len(planned)} runs are in {folder}/runs.csv")
+    found = collect(planned, counted, folder)
+    others = f", and {found.others} that the grid does not plan" if found.others else ""
+    print(f"{found.planned} of {len(planned)} runs are in {folder}/runs.csv{others}")
+    for run_folder in found.without_weights:
+        print(f"{run_folder} has no weights: no histogram of them")
 
 
 if __name__ == "__main__":

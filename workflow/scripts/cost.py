@@ -7,24 +7,16 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slotmachines.data.registry import find
 from slotmachines.replication.cell import cell_run
 from slotmachines.replication.cost import read_step_times, relative_step_time
-from slotmachines.replication.flops import read_flops, training_flops
+from slotmachines.replication.flops import read_flops
 from slotmachines.replication.grid import cells_of
-from slotmachines.replication.run import Run
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import curve, empty, zoom
+from slotmachines.reporting.measures import FLOPS_CSV, STEP_TIMES_CSV, epoch_flops
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import INK, finish, not_run, panels, place, shades
 from slotmachines.reporting.table import by_network, rows_of
-
-FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
-
-
-def operations(run: Run, flops: pd.DataFrame) -> float:
-    """Floating-point operations of an epoch."""
-    return float(training_flops(run, 1, find(run.dataset).train_count - run.settings.validation, flops))
 
 
 def draw(results: Results, table: pd.DataFrame) -> Figure:
@@ -37,7 +29,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     groups = by_network(table)
     figure, axes = panels(2 * len(groups), height=3.3)
     for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
-        most = max(operations(runs[index], flops) * runs[index].settings.epochs for index in part.index)
+        most = max(epoch_flops(runs[index], flops) * runs[index].settings.epochs for index in part.index)
         unit = 3 * int(math.log10(most) // 3)
         shown = results.curves[results.curves["identity"].isin(part["identities"].explode())]
         for row in rows_of(part[part["n"] > 0]):
@@ -46,7 +38,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
             label, style = ("learned weights", "--") if learned else (f"slot machine, K = {row.options}", "-")
             colour = INK if learned else colours[row.options]
             for panel, each in (
-                (left, operations(run, flops) / 10**unit), (right, relative_step_time(run, times))
+                (left, epoch_flops(run, flops) / 10**unit), (right, relative_step_time(run, times))
             ):  # fmt: skip
                 curve(panel, cell, "test_accuracy", colour, label, style, each)
         left.set(title=place(dataset, network), xlabel=rf"floating-point operations ($10^{{{unit}}}$)")
@@ -61,7 +53,8 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "Cost of training up to and including an epoch; evaluation is not counted. Left: operations of forward and "
         "backward pass, optimiser and selection, for slot machines that train one number per connection; choosing "
         "anew, for the few connections that do, is left out. Right: epochs times the measured time of a step, by that "
-        "of a step of ordinary training of the same network, taken in turns on the same processor core. Lines: means "
+        "of a step of ordinary training of the same network, taken in turns on one processor core (at the nearest K "
+        "that was measured). Lines: means "
         "over the seeds; bands: from the lowest to the highest seed. The accuracy axis leaves out the first epochs.",
         not_run(table),
     ]

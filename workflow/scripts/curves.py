@@ -11,16 +11,19 @@ from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotmachines.replication.run import SLOT_METHODS
 from slotmachines.reporting.marks import curve, empty, zoom
 from slotmachines.reporting.results import Results, read_results
+from slotmachines.reporting.sources import IN_CURVES, curves_digest, figure_digest
 from slotmachines.reporting.style import COLOURS, INK, LOOK, finish, not_run, panels, place, save, shades
 from slotmachines.reporting.table import CELL, COLUMNS, by_network, experiment_table, kind, rows_of
 
-# Their cells have the grid's own settings, but for what the labels say.
-EXPERIMENTS = ("k-sweep", "selection", "finetune")
+
+def tables_shown(results: Results) -> dict[str, pd.DataFrame]:
+    """The tables of the experiments whose curves are drawn."""
+    return {name: experiment_table(results, name) for name in IN_CURVES if name in results.config["experiments"]}
 
 
 def cells_shown(results: Results) -> pd.DataFrame:
     """The cells whose curves are drawn, each once, as rows of the tables of their experiments."""
-    tables = [experiment_table(results, name) for name in EXPERIMENTS if name in results.config["experiments"]]
+    tables = list(tables_shown(results).values())
     return pd.concat(tables or [pd.DataFrame(columns=COLUMNS)], ignore_index=True).drop_duplicates(CELL)
 
 
@@ -68,8 +71,10 @@ def draw(results: Results) -> Figure:
 
 def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:
     """Draw validation accuracy per epoch of the slot machines and learned weights of the main experiments."""
+    results = read_results(folder, reference_csv)
+    sources = {name: figure_digest(results, name, table) for name, table in tables_shown(results).items()}
     with rc_context(LOOK):
-        save(draw(read_results(folder, reference_csv)), output)
+        save(draw(results), output, curves_digest(sources))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotmachines.replication.recipe import changed_settings
-from slotmachines.replication.run import CURVE, METRICS, Run
+from slotmachines.replication.run import CURVE, METRICS, WEIGHTS, Run
 from slotmachines.replication.selected_weights import histogram
+from slotmachines.replication.to_do import AGAIN, is_finished
 
 COLUMNS = (
     "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch", "test_accuracy",
@@ -28,6 +30,7 @@ CURVE_COLUMNS = (
 )  # fmt: skip
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
+RESTORE = "restore it (git checkout), or delete it and collect again"
 
 # Without this an identity such as 12345678 or 1234e567 would be read as a number.
 _TEXT = (
@@ -49,18 +52,32 @@ def read_table(path: str | Path, columns: Sequence[str], absent: str) -> pd.Data
         raise UserError(f"{path} does not exist; {absent}") from None
     except (OSError, ValueError, EOFError, zlib.error) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"cannot read {path} ({reason}); delete it and make it again") from None
+        raise UserError(f"cannot read {path} ({reason}); {RESTORE}") from None
     if missing := [name for name in columns if name not in table.columns]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; delete it and make it again")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; {RESTORE}")
     return table
 
 
-def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Path) -> int:
+@dataclass(frozen=True)
+class Collected:
+    """What the small result files of a grid hold.
+
+    Attributes:
+        planned, others: how many runs of the grid, and how many that it does not plan, or no longer.
+        without_weights: folders of finished runs without weights to count.
+    """
+
+    planned: int
+    others: int
+    without_weights: Sequence[Path]
+
+
+def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Path) -> Collected:
     """Gather the finished runs of a grid into its small result files, and return how many there are.
 
     They are runs.csv, one row per run; curves.csv.gz, one per run and epoch; and selected_weights.csv, a histogram per
-    weight tensor. What they hold already of a planned run whose folder is not here stays as it is, so that nothing is
-    lost where only the small files were kept. The same runs give the same bytes.
+    weight tensor. What they hold already and is not read anew stays as it is, so that nothing is lost where only the
+    small files were kept, or the grid was made smaller. The same runs give the same bytes.
 
     Args:
         planned: all runs of the grid, finished or not.
@@ -70,16 +87,16 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     Raises:
         UserError: a run's file is missing or damaged.
     """
-    here = [run for run in planned if (results / "runs" / run.folder / METRICS).is_file()]
-    folders = {run.identity: results / "runs" / run.folder for run in here}
-    elsewhere = {run.identity for run in planned} - set(folders)
+    folders = {run.identity: results / "runs" / run.folder for run in planned if is_finished(run, results)}
     read = [_read(folder, identity) for identity, folder in folders.items()]
-    runs = _joined(results / RUNS_CSV, COLUMNS, elsewhere, [pd.DataFrame([metrics for metrics, _ in read])])
-    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, elsewhere, [curve for _, curve in read])
-    counted = [histogram(folders[run.identity]) for run in with_histograms if run.identity in folders]
-    selected = _joined(results / SELECTED_CSV, SELECTED_COLUMNS, elsewhere, counted)
+    runs = _joined(results / RUNS_CSV, COLUMNS, folders, [pd.DataFrame([metrics for metrics, _ in read])])
+    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, folders, [curve for _, curve in read])
+    to_count = {run.identity: folders[run.identity] for run in with_histograms if run.identity in folders}
+    counted = {identity: histogram(folder) for identity, folder in to_count.items() if (folder / WEIGHTS).is_dir()}
+    selected = _joined(results / SELECTED_CSV, SELECTED_COLUMNS, counted, list(counted.values()))
 
     order = {run.identity: number for number, run in enumerate(sorted(planned, key=_sort_key))}
+    # Runs that are not planned come last, in the order that they had.
     by_plan: dict[str, Any] = {"by": "identity", "key": lambda column: column.map(order), "kind": "stable"}
     with replacing(results / RUNS_CSV) as temporary:
         whole = {"options": "Int64", "start_epoch": "Int64"}
@@ -90,15 +107,16 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
     with replacing(results / SELECTED_CSV) as temporary:
         selected.sort_values(**by_plan).to_csv(temporary, index=False)
-    return len(runs)
+    here = int(runs["identity"].isin(list(order)).sum())
+    return Collected(here, len(runs) - here, [to_count[identity] for identity in to_count if identity not in counted])
 
 
-def _joined(path: Path, columns: Sequence[str], elsewhere: set[str], read: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """What was read, and the rows of an earlier file of the runs that are not here."""
+def _joined(path: Path, columns: Sequence[str], anew: Collection[str], read: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """What was read of some runs anew, and the rows of an earlier file of all others."""
     kept = pd.DataFrame(columns=list(columns))
     if path.is_file():
         earlier = read_table(path, ["identity"], "")
-        kept = earlier[earlier["identity"].isin(elsewhere)]
+        kept = earlier[~earlier["identity"].isin(list(anew))]
     parts = [part for part in [kept, *read] if len(part)]
     joined = pd.concat(parts, ignore_index=True) if parts else kept
     return joined.reindex(columns=list(columns))
@@ -124,5 +142,5 @@ def _read(folder: Path, identity: str) -> tuple[dict[str, Any], pd.DataFrame]:
         metrics["settings"] = json.dumps(changed_settings(metrics["settings"]), sort_keys=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"cannot read the run {folder}: {reason}; delete the folder to train it again") from None
+        raise UserError(f"cannot read the run {folder}: {reason}; {AGAIN}") from None
     return metrics, curve

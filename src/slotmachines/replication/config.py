@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +16,41 @@ from slotmachines.data.registry import find
 from slotmachines.errors import UserError
 
 
-def check_config(config: Mapping[str, Any], schema: str | Path) -> None:
-    """Check a grid's config against its schema, and its parts against each other.
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of a grid's config, which says what each entry means."""
+    text = (resources.files("slotmachines.replication") / "config.schema.yaml").read_text(encoding="utf-8")
+    schema: dict[str, Any] = yaml.safe_load(text)
+    return schema
+
+
+def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A grid's config with the defaults filled in, checked against its schema and its parts against each other.
 
     Raises:
         UserError: one line that names the first entry that is wrong, and why.
     """
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
-    error = best_match(validator.iter_errors(dict(config)))
+    schema = config_schema()
+    error = best_match(Draft202012Validator(schema).iter_errors(dict(config)))
     if error is not None:
         place = ".".join(str(step) for step in error.absolute_path)
         raise UserError(f"config: {place or 'top level'}: {error.message}")
-    for name, experiment in config["experiments"].items():
+    defaults = {name: entry["default"] for name, entry in schema["properties"].items() if "default" in entry}
+    whole = deepcopy({**config, **{name: value for name, value in defaults.items() if name not in config}})
+    for name, experiment in whole["experiments"].items():
         for network in experiment["networks"]:
-            if network not in config["networks"]:
+            if network not in whole["networks"]:
                 raise UserError(f"config: experiments.{name}: add {network} and its dataset to networks")
-    for network in config.get("settings", {}):
-        if network not in config["networks"]:
+    for network in whole["settings"]:
+        if network not in whole["networks"]:
             raise UserError(f"config: settings: {network} is none of the grid's networks; remove it, or add it there")
-    for dataset in map(find, config["networks"].values()):
-        if dataset.name not in config["tolerance"]:
+    for dataset in map(find, whole["networks"].values()):
+        if dataset.name not in whole["tolerance"]:
             raise UserError(f"config: tolerance: add one for {dataset.name}, in points of accuracy")
+    return whole
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """Read a grid's configuration as it is written; the workflow has checked it against its schema."""
+    """Read a grid's configuration as it is written: neither checked nor with its defaults, see `checked_config`."""
     try:
         config = yaml.safe_load(Path(path).read_text())
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
+from slotmachines.errors import UserError
 from slotmachines.replication.cell import Cell, Changes, Config, cell_run
 from slotmachines.replication.recipe import recipe_name
 from slotmachines.replication.run import SLOT_METHODS
@@ -56,7 +57,7 @@ def _finetune(config: Config, experiment: Config) -> Iterator[Cell]:
         for options in experiment["options"]:
             yield Cell(*pair, "greedy", options)
             yield _finetuned(pair, options, experiment["start_epoch"])
-        yield _from_scratch(config, pair)
+        yield from _from_scratch(config, experiment, pair)
 
 
 def _finetune_checkpoints(config: Config, experiment: Config) -> Iterator[Cell]:
@@ -65,10 +66,14 @@ def _finetune_checkpoints(config: Config, experiment: Config) -> Iterator[Cell]:
         for options in experiment["options"]:
             slot = Cell(*pair, "greedy", options)
             yield slot
-            epochs = cell_run(config, slot, config["seeds"][0]).settings.epochs
-            for start_epoch in range(experiment["every"], epochs, experiment["every"]):
-                yield _finetuned(pair, options, start_epoch)
-        yield _from_scratch(config, pair)
+            starts = range(experiment["every"], _epochs(config, slot), experiment["every"])
+            if not starts:
+                raise UserError(
+                    f"finetune-checkpoints: {pair[1]} has no checkpoint every {experiment['every']} epochs, as it is "
+                    f"trained for {_epochs(config, slot)}; lower `every`"
+                )
+            yield from (_finetuned(pair, options, start_epoch) for start_epoch in starts)
+        yield from _from_scratch(config, experiment, pair)
 
 
 def _vgg(config: Config, experiment: Config) -> Iterator[Cell]:
@@ -78,8 +83,7 @@ def _vgg(config: Config, experiment: Config) -> Iterator[Cell]:
             yield Cell(*pair, "greedy", options)
             yield _finetuned(pair, options, experiment["start_epoch"])
         yield Cell(*pair, "learned", None)
-        scratch = _from_scratch(config, pair)
-        yield from [scratch] if scratch.changes else []
+        yield from (cell for cell in _from_scratch(config, experiment, pair) if cell.changes)
 
 
 def _finetuned(pair: tuple[str, str], options: int, start_epoch: int) -> Cell:
@@ -87,15 +91,19 @@ def _finetuned(pair: tuple[str, str], options: int, start_epoch: int) -> Cell:
     return Cell(*pair, "greedy", options, variant, start_epoch=start_epoch, is_comparable=False)
 
 
-def _from_scratch(config: Config, pair: tuple[str, str]) -> Cell:
-    """Learned weights, trained for as many epochs as the slot machine and what is finetuned from it."""
+def _from_scratch(config: Config, experiment: Config, pair: tuple[str, str]) -> Iterator[Cell]:
+    """Learned weights, trained for as many epochs as each slot machine and what is finetuned from it."""
     learned = Cell(*pair, "learned", None)
-    seed = config["seeds"][0]
-    epochs = cell_run(config, Cell(*pair, "greedy", 2), seed).settings.epochs
-    # The plain learned baseline serves where its recipe trains it exactly that long already.
-    if cell_run(config, learned, seed).settings.epochs == epochs:
-        return learned
-    return replace(learned, variant="equal epochs", changes=(("epochs", epochs),), is_comparable=False)
+    for epochs in sorted({_epochs(config, Cell(*pair, "greedy", options)) for options in experiment["options"]}):
+        # The plain learned baseline serves where its recipe trains it exactly that long already.
+        if _epochs(config, learned) == epochs:
+            yield learned
+        else:
+            yield replace(learned, variant=f"{epochs} epochs", changes=(("epochs", epochs),), is_comparable=False)
+
+
+def _epochs(config: Config, cell: Cell) -> int:
+    return cell_run(config, cell, 0).settings.epochs
 
 
 def _sharing(config: Config, experiment: Config) -> Iterator[Cell]:
@@ -128,6 +136,21 @@ def _recipe_study(config: Config, experiment: Config) -> Iterator[Cell]:
                         variant = f"{recipe_name(base)} + {recipe_name(other)}'s {', '.join(factors)}"
                         changes = tuple(change for factor in factors for change in taken[factor])
                         yield replace(plain, variant=variant, changes=changes)
+
+
+def unvaried(config: Config, experiment: Config, network: str) -> list[str]:
+    """The settings that two studied recipes disagree about for a network, but that are no factor of the study."""
+    first, second = (
+        cell_run(config, Cell(config["networks"][network], network, "greedy", options, recipe=recipe), 0).settings
+        for options in experiment["options"][:1]
+        for recipe in experiment["recipes"]
+    )
+    factors = {name for names in FACTORS.values() for name in names}
+    return [
+        f"{field.name} ({getattr(first, field.name)} against {getattr(second, field.name)})"
+        for field in fields(first)
+        if field.name not in factors and getattr(first, field.name) != getattr(second, field.name)
+    ]
 
 
 def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:

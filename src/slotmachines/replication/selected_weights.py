@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from slotmachines.errors import UserError
 from slotmachines.replication.run import METRICS, WEIGHTS
+from slotmachines.replication.to_do import AGAIN
 from slotmachines.value_bound import value_bound_of
 
 BINS = 40
@@ -43,14 +44,12 @@ def histogram(folder: Path) -> pd.DataFrame:
             raise ValueError(f"{path.name} holds no weights")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"cannot read the run {folder}: {reason}; delete the folder to train it again") from None
+        raise UserError(f"cannot read the run {folder}: {reason}; {AGAIN}") from None
     parts = []
     for name, weight in weights.items():
         relative = weight / np.float64(bounds[name])
         if not np.abs(relative).max() <= 1 + 2 * np.finfo(weight.dtype).eps:  # so written, it refuses NaN too
-            raise UserError(
-                f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; train the run again"
-            )
+            raise UserError(f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; {AGAIN}")
         counts, _ = np.histogram(relative.clip(-1, 1), bins=BINS, range=(-1, 1))
         layer = name.removesuffix(".weight")
         parts.append(pd.DataFrame({"identity": identity, "layer": layer, "bin": range(BINS), "count": counts}))

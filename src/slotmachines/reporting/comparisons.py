@@ -13,6 +13,7 @@ from slotmachines.reporting.statistics import Difference, compare_means, holm
 from slotmachines.reporting.table import DASH, by_network, number, rows_of
 
 Pairs = Iterator[tuple[Any, Any]]
+RATE, GROWS = "learning rate ", "score range grows"  # variants of large-k
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class Comparison:
     Attributes:
         first, second: rows of the experiment's table.
         difference: with interval, effect size and p-value.
-        corrected: the p-value corrected for all comparisons of the experiment (Holm 1979).
+        corrected: the p-value corrected for all comparisons of the experiment that can be tested (Holm 1979).
+        tested: how many those are.
     """
 
     first: Any
     second: Any
     difference: Difference
     corrected: float | None
+    tested: int
 
 
 def plain(rows: list[Any], method: str) -> list[Any]:
@@ -89,6 +92,25 @@ def _variants(rows: list[Any]) -> Pairs:
             yield from _against([row], only(rows, row.method, row.options))
 
 
+def _large_k(rows: list[Any]) -> Pairs:
+    """Each variant against the recipe at the same K; and what is best at each K against the recipe at the smallest."""
+    yield from _variants(rows)
+    recipe = sorted(plain(rows, "greedy"), key=lambda row: row.options)
+    for row in recipe[1:]:
+        yield row, recipe[0]
+    for row in rows:
+        if recipe and row.options > recipe[0].options and (row.variant == GROWS or is_best_rate(row, rows)):
+            yield from _against([row] if row.variant else [], recipe[0])
+
+
+def is_best_rate(row: Any, rows: list[Any]) -> bool:
+    """Whether a cell has the learning rate that is best on validation at its K, of those with equally many seeds."""
+    rates = [one for one in rows if one.options == row.options and (not one.variant or one.variant.startswith(RATE))]
+    most = max((one.n for one in rates), default=0)
+    rates = [one for one in rates if one.n == most]
+    return len(rates) > 1 and row.Index == max(rates, key=lambda one: one.val_mean).Index
+
+
 def _factors(rows: list[Any]) -> Pairs:
     """A recipe with factors of another one against the recipe as it is."""
     for row in rows:
@@ -108,7 +130,7 @@ PAIRS: dict[str, Callable[[list[Any]], Pairs]] = {
     "rivals": _learned,
     "vgg": _vgg,
     "recipe-study": _factors,
-    "large-k": _variants,
+    "large-k": _large_k,
 }
 
 
@@ -121,8 +143,9 @@ def comparisons(experiment: str, table: pd.DataFrame) -> list[Comparison]:
     ]
     differences = [compare_means(seeded(first), seeded(second)) for first, second in pairs]
     corrected = holm([difference.p_value for difference in differences])
+    tested = sum(p is not None for p in corrected)
     return [
-        Comparison(first, second, difference, p)
+        Comparison(first, second, difference, p, tested)
         for (first, second), difference, p in zip(pairs, differences, corrected, strict=True)
     ]
 
@@ -172,10 +195,12 @@ def interval_text(difference: Difference) -> str:
 
 
 NOTE = (
-    "Differences are in points of test accuracy. Runs of one seed share their random values and are compared as pairs "
-    "(Student's t; effect size: the mean of the differences by their standard deviation); cells without two common "
-    "seeds by Welch's t-test. The last column is corrected for all comparisons of this table (Holm). With three to "
-    "five seeds, intervals are wide and effect sizes rough."
+    "Differences are in points of test accuracy, with uncorrected intervals. Runs of one seed share the order of the "
+    "images and, where they draw the same options, their random values; they are compared as pairs (Student's t; "
+    "effect size: the mean of the differences by their standard deviation). Cells without two common seeds are "
+    "compared by Welch's t-test (effect size: by the pooled standard deviation). The last column is corrected for all "
+    "comparisons of this table (Holm). With three seeds only a difference many times its spread can pass that: one "
+    "that does not pass is open, not absent."
 )
 
 

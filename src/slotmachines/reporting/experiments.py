@@ -10,10 +10,11 @@ NETWORK_NAMES = {"lenet": "LeNet", "conv2": "Conv-2", "conv4": "Conv-4", "conv6"
 
 @dataclass(frozen=True)
 class Experiment:
-    """Title and the paper's finding, in our words."""
+    """Title and the paper's finding, in our words; or our question, where the paper has no such experiment."""
 
     title: str
     claim: str
+    is_the_papers: bool = True
 
 
 EXPERIMENTS = {
@@ -76,10 +77,12 @@ EXPERIMENTS = {
         title="Which recipe is the paper?",
         claim="The paper's text and its released code disagree on the settings; each is taken apart here, one "
         "difference at a time.",
+        is_the_papers=False,
     ),
     "large-k": Experiment(
         title="Beyond the paper: thousands of options",
         claim="The paper stops at K = 64, where accuracy has begun to fall. Whether more options hurt, or only the "
         "settings no longer fit, it does not say.",
+        is_the_papers=False,
     ),
 }

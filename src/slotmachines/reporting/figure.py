@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.results import Results, read_results
-from slotmachines.reporting.sources import source_digest
+from slotmachines.reporting.sources import figure_digest
 from slotmachines.reporting.style import LOOK, save
 from slotmachines.reporting.table import experiment_table
 
@@ -25,7 +25,7 @@ def experiment_figure(experiment: str, draw: Draw) -> None:
         results = read_results(folder, reference_csv)
         with rc_context(LOOK):
             table = experiment_table(results, experiment)
-            save(draw(results, table), output, source_digest(results.config, experiment, table))
+            save(draw(results, table), output, figure_digest(results, experiment, table))
 
     command.__doc__ = f"Draw the figure of the experiment {experiment}: {EXPERIMENTS[experiment].title}"
     run(command)

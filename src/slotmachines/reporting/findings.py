@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import fmean, linear_regression
 from typing import Any
 
 import pandas as pd
 
-from slotmachines.reporting.comparisons import Comparison, comparisons, interval_text, label, only, plain
+from slotmachines.replication.experiments import unvaried
+from slotmachines.reporting.comparisons import (
+    GROWS,
+    Comparison,
+    comparisons,
+    interval_text,
+    is_best_rate,
+    label,
+    only,
+    plain,
+    seeded,
+)
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.measures import measures
 from slotmachines.reporting.results import Results
-from slotmachines.reporting.table import by_network, number, rows_of
+from slotmachines.reporting.statistics import t_interval
+from slotmachines.reporting.table import by_network, experiment_table, number, rows_of
 
 Finder = Callable[[list[Any], list[Comparison], Results], list[str]]
 
@@ -21,20 +35,30 @@ def accuracy(row: Any) -> str:
 
 
 def compared(found: Comparison, name: str) -> str:
-    """How a cell lies to another, called `name`: the difference, its 95% interval and whether it can be chance."""
+    """How a cell lies to another, called `name`: the difference, its 95% interval and whether it is significant."""
     mean = found.difference.mean
     text = f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} {name}"
     text = text if round(mean, 2) else f"level with {name}"
     if found.difference.interval is None:
-        return f"{text} (too few seeds for an interval)"
+        return f"{text} (no interval: too few seeds, or seeds that do not differ)"
     how = f"paired over {found.difference.pairs} seeds" if found.difference.pairs else "not paired"
-    sure = "" if found.corrected is None or found.corrected < 0.05 else "; can be chance"
-    return f"{text} (95% interval {interval_text(found.difference)}, {how}{sure})"
+    of = f" after correction for {found.tested} comparisons" if found.tested > 1 else ""
+    sure = "significant" if is_significant(found) else "not significant"
+    return f"{text} (95% interval {interval_text(found.difference)}, {how}; {sure}{of})"
 
 
-def beyond_chance(found: Comparison) -> bool:
+def is_significant(found: Comparison) -> bool:
     """Whether a difference is significant at 5%, after correction."""
     return found.corrected is not None and found.corrected < 0.05
+
+
+def tally(found: list[Comparison]) -> str:
+    """How many of some differences are significant."""
+    tested = [one for one in found if one.corrected is not None]
+    if not tested:
+        return f"none of {len(found)} differences can be tested yet"
+    sure = sum(map(is_significant, tested))
+    return f"{sure} of {len(tested)} differences that can be tested are significant after correction"
 
 
 def with_(found: list[Comparison], row: Any) -> list[Comparison]:
@@ -45,8 +69,8 @@ def with_(found: list[Comparison], row: Any) -> list[Comparison]:
 def random_vs_selected(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
     """Random weights against the best choice between few."""
     return [
-        f"untrained random weights reach {accuracy(one.second)}, a choice between K = {one.first.options} of them "
-        f"{accuracy(one.first)}"
+        f"untrained random weights reach {accuracy(one.second)}; a choice between K = {one.first.options} of them "
+        f"{accuracy(one.first)}, {compared(one, 'that')}"
         for one in found
     ]
 
@@ -76,8 +100,12 @@ def selection(rows: list[Any], found: list[Comparison], results: Results) -> lis
 
 
 def cost(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
-    """What each of the compared networks reaches in the end; the figure shows at what cost."""
-    return [f"{label(row)} ends at {accuracy(row)} after {row.epochs} epochs" for row in rows]
+    """What each reaches in the end, and what that costs."""
+    return [
+        f"{label(row)} ends at {accuracy(row)} after {number(values.iloc[0], '.3g')} x 10^12 operations, in the time "
+        f"of {number(values.iloc[1] * row.epochs, '.0f')} epochs of ordinary training"
+        for row, values in _measured("cost", rows, results)
+    ]
 
 
 def finetune(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
@@ -104,12 +132,27 @@ def finetune_checkpoints(rows: list[Any], found: list[Comparison], results: Resu
             f"K = {options}: finetuned from epoch {first.start_epoch} it ends at {accuracy(first)}, from epoch "
             f"{last.start_epoch} at {accuracy(last)}"
         )
-        if len(starts) > 2:
-            order = pd.Series([row.mean for row in starts]).corr(pd.Series(range(len(starts))), method="spearman")
-            text.append(f"rank correlation of the start with the final mean: {number(order, '+.2f')}")
-        surely = [one for one in found if one.first.options == options and beyond_chance(one)]
-        text.append(f"{len(surely)} of {len(starts)} starts differ from training from scratch beyond chance")
+        text += trend(starts)
+        here = [one for one in found if one.first.options == options]
+        text.append(f"against training from scratch, {tally(here)}")
     return text
+
+
+def trend(starts: list[Any]) -> list[str]:
+    """The slope of the final accuracy against the epoch at which finetuning starts: a line per seed, their mean."""
+    seeds = sorted(set.intersection(*(set(row.seeds) for row in starts)))
+    if len(starts) < 3 or len(seeds) < 2:
+        return []
+    epochs = [row.start_epoch for row in starts]
+    slopes = [linear_regression(epochs, [seeded(row)[seed] for row in starts]).slope * 100 for seed in seeds]
+    interval = t_interval(slopes)
+    if interval is None:
+        return []
+    low, high = (number(edge, "+.2f") for edge in interval)
+    return [
+        f"a start 100 epochs later changes the final accuracy by {number(fmean(slopes), '+.2f')} points (slope per "
+        f"seed, 95% interval over {len(seeds)} seeds {low} to {high})"
+    ]
 
 
 def variants(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
@@ -138,40 +181,45 @@ def recipe_study(rows: list[Any], found: list[Comparison], results: Results) -> 
         for row in rows
         if " + " not in row.variant
     ]
-    sure = [one for one in found if beyond_chance(one)]
-    sure.sort(key=lambda one: -abs(one.difference.mean))
-    changes = [
-        f"{one.first.variant} changes K = {one.first.options} by {number(one.difference.mean, '+.2f')} points"
-        for one in sure
-    ]
-    if found:
-        text.append("beyond chance: " + "; ".join(changes) if changes else "no single change is beyond chance")
+    for options in sorted({one.first.options for one in found}):
+        here = sorted((one for one in found if one.first.options == options), key=lambda one: -abs(one.difference.mean))
+        largest = [
+            f"{one.first.variant} {number(one.difference.mean, '+.2f')}"
+            + (" (significant)" if is_significant(one) else "")
+            for one in here[:4]
+        ]
+        text.append(f"the largest changes at K = {options}, in points: {'; '.join(largest)}")
+        text.append(f"at K = {options}, {tally(here)}")
     for options in sorted({row.options for row in rows}):
         judged = [row for row in rows if row.options == options and not pd.isna(row.difference)]
+        judged.sort(key=lambda row: abs(row.difference))
         if judged:
-            closest = min(judged, key=lambda row: abs(row.difference))
-            text.append(
-                f"closest to the paper at K = {options}: {closest.variant}, {number(closest.difference, '+.2f')} points"
-            )
+            nearest = [f"{row.variant} ({number(row.difference, '+.2f')}, n = {row.n})" for row in judged[:3]]
+            text.append(f"closest to the paper at K = {options}, in points: {', '.join(nearest)}")
+    if rows:
+        left = unvaried(results.config, results.config["experiments"]["recipe-study"], rows[0].network)
+        text += [f"the recipes also differ in {', '.join(left)}, which is not varied"] if left else []
     return text
 
 
 def large_k(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
-    """Each K by the recipe, at the learning rate best on validation, and with a growing score range."""
-    text = []
-    for options in sorted({row.options for row in rows}):
-        here = [row for row in rows if row.options == options]
-        text += [f"K = {options}: the recipe gives {accuracy(row)}" for row in plain(here, "greedy")]
-        rates = [row for row in here if not row.variant or row.variant.startswith("learning rate")]
-        if len(rates) > 1:
-            best = max(rates, key=lambda row: row.val_mean)
-            name = best.variant or "the recipe's learning rate"
-            text.append(f"best on validation: {name}, {accuracy(best)}")
-            text += [f"that is {compared(one, 'the recipe')}" for one in with_(found, best)]
-        for row in here:
-            if row.variant == "score range grows":
-                said = [compared(one, "the recipe") for one in with_(found, row)]
-                text.append(", ".join([f"with a score range that grows with K {accuracy(row)}", *said]))
+    """Each K against the smallest: by the recipe, at the rate best on validation, with a growing score range."""
+    recipe = sorted(plain(rows, "greedy"), key=lambda row: row.options)
+    text = (
+        ["by the recipe " + ", ".join(f"K = {row.options} reaches {accuracy(row)}" for row in recipe)] if recipe else []
+    )
+    for one in found:
+        row, base = one.first, one.second
+        if base.options != row.options:
+            how = {"": "by the recipe", GROWS: "with a score range that grows"}.get(
+                row.variant, f"at {row.variant}, best on validation,"
+            )
+            text.append(f"K = {row.options} {how} ends {compared(one, f'K = {base.options}')}")
+        elif row.variant == GROWS or is_best_rate(row, rows):
+            text.append(f"K = {row.options}, {row.variant} ({accuracy(row)}), ends {compared(one, 'the recipe')}")
+    for row in recipe:
+        if is_best_rate(row, rows):
+            text.append(f"K = {row.options}: the recipe's own learning rate is the best one on validation")
     return text
 
 
@@ -181,35 +229,35 @@ def _role(row: Any) -> str:
 
 def churn(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
     """The share of connections that change per epoch, in the first ten epochs and in the last ten."""
-    text = []
-    for row in rows:
-        curves = results.curves[results.curves["identity"].isin(row.identities)]
-        first = curves[curves["epoch"] <= 10]["changed_share"].mean()
-        last = curves[curves["epoch"] > row.epochs - 10]["changed_share"].mean()
-        text.append(
-            f"{label(row)}: {number(100 * first, '.2g')}% of the connections change their option per epoch in the "
-            f"first ten epochs, {number(100 * last, '.2g')}% in the last ten (n = {row.n})"
-        )
-    return text
+    return [
+        f"{label(row)}: {_percent(values.iloc[0])} of the connections change their best option per epoch in the first "
+        f"ten epochs, {_percent(values.iloc[1])} in the last ten (n = {row.n})"
+        for row, values in _measured("churn", rows, results)
+    ]
 
 
 def selected_weights(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
     """Mean magnitude of the selected weights, and the share of them in the outer tenth of the range, layer by layer."""
     text = []
-    for row in rows:
-        counts = results.selected[results.selected["identity"].isin(row.identities)]
-        layers = []
-        for layer, part in counts.groupby("layer", sort=False):
-            magnitude = (part["bin"] + 0.5) / 20 - 1
-            total = part["count"].sum()
-            mean = (magnitude.abs() * part["count"]).sum() / total
-            outer = part.loc[magnitude.abs() > 0.9, "count"].sum() / total
-            layers.append(f"{layer} {number(mean)} ({number(100 * outer, '.0f')}% beyond 0.9 b)")
-        if layers:
-            text.append(f"mean abs(w)/b of what K = {row.options} selects: " + ", ".join(layers))
+    for row, values in _measured("selected-weights", rows, results):
+        pairs = zip(values.index[::2], values.iloc[::2], values.iloc[1::2], strict=True)
+        layers = [
+            f"{name.partition(':')[0]} {number(mean)} ({number(outer, '.0f')}% beyond 0.9 b)"
+            for name, mean, outer in pairs
+        ]
+        text.append(f"mean abs(w)/b of what K = {row.options} selects: " + ", ".join(layers))
     if text:
         text.append("of all options it is 0.50 (10% beyond 0.9 b)")
     return text
+
+
+def _measured(experiment: str, rows: list[Any], results: Results) -> list[tuple[Any, Any]]:
+    measured = measures(results, experiment, experiment_table(results, experiment))
+    return [(row, measured.loc[row.Index].dropna()) for row in rows if row.Index in measured.index]
+
+
+def _percent(value: float) -> str:
+    return f"{number(value, '.2g')}%"
 
 
 FINDINGS: dict[str, Finder] = {

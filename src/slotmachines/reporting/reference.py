@@ -54,7 +54,7 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
     if cell.options is not None:
         same = same[same["options"] == cell.options]
     same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])
-    for figure in (experiment, "k-sweep", "selection", "abstract", "table-1"):
+    for figure in (experiment, f"table-{experiment}", "k-sweep", "selection", "abstract", "table-1"):
         for row in same[same["figure"] == figure].to_dict("records"):
             low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
             others = same[(same["dataset"] == row["dataset"]) & (same["figure"] != figure)].to_dict("records")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from tabulate import tabulate
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotmachines.replication.cell import Cell
-from slotmachines.replication.grid import cells_of
+from slotmachines.replication.grid import cells_of, grid_runs
 from slotmachines.reporting.comparisons import NOTE, comparisons, readable_comparisons
 from slotmachines.reporting.experiments import DATASET_NAMES, EXPERIMENTS, NETWORK_NAMES
 from slotmachines.reporting.findings import findings
+from slotmachines.reporting.measures import measures, readable_measures
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotmachines.reporting.sources import report_digest, source_digest
@@ -108,6 +110,8 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     Raises:
         UserError: a file is missing, damaged or cannot be written.
     """
+    planned = {run.identity for run in grid_runs(results.config)}
+    results = replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
     tables = experiment_tables(results)
     board = scoreboard([results])
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
@@ -140,6 +144,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
 
 def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) -> dict[str, Any]:
     unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    measured = measures(results, name, table)
     found = [(place, [one.replace(*unbroken) for one in said]) for place, said in findings(results, name, table)]
     return {
         "name": name,
@@ -147,6 +152,7 @@ def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) ->
         "findings": found,
         "picture": embedded(figures / f"{name}.png"),
         "rows": readable(table).to_dict("records"),
+        "measures": readable_measures(table, measured).to_dict("records") if len(measured) else [],
         "comparisons": readable_comparisons(comparisons(name, table)).to_dict("records"),
         "notes": chosen_note(table) + data_notes(table) + paper_notes(table),
     }

@@ -14,6 +14,7 @@ from slotmachines.replication.collect import (
     COLUMNS,
     CURVE_COLUMNS,
     CURVES_CSV,
+    RESTORE,
     RUNS_CSV,
     SELECTED_COLUMNS,
     SELECTED_CSV,
@@ -62,7 +63,7 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     runs = read_table(path, RUN_COLUMNS, run_first(path))
     if runs["identity"].duplicated().any():
         twice = runs.loc[runs["identity"].duplicated(), "identity"].iloc[0]
-        raise UserError(f"{path} holds the run {twice} twice; delete the file and collect it again")
+        raise UserError(f"{path} holds the run {twice} twice; {RESTORE}")
     return runs.fillna({"variant": "", "data_note": ""})
 
 
@@ -72,7 +73,9 @@ def read_curves(path: str | Path) -> pd.DataFrame:
 
 
 def read_selected(path: str | Path) -> pd.DataFrame:
-    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b."""
+    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b; older results have none."""
+    if not Path(path).exists():
+        return pd.DataFrame(columns=list(SELECTED_COLUMNS))
     return read_table(path, SELECTED_COLUMNS, run_first(path))
 
 

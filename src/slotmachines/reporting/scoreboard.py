@@ -51,7 +51,7 @@ def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
             continue
         accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
         tolerance, verdict = judge(accuracies, cell, paper, results.config["tolerance"])
-        chosen = is_chosen_by(results.config, cell.network, cell.method, options)
+        chosen = is_chosen_by(results.config, cell)
         ours = {"ours": found["test_accuracy"].mean(), "n": len(accuracies), "grid": results.config["grid"]}
         return entry | ours | {"tolerance": tolerance, "verdict": str(verdict), "chosen_by": chosen}
     return entry
@@ -64,14 +64,20 @@ def counts(board: pd.DataFrame) -> dict[str, int]:
 
 
 def sentence(board: pd.DataFrame) -> str:
-    """The scoreboard in one sentence, and what keeps its numbers from being independent evidence."""
-    score = counts(board)
-    said = ", ".join(f"{count} {verdict}" for verdict, count in score.items() if count)
-    text = f"Of the {len(board)} numbers that the paper publishes: {said}."
+    """The scoreboard in words, and what keeps its numbers from being independent evidence."""
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts(board).items() if count)
+    others = int((~board["method"].isin(METHODS)).sum())
+    text = f"Of the {len(board)} numbers that the paper publishes ({others} of them for other methods): {said}."
+    run = board[board["verdict"] != Verdict.NOT_RUN]
+    cells = run[["dataset", "network", "method", "options"]].drop_duplicates()
+    if len(cells) < len(run):
+        text += f" Those that were run belong to {len(cells)} cells of ours, as some are published twice."
     chosen = int((board["chosen_by"] & (board["verdict"] == Verdict.REPRODUCED)).sum())
     if chosen:
         verb = "belongs to a cell" if chosen == 1 else "belong to cells"
-        text += f" {chosen} of those reproduced {verb} by whose closeness to the paper the recipe was chosen."
+        text += (
+            f" {chosen} of those reproduced {verb} by whose closeness to the paper the recipe was chosen ({CHOSEN})."
+        )
     return text
 
 

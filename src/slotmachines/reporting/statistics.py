@@ -48,9 +48,13 @@ class Difference:
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Interval of the mean of independent normal values with unknown variance; None for fewer than two values."""
+    """Interval of the mean of independent normal values with unknown variance.
+
+    None for fewer than two values, and for values that are all equal: accuracies are multiples of 0.01 points, so two
+    of them can be, and say nothing about how much others would differ.
+    """
     n = len(values)
-    if n < 2:
+    if n < 2 or stdev(values) == 0:
         return None
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * stdev(values) / math.sqrt(n)
     mean = fmean(values)
@@ -58,12 +62,9 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | 
 
 
 def welch_interval(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Interval | None:
-    """Interval of mean(first) - mean(second) for samples of unequal variance; None where either has fewer than two."""
-    if min(len(first), len(second)) < 2:
+    """Interval of mean(first) - mean(second) for samples of unequal variance; None where `t_interval` is."""
+    if min(len(first), len(second)) < 2 or stdev(first) == stdev(second) == 0:
         return None
-    if stdev(first) == stdev(second) == 0:
-        difference = fmean(first) - fmean(second)
-        return difference, difference
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return float(interval.low), float(interval.high)
 
@@ -85,7 +86,7 @@ def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Di
         return Difference(mean, t_interval(differences), len(common), effect, p_value)
     ones, others = list(first.values()), list(second.values())
     mean, interval = fmean(ones) - fmean(others), welch_interval(ones, others)
-    if interval is None or stdev(ones) == stdev(others) == 0:
+    if interval is None:
         return Difference(mean, interval, 0, None, None)
     squares = stdev(ones) ** 2 * (len(ones) - 1) + stdev(others) ** 2 * (len(others) - 1)
     pooled = math.sqrt(squares / (len(ones) + len(others) - 2))

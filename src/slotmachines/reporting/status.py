@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -14,10 +16,21 @@ from slotmachines.errors import UserError
 from slotmachines.replication.collect import RUNS_CSV
 from slotmachines.replication.cost import estimated_hours
 from slotmachines.replication.grid import grid_runs, planned
-from slotmachines.replication.run import METRICS, Run
+from slotmachines.replication.run import Run
+from slotmachines.replication.to_do import not_kept, runs_to_do
+from slotmachines.reporting.report import embedded
 from slotmachines.reporting.results import Results, results_so_far
-from slotmachines.reporting.sources import page_source, picture_source, report_digest, source_digest
-from slotmachines.reporting.table import csv_text, experiment_table
+from slotmachines.reporting.sources import (
+    curves_digest,
+    figure_digest,
+    page_source,
+    picture_source,
+    report_digest,
+    source_digest,
+)
+from slotmachines.reporting.summary import write_summary
+from slotmachines.reporting.table import experiment_table
+from slotmachines.reporting.table_files import write_table
 
 
 class State(StrEnum):
@@ -33,20 +46,23 @@ class Standing:
     """One experiment of a grid.
 
     Attributes:
-        table, figure: how the files stand to what runs.csv holds.
-        source: digest of what they should be made from.
+        table, figure: how the files (a table has two) stand to what has been collected.
+        source, figure_source: digests of what the table and the figure should be made from.
         recorded: planned runs that runs.csv holds.
         uncollected: planned runs that are finished, but not in runs.csv yet.
         to_do: planned runs that are neither.
+        again: other slot machines that must be trained once more, for runs to do that start from them.
     """
 
     experiment: str
     table: State
     figure: State
     source: str
+    figure_source: str
     recorded: int
     uncollected: int
     to_do: Sequence[Run]
+    again: Sequence[Run]
 
     @property
     def runs(self) -> int:
@@ -59,8 +75,9 @@ class Standing:
         return [
             *([f"{_are(self.uncollected, 'finished run')} not collected"] if self.uncollected else []),
             *([f"{_are(len(self.to_do), 'run')} to do"] if self.to_do else []),
+            *([f"{_are(len(self.again), 'slot machine')} to be trained again, to start from"] if self.again else []),
             *(
-                f"{name} {'is missing' if state == State.MISSING else 'was made from other results'}"
+                f"{name} {'is missing' if state == State.MISSING else 'is out of date'}"
                 for name, state in (("table", self.table), ("figure", self.figure))
                 if state != State.CURRENT
             ),
@@ -78,19 +95,22 @@ def grid_status(config: Mapping[str, Any], there: Results, results: Path, figure
     recorded = set(there.runs["identity"])
     standings = []
     for experiment, runs in planned(config).items():
-        missing = [run for run in runs if run.identity not in recorded]
-        to_do = [run for run in missing if not (results / "runs" / run.folder / METRICS).is_file()]
+        known = sum(run.identity in recorded for run in runs)
+        to_do = runs_to_do(runs, recorded, results)
+        identities = {run.identity for run in to_do}
         table = experiment_table(there, experiment)
-        source = source_digest(config, experiment, table)
+        figure_source = figure_digest(there, experiment, table)
         standings.append(
             Standing(
                 experiment=experiment,
-                table=_state(results / "tables" / f"{experiment}.csv", _text, csv_text(table)),
-                figure=_state(figures / f"{experiment}.png", picture_source, source),
-                source=source,
-                recorded=len(runs) - len(missing),
-                uncollected=len(missing) - len(to_do),
+                table=_files_state(results / "tables", partial(write_table, there, experiment)),
+                figure=_state(figures / f"{experiment}.png", picture_source, figure_source),
+                source=source_digest(config, experiment, table),
+                figure_source=figure_source,
+                recorded=known,
+                uncollected=len(runs) - known - len(to_do),
                 to_do=to_do,
+                again=[run for run, _ in not_kept(to_do, results) if run.identity not in identities],
             )
         )
     return standings
@@ -110,26 +130,34 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
             "table": one.table,
             "figure": one.figure,
             "runs": f"{one.recorded} of {one.runs}",
-            "to do": f"{len(one.to_do)} ({_hours(one.to_do, seconds_csv)})" if one.to_do else "",
+            "to do": f"{len(one.to_do)} ({_hours([*one.to_do, *one.again], seconds_csv)})" if one.to_do else "",
             "why": "; ".join(one.reasons),
         }
         for one in standings
     ]
     to_do = {run.identity: run for one in standings for run in one.to_do}
+    again = {run.identity: run for one in standings for run in one.again}
     runs = {run.identity for run in grid_runs(config)}
-    report = _state(results / "report.html", page_source, report_digest(one.source for one in standings))
+    curves = _state(
+        figures / "curves.png", picture_source, curves_digest({one.experiment: one.figure_source for one in standings})
+    )
+    summary = _files_state(results, lambda folder: write_summary(there, folder / "summary.json"))
+    drawn = curves == State.CURRENT and all(one.figure == State.CURRENT for one in standings)
+    pictures = [figures / f"{name}.png" for name in (*(one.experiment for one in standings), "curves")]
+    report = _report_state(results / "report.html", report_digest(one.source for one in standings), drawn, pictures)
+    repeated = f", {len(again)} to be trained again" if again else ""
+    hours = f", {_hours([*to_do.values(), *again.values()], seconds_csv)} on one core like that of {seconds_csv}"
     lines = [
         pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
         "",
-        f"report: {report}. Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, "
-        f"{len(to_do)} to do"
-        + (f", {_hours(list(to_do.values()), seconds_csv)} on one core like that of {seconds_csv}." if to_do else "."),
+        f"report: {report}; summary.json: {summary}; curves.png: {curves}.",
+        f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
+        f"{repeated}{hours if to_do else ''}.",
     ]
-    strange = len(set(there.runs["identity"]) - runs)
-    if strange:
-        lines.append(
-            f"{results / RUNS_CSV} also holds {strange} runs that this grid does not plan; collecting drops them."
-        )
+    others = len(set(there.runs["identity"]) - runs)
+    if others:
+        count = "1 run" if others == 1 else f"{others} runs"
+        lines.append(f"{results / RUNS_CSV} also holds {count} that this grid does not plan; collecting keeps them.")
     return "\n".join(lines)
 
 
@@ -139,8 +167,23 @@ def _state(path: Path, source_of: Callable[[Path], str | None], expected: str) -
     return State.CURRENT if source_of(path) == expected else State.STALE
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def _files_state(folder: Path, write: Callable[[Path], None]) -> State:
+    """How files of a folder stand to what `write` would write in their place now."""
+    with TemporaryDirectory() as temporary:
+        write(Path(temporary))
+        pairs = [(folder / made.name, made.read_bytes()) for made in Path(temporary).iterdir()]
+    if not all(path.is_file() for path, _ in pairs):
+        return State.MISSING
+    return State.CURRENT if all(path.read_bytes() == content for path, content in pairs) else State.STALE
+
+
+def _report_state(page: Path, source: str, drawn: bool, pictures: Sequence[Path]) -> State:
+    """How the report stands; it holds the `pictures`, and `drawn` says whether all of them are current."""
+    state = _state(page, page_source, source)
+    if state != State.CURRENT:
+        return state
+    text = page.read_text(encoding="utf-8", errors="replace")
+    return State.CURRENT if drawn and all(embedded(picture) in text for picture in pictures) else State.STALE
 
 
 def _hours(runs: Sequence[Run], seconds_csv: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotmachines.replication.cell import Cell
+from slotmachines.replication.cell import Cell, cell_run
 from slotmachines.replication.grid import cell_runs, cells_of, seeds_of
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.reference import Published, published
@@ -33,9 +33,12 @@ def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
     return runs.sort_values("identity", key=lambda column: column.map(identities.index))
 
 
-def is_chosen_by(config: Mapping[str, Any], network: str, method: str, options: Any) -> bool:
-    """Whether a plain cell is one of those by whose closeness to the paper the recipe was chosen (`chosen_by`)."""
-    return method == "greedy" and not pd.isna(options) and int(options) in config.get("chosen_by", {}).get(network, [])
+def is_chosen_by(config: Mapping[str, Any], cell: Cell) -> bool:
+    """Whether the runs of a cell are some of those by whose closeness to the paper the recipe was chosen."""
+    if cell.method != "greedy" or cell.options not in config.get("chosen_by", {}).get(cell.network, []):
+        return False
+    plain = Cell(cell.dataset, cell.network, cell.method, cell.options)
+    return cell_run(config, cell, 0).identity == cell_run(config, plain, 0).identity
 
 
 def judge(
@@ -84,8 +87,7 @@ def _row(results: Results, experiment: str, cell: Cell) -> dict[str, Any]:
         "identities": tuple(found["identity"]),
         "tolerance": tolerance,
         "verdict": str(verdict),
-        "chosen_by": not cell.changes and not cell.start_epoch and not cell.recipe
-        and is_chosen_by(config, cell.network, cell.method, cell.options),
+        "chosen_by": is_chosen_by(config, cell),
         "data_note": "; ".join(sorted(set(found["data_note"]) - {""})),
         "paper_provenance": paper.provenance if paper else "",
         "paper_elsewhere": paper.elsewhere if paper else "",

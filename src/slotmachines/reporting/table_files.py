@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slotmachines.files import replacing
 from slotmachines.reporting.comparisons import comparisons_markdown
+from slotmachines.reporting.measures import measures, readable_measures
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.table import csv_text, experiment_table, markdown
 
@@ -17,8 +18,14 @@ def write_table(results: Results, experiment: str, folder: Path) -> None:
         UserError: a configuration does not fit, or the folder cannot be written to.
     """
     table = experiment_table(results, experiment)
+    measured = measures(results, experiment, table)
     with replacing(folder / f"{experiment}.csv") as temporary:
         temporary.write_text(csv_text(table), encoding="utf-8")
-    text = "\n\n".join([markdown(table), *comparisons_markdown(experiment, table)])
+    if len(measured):
+        shown = readable_measures(table, measured)
+        parts = [shown.to_markdown(index=False, disable_numparse=True), *comparisons_markdown(experiment, table)]
+    else:
+        parts = comparisons_markdown(experiment, table)
+    text = "\n\n".join([markdown(table), *parts])
     with replacing(folder / f"{experiment}.md") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,89 @@
+"""What some experiments measure beside accuracy, one row per cell of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.data.registry import find
+from slotmachines.replication.cost import read_step_times, relative_step_time
+from slotmachines.replication.flops import read_flops, training_flops
+from slotmachines.replication.grid import cell_runs, cells_of
+from slotmachines.replication.run import Run
+from slotmachines.replication.selected_weights import BINS
+from slotmachines.reporting.results import Results
+from slotmachines.reporting.table import DASH, number, rows_of
+
+FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
+
+
+def epoch_flops(run: Run, flops: pd.DataFrame) -> float:
+    """Floating-point operations of an epoch of a run."""
+    return float(training_flops(run, 1, find(run.dataset).train_count - run.settings.validation, flops))
+
+
+def _cost(results: Results, row: Any, run: Run) -> dict[str, float]:
+    flops = epoch_flops(run, read_flops(results.project / FLOPS_CSV))
+    time = relative_step_time(run, read_step_times(results.project / STEP_TIMES_CSV))
+    seconds = results.runs.loc[results.runs["identity"].isin(row.identities), "wall_seconds"].median()
+    return {
+        "operations of a training, 10^12": flops * run.settings.epochs / 1e12,
+        "time of a step, in ordinary steps": time,
+        "seconds of a training, median": seconds,
+    }
+
+
+def _churn(results: Results, row: Any, run: Run) -> dict[str, float]:
+    curves = results.curves[results.curves["identity"].isin(row.identities)]
+    early, late = curves["epoch"] <= 10, curves["epoch"] > run.settings.epochs - 10
+    return {
+        "changed per epoch in the first ten, %": 100 * curves.loc[early, "changed_share"].mean(),
+        "changed per epoch in the last ten, %": 100 * curves.loc[late, "changed_share"].mean(),
+    }
+
+
+def _selected_weights(results: Results, row: Any, run: Run) -> dict[str, float]:
+    counts = results.selected[results.selected["identity"].isin(row.identities)]
+    found = {}
+    for layer, part in counts.groupby("layer", sort=False):
+        magnitude = ((part["bin"] + 0.5) * 2 / BINS - 1).abs()
+        found[f"{layer}: mean abs(w) / b"] = (magnitude * part["count"]).sum() / part["count"].sum()
+        found[f"{layer}: beyond 0.9 b, %"] = 100 * part.loc[magnitude > 0.9, "count"].sum() / part["count"].sum()
+    return found
+
+
+MEASURES: Mapping[str, Callable[[Results, Any, Run], dict[str, float]]] = {
+    "cost": _cost,
+    "churn": _churn,
+    "selected-weights": _selected_weights,
+}
+
+
+def measures(results: Results, experiment: str, table: pd.DataFrame) -> pd.DataFrame:
+    """What an experiment measures in each of its cells that was run: a row per cell, with the index of the table.
+
+    Raises:
+        UserError: what was measured beforehand (`make measure`, `make bench`) is missing.
+    """
+    if experiment not in MEASURES:
+        return pd.DataFrame()
+    runs = [next(iter(cell_runs(results.config, cell, [0])), None) for cell in cells_of(results.config, experiment)]
+    found = {
+        row.Index: MEASURES[experiment](results, row, run)
+        for row, run in zip(rows_of(table), runs, strict=True)
+        if row.n and run is not None
+    }
+    return pd.DataFrame.from_dict(found, orient="index")
+
+
+def readable_measures(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """The measures as text, beside the names of their cells."""
+    rows = table.loc[measured.index]
+    names = {
+        "network": rows["network"],
+        "method": rows["method"],
+        "K": [DASH if pd.isna(options) else str(options) for options in rows["options"]],
+    }
+    return pd.DataFrame(names | {column: [number(value, ".3g") for value in measured[column]] for column in measured})
