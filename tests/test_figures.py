@@ -29,7 +29,7 @@ __all__ = ["grid"]
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 NAMES = [*EXPERIMENTS, "curves"]
 EVERY = pytest.mark.parametrize("name", NAMES)
-FILES = ("config.yaml", "runs.csv", "curves.csv.gz", "selected_weights.csv")
+FILES = ("config.yaml", "runs.csv", "curves.csv.gz")
 
 
 def script(name: str) -> Path:
