@@ -132,6 +132,8 @@ def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):
     assert hours("learned", None) == pytest.approx(0.9)
     assert hours("probabilistic", 64) == pytest.approx(7.2)
     assert hours("greedy", 2) == hours("greedy", 4096) == pytest.approx(0.9)
+    table.write_text(table.read_text().replace("greedy,8,8", "greedy,8,11"))
+    assert hours("greedy", 2) < hours("greedy", 8) == hours("greedy", 4096)
 
 
 def test_the_time_of_a_step_is_that_of_the_nearest_number_of_options(tmp_path):

@@ -55,8 +55,9 @@ def read_seconds(path: str | Path) -> pd.DataFrame:
 def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
     """Seconds that an epoch of a run takes, of a finetuned run one of its own; `measured`: see `read_seconds`.
 
-    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall: greedy
-    selection takes the same time at any K, up to what the measurement scatters.
+    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall. Greedy
+    selection takes nearly the same time at any K: what the measurement scatters is not carried beyond the largest K of
+    it.
 
     Raises:
         UserError: the table lacks the run's network or method.
@@ -73,7 +74,8 @@ def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
         return float(rows["seconds_per_epoch"].mean())
     options, seconds = rows["options"].to_numpy(float), rows["seconds_per_epoch"].to_numpy(float)
     slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(rows) > 1 else 0.0
-    return float(seconds.mean() + slope * (run.options - options.mean()))
+    count = min(run.options, options.max()) if method == "greedy" else run.options
+    return float(seconds.mean() + slope * (count - options.mean()))
 
 
 def read_step_times(path: str | Path) -> pd.DataFrame:
