@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.replication.cell import Cell, cell_run
+from slotmachines.reporting.comparisons import RATE, is_best_rate
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import comparable, empty, options_axis, papers
 from slotmachines.reporting.results import Results
@@ -21,7 +22,6 @@ from slotmachines.reporting.statistics import t_interval
 from slotmachines.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels, place
 from slotmachines.reporting.table import by_network, rows_of
 
-RATE = "learning rate "
 RATES = (("#E69F00", "s"), ("#D55E00", "^"), ("#8C3B00", "v"), ("#4D2000", "P"))  # from the lowest to the highest
 Look = tuple[Any, str, float]  # colour, mark, and what K is multiplied by so that the marks stand side by side
 
@@ -53,12 +53,11 @@ def line(axes: Axes, options: Sequence[int], values: Sequence[Sequence[float]], 
 
 def rings(axes: Axes, part: pd.DataFrame, found: dict[str, Look]) -> None:
     """A ring around the learning rate that is the best on validation, at every K where there are several."""
-    rates = part[(part["n"] > 0) & ((part["variant"] == "") | part["variant"].str.startswith(RATE))]
-    for _, rows in rates.groupby("options"):
-        if len(rows) > 1:
-            best = max(rows_of(rows), key=lambda row: row.val_mean)
+    rows = [row for row in rows_of(part) if row.n]
+    for row in rows:
+        if is_best_rate(row, rows):
             axes.plot(
-                best.options * found[best.variant][2], best.mean, "o", markersize=13, fillstyle="none", color=INK,
+                row.options * found[row.variant][2], row.mean, "o", markersize=13, fillstyle="none", color=INK,
                 linestyle="", zorder=5, label="best learning rate on validation",
             )  # fmt: skip
 
@@ -97,8 +96,9 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     notes = [
         "Marks: our means with 95% t-intervals (from three seeds on), side by side around each K; hollow: the "
         "paper's mean, its bar from lowest to highest seed. The ring was picked on validation accuracy, not by what is "
-        "drawn. Right: w the selected weights after the last epoch, b the bound of their layer's values. Score range "
-        f"grows: initial scores lie within K / {base} times the bound of the values.",
+        "drawn, among rates with equally many seeds. Right: w the selected weights after the last epoch, b the bound "
+        "of their layer's values. Score range grows: initial scores lie within "
+        f"K / {base} times that bound.",
         not_run(table),
     ]
     return finish(figure, config["recipe"], "Far more options than the paper tried", table, notes)
