@@ -12,6 +12,7 @@ from slotmachines.errors import UserError
 from slotmachines.replication.cell import Cell
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.findings import findings
+from slotmachines.reporting.measures import measures
 from slotmachines.reporting.reference import published, read_reference
 from slotmachines.reporting.results import Results, read_curves, read_results, read_runs
 from slotmachines.reporting.summary import summarise_grid
@@ -37,7 +38,10 @@ PAPER = read_reference(REFERENCE)
 
 def said(results: Results, experiment: str, table: pd.DataFrame) -> list[str]:
     """What was found, as one sentence per network."""
-    return [f"{place}: {'; '.join(statements)}." for place, statements in findings(results, experiment, table)]
+    return [
+        f"{place}: {'; '.join(statements)}."
+        for place, statements in findings(results, experiment, table, measures(results, experiment, table))
+    ]
 
 
 def row(table: pd.DataFrame, **wanted: object) -> pd.Series:

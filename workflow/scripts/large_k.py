@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.replication.cell import Cell, cell_run
-from slotmachines.reporting.comparisons import RATE, is_best_rate
+from slotmachines.replication.experiments import RATE
+from slotmachines.reporting.comparisons import is_best_rate
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import comparable, empty, options_axis, papers
 from slotmachines.reporting.results import Results

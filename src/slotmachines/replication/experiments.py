@@ -21,6 +21,9 @@ FACTORS: Mapping[str, Sequence[str]] = {
 }
 """What two recipes may disagree about, and the settings that hold it."""
 
+RATE, GROWS = "learning rate ", "score range grows"
+"""Variants of large-k: another learning rate, which follows; a score range that grows with K."""
+
 RIVALS = ("edge_popup", "supermask")
 """Methods with published numbers that no run of this project has trained yet."""
 
@@ -155,7 +158,7 @@ def unvaried(config: Config, experiment: Config, network: str) -> list[str]:
 
 def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:
     """Factor -> the settings of `other` that differ from those of `cell`."""
-    ours, theirs = (cell_run(config, one, config["seeds"][0]).settings for one in (cell, other))
+    ours, theirs = (cell_run(config, one, 0).settings for one in (cell, other))
     found = {
         factor: tuple((name, getattr(theirs, name)) for name in names if getattr(theirs, name) != getattr(ours, name))
         for factor, names in FACTORS.items()
@@ -167,14 +170,14 @@ def _large_k(config: Config, experiment: Config) -> Iterator[Cell]:
     """Greedy selection at large K: by the recipe, at other learning rates, with a score range that grows with K."""
     for cell in _slot_machines(config, experiment, "greedy"):
         yield cell
-        ours = cell_run(config, cell, config["seeds"][0]).settings.learning_rate
+        ours = cell_run(config, cell, 0).settings.learning_rate
         for rate in experiment["learning_rates"]:
             if rate != ours:
-                yield replace(cell, variant=f"learning rate {rate:g}", changes=(("learning_rate", rate),))
+                yield replace(cell, variant=f"{RATE}{rate:g}", changes=(("learning_rate", rate),))
         times = cell.options / experiment["score_range_base"] if cell.options else 1.0
         if times > 1:
             changes = (("score_range_conv", times), ("score_range_linear", times))
-            yield replace(cell, variant="score range grows", changes=changes)
+            yield replace(cell, variant=GROWS, changes=changes)
 
 
 EXPERIMENTS: Mapping[str, Callable[[Config, Config], Iterator[Cell]]] = {

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.replication.experiments import GROWS, RATE
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.statistics import Difference, compare_means, holm
 from slotmachines.reporting.table import DASH, by_network, number, rows_of
 
 Pairs = Iterator[tuple[Any, Any]]
-RATE, GROWS = "learning rate ", "score range grows"  # variants of large-k
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import fmean, linear_regression
 from typing import Any
 
 import pandas as pd
 
-from slotmachines.replication.experiments import unvaried
+from slotmachines.replication.experiments import GROWS, unvaried
 from slotmachines.reporting.comparisons import (
-    GROWS,
     Comparison,
     comparisons,
     interval_text,
@@ -21,12 +21,34 @@ from slotmachines.reporting.comparisons import (
     seeded,
 )
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.measures import measures
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.statistics import t_interval
-from slotmachines.reporting.table import by_network, experiment_table, number, rows_of
+from slotmachines.reporting.table import by_network, number, rows_of
 
-Finder = Callable[[list[Any], list[Comparison], Results], list[str]]
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one network in one experiment.
+
+    Attributes:
+        rows: of the experiment's table, those that were run.
+        found: the comparisons of these rows.
+        measured: what the experiment measures beside accuracy.
+        config: of the grid.
+    """
+
+    rows: list[Any]
+    found: list[Comparison]
+    measured: pd.DataFrame
+    config: Mapping[str, Any]
+
+    @property
+    def measured_rows(self) -> list[tuple[Any, Any]]:
+        """Each row with what was measured in it."""
+        return [(row, self.measured.loc[row.Index].dropna()) for row in self.rows if row.Index in self.measured.index]
+
+
+Finder = Callable[[Evidence], list[str]]
 
 
 def accuracy(row: Any) -> str:
@@ -66,65 +88,66 @@ def with_(found: list[Comparison], row: Any) -> list[Comparison]:
     return [one for one in found if one.first.Index == row.Index]
 
 
-def random_vs_selected(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def random_vs_selected(here: Evidence) -> list[str]:
     """Random weights against the best choice between few."""
     return [
         f"untrained random weights reach {accuracy(one.second)}; a choice between K = {one.first.options} of them "
         f"{accuracy(one.first)}, {compared(one, 'that')}"
-        for one in found
+        for one in here.found
     ]
 
 
-def k_sweep(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def k_sweep(here: Evidence) -> list[str]:
     """Every K; the highest mean, picked after the runs; and the largest K, which no result picked, against learned."""
-    greedy = sorted(plain(rows, "greedy"), key=lambda row: row.options)
+    greedy = sorted(plain(here.rows, "greedy"), key=lambda row: row.options)
     if not greedy:
         return []
     text = ["mean test accuracy: " + ", ".join(f"{number(row.mean)}% at K = {row.options}" for row in greedy)]
     if len(greedy) > 1:
         best = max(greedy, key=lambda row: row.mean)
         text.append(f"the highest mean is that of K = {best.options}, {accuracy(best)}, picked after the runs")
-    learned = only(rows, "learned")
+    learned = only(here.rows, "learned")
     if learned:
         text.append(f"learned weights reach {accuracy(learned)}")
-    for one in with_(found, greedy[0]) + (with_(found, greedy[-1]) if len(greedy) > 1 else []):
+    for one in with_(here.found, greedy[0]) + (with_(here.found, greedy[-1]) if len(greedy) > 1 else []):
         text.append(f"K = {one.first.options} ends {compared(one, 'learned weights')}")
     return text
 
 
-def selection(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def selection(here: Evidence) -> list[str]:
     """Greedy against probabilistic, K by K."""
     return [
-        f"at K = {one.first.options} greedy selection ends {compared(one, 'probabilistic selection')}" for one in found
+        f"at K = {one.first.options} greedy selection ends {compared(one, 'probabilistic selection')}"
+        for one in here.found
     ]
 
 
-def cost(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def cost(here: Evidence) -> list[str]:
     """What each reaches in the end, and what that costs."""
     return [
         f"{label(row)} ends at {accuracy(row)} after {number(values.iloc[0], '.3g')} x 10^12 operations, in the time "
         f"of {number(values.iloc[1] * row.epochs, '.0f')} epochs of ordinary training"
-        for row, values in _measured("cost", rows, results)
+        for row, values in here.measured_rows
     ]
 
 
-def finetune(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def finetune(here: Evidence) -> list[str]:
     """Finetuned against the slot machine and against training from scratch."""
     text = []
-    for row in rows:
+    for row in here.rows:
         if pd.isna(row.start_epoch):
             continue
-        against = [compared(one, _role(one.second)) for one in with_(found, row)]
+        against = [compared(one, _role(one.second)) for one in with_(here.found, row)]
         when = f"after {row.start_epoch} of {row.epochs} epochs"
         said = f"finetuned from K = {row.options} {when} it reaches {accuracy(row)}"
         text.append(", ".join([said, " and ".join(against)]) if against else said)
     return text
 
 
-def finetune_checkpoints(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
-    """The earliest and the latest start, the highest mean, and the rank correlation of start and accuracy."""
+def finetune_checkpoints(here: Evidence) -> list[str]:
+    """The earliest and the latest start, the trend over all, and how many differ from training from scratch."""
     text = []
-    finetuned = [row for row in rows if not pd.isna(row.start_epoch)]
+    finetuned = [row for row in here.rows if not pd.isna(row.start_epoch)]
     for options in sorted({row.options for row in finetuned}):
         starts = sorted((row for row in finetuned if row.options == options), key=lambda row: row.start_epoch)
         first, last = starts[0], starts[-1]
@@ -133,8 +156,8 @@ def finetune_checkpoints(rows: list[Any], found: list[Comparison], results: Resu
             f"{last.start_epoch} at {accuracy(last)}"
         )
         text += trend(starts)
-        here = [one for one in found if one.first.options == options]
-        text.append(f"against training from scratch, {tally(here)}")
+        chosen = [one for one in here.found if one.first.options == options]
+        text.append(f"against training from scratch, {tally(chosen)}")
     return text
 
 
@@ -155,70 +178,72 @@ def trend(starts: list[Any]) -> list[str]:
     ]
 
 
-def variants(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def variants(here: Evidence) -> list[str]:
     """Every variant against the plain slot machine with as many options."""
     return [
         f"K = {one.first.options}, {one.first.variant}: {accuracy(one.first)}, {compared(one, 'own values')}"
-        for one in found
+        for one in here.found
     ]
 
 
-def rivals(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def rivals(here: Evidence) -> list[str]:
     """Ours, and what others published."""
-    return [f"{label(row)} reaches {accuracy(row)}" for row in rows]
+    return [f"{label(row)} reaches {accuracy(row)}" for row in here.rows]
 
 
-def vgg(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def vgg(here: Evidence) -> list[str]:
     """Each comparison of learned, selected and finetuned."""
-    return [f"{label(one.first)} ({accuracy(one.first)}) ends {compared(one, _role(one.second))}" for one in found]
+    return [f"{label(one.first)} ({accuracy(one.first)}) ends {compared(one, _role(one.second))}" for one in here.found]
 
 
-def recipe_study(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
-    """The two recipes against the paper, and the differences that are beyond chance, largest first."""
+def recipe_study(here: Evidence) -> list[str]:
+    """The two recipes against the paper, the largest differences, how many are significant, what came closest."""
     text = [
         f"recipe {row.variant} reaches {accuracy(row)} at K = {row.options}"
         + ("" if pd.isna(row.difference) else f", {number(row.difference, '+.2f')} points from the paper")
-        for row in rows
+        for row in here.rows
         if " + " not in row.variant
     ]
-    for options in sorted({one.first.options for one in found}):
-        here = sorted((one for one in found if one.first.options == options), key=lambda one: -abs(one.difference.mean))
+    for options in sorted({one.first.options for one in here.found}):
+        chosen = sorted(
+            (one for one in here.found if one.first.options == options), key=lambda one: -abs(one.difference.mean)
+        )
         largest = [
             f"{one.first.variant} {number(one.difference.mean, '+.2f')}"
             + (" (significant)" if is_significant(one) else "")
-            for one in here[:4]
+            for one in chosen[:4]
         ]
         text.append(f"the largest changes at K = {options}, in points: {'; '.join(largest)}")
-        text.append(f"at K = {options}, {tally(here)}")
-    for options in sorted({row.options for row in rows}):
-        judged = [row for row in rows if row.options == options and not pd.isna(row.difference)]
+        text.append(f"at K = {options}, {tally(chosen)}")
+    for options in sorted({row.options for row in here.rows}):
+        judged = [row for row in here.rows if row.options == options and not pd.isna(row.difference)]
         judged.sort(key=lambda row: abs(row.difference))
         if judged:
             nearest = [f"{row.variant} ({number(row.difference, '+.2f')}, n = {row.n})" for row in judged[:3]]
             text.append(f"closest to the paper at K = {options}, in points: {', '.join(nearest)}")
-    if rows:
-        left = unvaried(results.config, results.config["experiments"]["recipe-study"], rows[0].network)
+    if here.rows:
+        left = unvaried(here.config, here.config["experiments"]["recipe-study"], here.rows[0].network)
         text += [f"the recipes also differ in {', '.join(left)}, which is not varied"] if left else []
     return text
 
 
-def large_k(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def large_k(here: Evidence) -> list[str]:
     """Each K against the smallest: by the recipe, at the rate best on validation, with a growing score range."""
-    recipe = sorted(plain(rows, "greedy"), key=lambda row: row.options)
+    recipe = sorted(plain(here.rows, "greedy"), key=lambda row: row.options)
     text = (
         ["by the recipe " + ", ".join(f"K = {row.options} reaches {accuracy(row)}" for row in recipe)] if recipe else []
     )
-    for one in found:
+    for one in here.found:
         row, base = one.first, one.second
         if base.options != row.options:
             how = {"": "by the recipe", GROWS: "with a score range that grows"}.get(
                 row.variant, f"at {row.variant}, best on validation,"
             )
             text.append(f"K = {row.options} {how} ends {compared(one, f'K = {base.options}')}")
-        elif row.variant == GROWS or is_best_rate(row, rows):
+        elif row.variant == GROWS or is_best_rate(row, here.rows):
             text.append(f"K = {row.options}, {row.variant} ({accuracy(row)}), ends {compared(one, 'the recipe')}")
     for row in recipe:
-        if is_best_rate(row, rows):
+        if is_best_rate(row, here.rows):
             text.append(f"K = {row.options}: the recipe's own learning rate is the best one on validation")
     return text
 
@@ -227,19 +252,19 @@ def _role(row: Any) -> str:
     return "the slot machine" if row.method == "greedy" else f"{row.epochs} epochs of training from scratch"
 
 
-def churn(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def churn(here: Evidence) -> list[str]:
     """The share of connections that change per epoch, in the first ten epochs and in the last ten."""
     return [
         f"{label(row)}: {_percent(values.iloc[0])} of the connections change their best option per epoch in the first "
         f"ten epochs, {_percent(values.iloc[1])} in the last ten (n = {row.n})"
-        for row, values in _measured("churn", rows, results)
+        for row, values in here.measured_rows
     ]
 
 
-def selected_weights(rows: list[Any], found: list[Comparison], results: Results) -> list[str]:
+def selected_weights(here: Evidence) -> list[str]:
     """Mean magnitude of the selected weights, and the share of them in the outer tenth of the range, layer by layer."""
     text = []
-    for row, values in _measured("selected-weights", rows, results):
+    for row, values in here.measured_rows:
         pairs = zip(values.index[::2], values.iloc[::2], values.iloc[1::2], strict=True)
         layers = [
             f"{name.partition(':')[0]} {number(mean)} ({number(outer, '.0f')}% beyond 0.9 b)"
@@ -249,11 +274,6 @@ def selected_weights(rows: list[Any], found: list[Comparison], results: Results)
     if text:
         text.append("of all options it is 0.50 (10% beyond 0.9 b)")
     return text
-
-
-def _measured(experiment: str, rows: list[Any], results: Results) -> list[tuple[Any, Any]]:
-    measured = measures(results, experiment, experiment_table(results, experiment))
-    return [(row, measured.loc[row.Index].dropna()) for row in rows if row.Index in measured.index]
 
 
 def _percent(value: float) -> str:
@@ -277,14 +297,20 @@ FINDINGS: dict[str, Finder] = {
 }
 
 
-def findings(results: Results, experiment: str, table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """What we found in an experiment: each network with its statements; one without the needed runs says so."""
+def findings(
+    results: Results, experiment: str, table: pd.DataFrame, measured: pd.DataFrame
+) -> list[tuple[str, list[str]]]:
+    """What we found in an experiment: each network with its statements; one without the needed runs says so.
+
+    Args:
+        table, measured: of the experiment, see `experiment_table` and `measures`.
+    """
     found = comparisons(experiment, table)
     by_place = []
     for dataset, network, part in by_network(table):
         rows = [row for row in rows_of(part) if row.n]
-        here = [one for one in found if one.first.network == network]
-        said = FINDINGS[experiment](rows, here, results) if rows else []
+        here = Evidence(rows, [one for one in found if one.first.network == network], measured, results.config)
+        said = FINDINGS[experiment](here) if rows else []
         place = f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
         by_place.append((place, said or ["not enough runs yet to say anything"]))
     return by_place

@@ -16,6 +16,9 @@ from slotmachines.replication.selected_weights import BINS
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.table import DASH, number, rows_of
 
+Measure = Callable[[Any, Run], dict[str, float]]
+"""From a row of a table, and a run of its cell, to what was measured, by name."""
+
 FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
 
 
@@ -24,37 +27,49 @@ def epoch_flops(run: Run, flops: pd.DataFrame) -> float:
     return float(training_flops(run, 1, find(run.dataset).train_count - run.settings.validation, flops))
 
 
-def _cost(results: Results, row: Any, run: Run) -> dict[str, float]:
-    flops = epoch_flops(run, read_flops(results.project / FLOPS_CSV))
-    time = relative_step_time(run, read_step_times(results.project / STEP_TIMES_CSV))
-    seconds = results.runs.loc[results.runs["identity"].isin(row.identities), "wall_seconds"].median()
-    return {
-        "operations of a training, 10^12": flops * run.settings.epochs / 1e12,
-        "time of a step, in ordinary steps": time,
-        "seconds of a training, median": seconds,
-    }
+def _cost(results: Results) -> Measure:
+    flops, times = read_flops(results.project / FLOPS_CSV), read_step_times(results.project / STEP_TIMES_CSV)
+
+    def measure(row: Any, run: Run) -> dict[str, float]:
+        return {
+            "operations of a training, 10^12": epoch_flops(run, flops) * run.settings.epochs / 1e12,
+            "time of a step, in ordinary steps": relative_step_time(run, times),
+            "seconds of a training, median": _of(results.runs, row)["wall_seconds"].median(),
+        }
+
+    return measure
 
 
-def _churn(results: Results, row: Any, run: Run) -> dict[str, float]:
-    curves = results.curves[results.curves["identity"].isin(row.identities)]
-    early, late = curves["epoch"] <= 10, curves["epoch"] > run.settings.epochs - 10
-    return {
-        "changed per epoch in the first ten, %": 100 * curves.loc[early, "changed_share"].mean(),
-        "changed per epoch in the last ten, %": 100 * curves.loc[late, "changed_share"].mean(),
-    }
+def _churn(results: Results) -> Measure:
+    def measure(row: Any, run: Run) -> dict[str, float]:
+        curves = _of(results.curves, row)
+        early, late = curves["epoch"] <= 10, curves["epoch"] > run.settings.epochs - 10
+        return {
+            "changed per epoch in the first ten, %": 100 * curves.loc[early, "changed_share"].mean(),
+            "changed per epoch in the last ten, %": 100 * curves.loc[late, "changed_share"].mean(),
+        }
+
+    return measure
 
 
-def _selected_weights(results: Results, row: Any, run: Run) -> dict[str, float]:
-    counts = results.selected[results.selected["identity"].isin(row.identities)]
-    found = {}
-    for layer, part in counts.groupby("layer", sort=False):
-        magnitude = ((part["bin"] + 0.5) * 2 / BINS - 1).abs()
-        found[f"{layer}: mean abs(w) / b"] = (magnitude * part["count"]).sum() / part["count"].sum()
-        found[f"{layer}: beyond 0.9 b, %"] = 100 * part.loc[magnitude > 0.9, "count"].sum() / part["count"].sum()
-    return found
+def _selected_weights(results: Results) -> Measure:
+    def measure(row: Any, run: Run) -> dict[str, float]:
+        found = {}
+        for layer, part in _of(results.selected, row).groupby("layer", sort=False):
+            magnitude = ((part["bin"] + 0.5) * 2 / BINS - 1).abs()
+            total = part["count"].sum()
+            found[f"{layer}: mean abs(w) / b"] = (magnitude * part["count"]).sum() / total
+            found[f"{layer}: beyond 0.9 b, %"] = 100 * part.loc[magnitude > 0.9, "count"].sum() / total
+        return found
+
+    return measure
 
 
-MEASURES: Mapping[str, Callable[[Results, Any, Run], dict[str, float]]] = {
+def _of(table: pd.DataFrame, row: Any) -> pd.DataFrame:
+    return table[table["identity"].isin(row.identities)]
+
+
+MEASURES: Mapping[str, Callable[[Results], Measure]] = {
     "cost": _cost,
     "churn": _churn,
     "selected-weights": _selected_weights,
@@ -69,11 +84,10 @@ def measures(results: Results, experiment: str, table: pd.DataFrame) -> pd.DataF
     """
     if experiment not in MEASURES:
         return pd.DataFrame()
+    measure = MEASURES[experiment](results)
     runs = [next(iter(cell_runs(results.config, cell, [0])), None) for cell in cells_of(results.config, experiment)]
     found = {
-        row.Index: MEASURES[experiment](results, row, run)
-        for row, run in zip(rows_of(table), runs, strict=True)
-        if row.n and run is not None
+        row.Index: measure(row, run) for row, run in zip(rows_of(table), runs, strict=True) if row.n and run is not None
     }
     return pd.DataFrame.from_dict(found, orient="index")
 

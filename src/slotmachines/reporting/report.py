@@ -145,7 +145,9 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
 def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) -> dict[str, Any]:
     unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
     measured = measures(results, name, table)
-    found = [(place, [one.replace(*unbroken) for one in said]) for place, said in findings(results, name, table)]
+    found = [
+        (place, [one.replace(*unbroken) for one in said]) for place, said in findings(results, name, table, measured)
+    ]
     return {
         "name": name,
         "about": EXPERIMENTS[name],
