@@ -42,9 +42,8 @@ def scramble(network: nn.Module, seed: int = 1, scale: float = 0.3) -> nn.Module
     """Give theta values as training would."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for _, layer, _ in slot_machines(network):
-            theta = layer.parametrizations.weight.original
-            theta.copy_(scale * torch.randn(theta.shape, generator=generator))
+        for one in slot_machines(network):
+            one.trained.copy_(scale * torch.randn(one.trained.shape, generator=generator))
     return network
 
 

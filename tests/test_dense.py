@@ -29,9 +29,9 @@ def latent_scores(network: nn.Module) -> dict[str, torch.Tensor]:
     """c s + W theta of every option, of the shapes of `dense_scores`."""
     table = option_table(network)
     return {
-        name: machine.score_scale.detach() * table[name][1]
-        + table[name][0] * layer.parametrizations.weight.original.detach()[..., None]
-        for name, layer, machine in slot_machines(network)
+        one.name: one.selector.score_scale.detach() * table[one.name][1]
+        + table[one.name][0] * one.trained.detach()[..., None]
+        for one in slot_machines(network)
     }
 
 
@@ -147,7 +147,7 @@ def test_probabilistic_sampling_trains_the_same_scores_whatever_was_drawn():
     )
     optimisers = [torch.optim.SGD(n.parameters(), lr=2.0, momentum=0.9, weight_decay=1e-3) for n in networks]
     for _ in range(10):
-        gradients = [torch.randn(layer.weight.shape, dtype=torch.float64) for _, layer, _ in slot_machines(networks[0])]
+        gradients = [torch.randn(one.trained.shape, dtype=torch.float64) for one in slot_machines(networks[0])]
         for network, optimiser in zip(networks, optimisers, strict=True):
             optimiser.zero_grad()
             for layer, gradient in zip((network.dense1, network.dense2, network.dense3), gradients, strict=True):

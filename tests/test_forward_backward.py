@@ -49,8 +49,8 @@ def test_weight_decay_shrinks_the_score_scale():
         optimiser.zero_grad()
         network(images()).sum().backward()
         optimiser.step()
-    for _, _, machine in slot_machines(network):
-        assert machine.score_scale.item() == pytest.approx((1 - 0.5 * 0.1) ** 3)
+    for one in slot_machines(network):
+        assert one.selector.score_scale.item() == pytest.approx((1 - 0.5 * 0.1) ** 3)
 
 
 @BOTH

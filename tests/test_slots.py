@@ -129,7 +129,7 @@ def test_every_weight_of_the_networks_becomes_a_slot_machine(settings):
         ({"options": 2, "value_bound": -1}, "value bound must be positive"),
         ({"options": 2, "score_range": -1}, "score range must be finite and not negative"),
         ({"options": 2, "score_range": lambda layer: math.nan}, "score range must be finite and not negative"),
-        ({"options": 2, "filter_fn": lambda layer, name: False}, "no Linear or Conv layer"),
+        ({"options": 2, "filter_fn": lambda layer, name: False}, "no Linear, Conv or attention layer"),
     ],
 )
 def test_bad_settings(settings, message):
@@ -156,7 +156,7 @@ def test_half_precision_is_refused_and_leaves_the_network_as_it_was(dtype):
 
 
 def test_no_layer():
-    with pytest.raises(ValueError, match="no Linear or Conv layer"):
+    with pytest.raises(ValueError, match="no Linear, Conv or attention layer"):
         slotify_(nn.Sequential(nn.ReLU()), options=2)
 
 
@@ -181,14 +181,6 @@ def test_tied_weights(shared):
         network[1].weight = network[0].weight
     with pytest.raises(ValueError, match=r"0\.weight and 1\.weight are one tied weight; untie it, or leave it out"):
         slotify_(network, options=2)
-
-
-def test_attention():
-    network = nn.Sequential(nn.MultiheadAttention(4, 2), nn.Linear(4, 4))
-    with pytest.raises(ValueError, match="0: attention keeps its projections in one packed weight; leave it out"):
-        slotify_(network, options=2)
-    slotify_(network, options=2, filter_fn=lambda layer, name: not name.startswith("0"))
-    assert list(selected_options(network)) == ["1.weight"]
 
 
 @pytest.mark.parametrize("function", [bake_, selected_options, option_table])

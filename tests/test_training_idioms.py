@@ -94,7 +94,7 @@ def test_a_group_of_parameters_for_each_layer(compiled):
         for network in networks
     ]  # fmt: skip
     assert_trained_alike(networks, [*map(ordinary_step, networks, optimisers)])
-    scales = [machine.score_scale.item() for _, _, machine in slot_machines(networks[0])]
+    scales = [one.selector.score_scale.item() for one in slot_machines(networks[0])]
     assert scales[0] == pytest.approx(0.99**40) and scales[1] == 1
 
 
@@ -138,7 +138,7 @@ def test_adams_l2_decay_wears_the_scale_down_whatever_its_size_and_adamw_does_no
         step = ordinary_step(network, optimiser(network.parameters(), lr=0.01, weight_decay=decay))
         for batch in batches(50):
             step(batch)
-        first, second = (machine.score_scale.item() for _, _, machine in slot_machines(network))
+        first, second = (one.selector.score_scale.item() for one in slot_machines(network))
         assert first == second
         return first
 
@@ -244,7 +244,7 @@ def test_steps_in_which_a_layer_takes_no_part(to_none, compiled):
             functional.cross_entropy(network[2](hidden), labels).backward()
             optimiser.step()
         assert_same(*networks)
-    first, second = (machine.score_scale.item() for _, _, machine in slot_machines(networks[0]))
+    first, second = (one.selector.score_scale.item() for one in slot_machines(networks[0]))
     assert 0 < second <= first < 1 and (first != second) == to_none
 
 

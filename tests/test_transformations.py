@@ -35,7 +35,7 @@ def test_autocast(selection, compiled):
     for enabled in (True, False):
         torch.manual_seed(0)
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            weights.append([layer.weight for _, layer, _ in slot_machines(network)])
+            weights.append([one.layer.weight for one in slot_machines(network)])
     assert all(weight.dtype == torch.float32 for weight in weights[0])
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from slotmachines.machine import Selection
-from slotmachines.slots import option_table, slotify_
+from slotmachines.slots import option_table, slot_machines, slotify_
+from slotmachines.weights import Place, select_by_, weight_selectors
 
 
 class _DenseStraightThrough(torch.autograd.Function):
@@ -62,27 +63,25 @@ class DenseSlotMachine(nn.Module):
         """The weight that evaluation uses, detached."""
         return self.values.gather(-1, self.best_option(unused).unsqueeze(-1)).squeeze(-1)
 
-
-def choose_among_(layer: nn.Module, values: Tensor, scores: Tensor, selection: Selection) -> None:
-    """Make the weight of a layer a choice among `values` by `scores`, both (*weight.shape, K), in place."""
-    # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
-    parametrize.register_parametrization(layer, "weight", DenseSlotMachine(values, scores, selection), unsafe=True)
+    def choice(self, unused: Tensor) -> Tensor:
+        """The best option."""
+        return self.best_option(unused)
 
 
 def dense_slotify_(module: nn.Module, *, selection: Selection = "greedy", **settings: Any) -> nn.Module:
     """As `slotmachines.slotify_`, with the same values and initial scores, but K trained scores per connection."""
     slotify_(module, selection=selection, **settings)
-    for name, (values, scores) in option_table(module).items():
-        layer = module.get_submodule(name.rpartition(".")[0])
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-        choose_among_(layer, values, scores, selection)
+    table = option_table(module)
+    for name, layer, tensor, _ in list(slot_machines(module)):
+        parametrize.remove_parametrizations(layer, tensor, leave_parametrized=True)
+        select_by_(Place(name, layer, tensor), DenseSlotMachine(*table[name], selection))
     return module
 
 
 def dense_scores(module: nn.Module) -> dict[str, Tensor]:
     """The trained scores: weight name -> (*weight.shape, K), detached."""
     return {
-        (f"{name}.weight" if name else "weight"): layer.parametrizations.weight[0].scores.detach()
-        for name, layer in module.named_modules()
-        if parametrize.is_parametrized(layer, "weight")
+        one.name: one.selector.scores.detach()
+        for one in weight_selectors(module)
+        if isinstance(one.selector, DenseSlotMachine)
     }

@@ -74,6 +74,10 @@ class SlotMachine(nn.Module):
         """The weight that evaluation uses, of the shape of `theta`, detached."""
         return self._best(theta, self.score_scale)
 
+    def choice(self, theta: Tensor) -> Tensor:
+        """The best weight: two options of a connection have the same value with probability 2^-24 only."""
+        return self.best_weight(theta)
+
     def _best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
         if numbers.is_meta:

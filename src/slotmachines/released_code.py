@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from slotmachines.dense import choose_among_
+from slotmachines.dense import DenseSlotMachine
 from slotmachines.errors import UserError
 from slotmachines.machine import Selection
-from slotmachines.slots import SLOT_LAYERS
+from slotmachines.weights import SLOT_LAYERS, Place, select_by_
 
 _State = Mapping[str, Tensor]
 _CHOICE = ("weight", "score")
@@ -69,7 +69,7 @@ def load_released_checkpoint_(
     module.load_state_dict(ordinary, strict=False)  # what is missing is chosen
     for name, layer in layers.items():
         values, scores = (theirs[matches[name]][part].to(layer.weight.device) for part in _CHOICE)
-        choose_among_(layer, values, scores, selection)
+        select_by_(Place(_entry(name, "weight"), layer, "weight"), DenseSlotMachine(values, scores, selection))
     return module
 
 

@@ -5,35 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from slotmachines.machine import Selection, SlotMachine
 from slotmachines.memory import require_memory
 from slotmachines.options import OptionPool, Sharing, value_bound_of
-
-SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+from slotmachines.weights import Selected, Selector, select_by_, selectable, weight_selectors
 
 _SAMPLING = 64 * 12  # bytes per option and thread: value and probability of 64 connections at a time (kernels/loops.py)
-
-
-@runtime_checkable
-class WeightSelector(Protocol):
-    """What the slot machines of one weight have in common, `SlotMachine` and `DenseSlotMachine`.
-
-    Both take the parameter that stands in the place of the weight, and return a tensor of its shape.
-    """
-
-    def best_option(self, theta: Tensor, /) -> Tensor: ...
-
-    def best_weight(self, theta: Tensor, /) -> Tensor: ...
-
-
-Selector = TypeVar("Selector", bound=WeightSelector)
 
 
 def slotify_(
@@ -94,24 +76,22 @@ def slotify_(
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
-    layers = _layers(module, filter_fn)
+    places = selectable(module, filter_fn)
     if selection == "probabilistic":
         require_memory([(torch.device("cpu"), _SAMPLING * options * torch.get_num_threads())], f"K = {options} options")
-    machines = {}
-    for name, layer in layers.items():
-        bound = value_bound_of(layer.weight.shape, value_bound)
-        relative = score_range(layer) if callable(score_range) else score_range
+    machines = []
+    for place in places:
+        weight: nn.Parameter = getattr(place.layer, place.tensor)
+        bound = value_bound_of(place.fans, value_bound)
+        relative = score_range(place.layer) if callable(score_range) else score_range
         if not 0 <= relative < math.inf:
             raise ValueError(f"the score range must be finite and not negative, not {relative}")
-        if layer.weight.is_floating_point() and not _is_in_range(layer.weight.dtype, bound, bound * relative):
-            raise ValueError(
-                f"{layer.weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}"
-            )
-        pool = OptionPool(seed, name, options, bound, bound * relative, layer.weight.dtype, sharing)
-        machines[name] = SlotMachine(layer.weight, pool, selection=selection, compiled=compiled)
-    for name, layer in layers.items():  # only now, so that what is refused stays as it was
-        # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
-        parametrize.register_parametrization(layer, "weight", machines[name], unsafe=True)
+        if weight.is_floating_point() and not _is_in_range(weight.dtype, bound, bound * relative):
+            raise ValueError(f"{weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}")
+        pool = OptionPool(seed, place.name, options, bound, bound * relative, weight.dtype, sharing)
+        machines.append(SlotMachine(weight, pool, selection=selection, compiled=compiled))
+    for place, machine in zip(places, machines, strict=True):  # only now, so that what is refused stays as it was
+        select_by_(place, machine)
     return module
 
 
@@ -126,18 +106,20 @@ def bake_(module: nn.Module) -> nn.Module:
     Raises:
         ValueError: `module` is no slot machine, or another parametrization was put on top of one.
     """
-    selectors = _required(weight_selectors(module))
-    for name, layer, _ in selectors:
-        if len(layer.parametrizations.weight) > 1:
+    selected = _required(weight_selectors(module))
+    for name, layer, tensor, _ in selected:
+        if len(layer.parametrizations[tensor]) > 1:
             raise ValueError(f"{name} has another parametrization on top; remove it before bake_")
-    for _, layer, machine in selectors:
-        weight = machine.best_weight(_theta(layer))  # layer.weight would be a sample that parametrize.cached() holds
-        # A deep copy shares the class of its layer, whose property `weight` is about to be deleted.
+    for _, layer, tensor, selector in selected:
+        # Not the attribute of the layer, which would be a sample that parametrize.cached() holds.
+        weight = selector.best_weight(layer.parametrizations[tensor].original)
+        # A deep copy shares the class of its layer, whose property for the weight is about to be deleted.
         shared = type(layer)
         layer.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-        layer.weight.data.copy_(weight)
-        layer.weight.grad = None
+        parametrize.remove_parametrizations(layer, tensor, leave_parametrized=False)
+        parameter: nn.Parameter = getattr(layer, tensor)
+        parameter.data.copy_(weight)
+        parameter.grad = None
     return module
 
 
@@ -147,7 +129,7 @@ def selected_options(module: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: `module` is no slot machine.
     """
-    return {name: machine.best_option(_theta(layer)) for name, layer, machine in _required(weight_selectors(module))}
+    return {one.name: one.selector.best_option(one.trained) for one in _required(weight_selectors(module))}
 
 
 def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
@@ -157,10 +139,10 @@ def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
         ValueError: `module` is no slot machine.
         MemoryError: the table would not fit into memory.
     """
-    machines = [(name, _theta(layer), machine.pool) for name, layer, machine in slot_machines(module)]
-    sizes = ((theta.device, 2 * pool.options * theta.nbytes) for _, theta, pool in machines)
+    pools = [(one.name, one.trained, one.selector.pool) for one in slot_machines(module)]
+    sizes = ((theta.device, 2 * pool.options * theta.nbytes) for _, theta, pool in pools)
     require_memory(sizes, "the option table")
-    return {name: _table(pool, theta) for name, theta, pool in machines}
+    return {name: _table(pool, theta) for name, theta, pool in pools}
 
 
 def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,21 +153,20 @@ def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
-    machines = list(weight_selectors(module, every_name=True))
-    parts = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name, _, _ in machines)
-    state = {name: value for name, value in module.state_dict().items() if not name.startswith(parts)}
-    for name, layer, machine in machines:
-        state[name] = machine.best_weight(_theta(layer))
+    selected = list(weight_selectors(module, every_name=True))
+    prefixes = tuple(one.state_prefix for one in selected)
+    state = {name: value for name, value in module.state_dict().items() if not name.startswith(prefixes)}
+    state |= {one.name: one.selector.best_weight(one.trained) for one in selected}
     return {name: value.detach().clone() for name, value in state.items()}
 
 
 def is_slot_machine(module: nn.Module) -> bool:
     """Whether any weight within `module` is that of a slot machine made by `slotify_`."""
-    return any(isinstance(machine, SlotMachine) for _, _, machine in weight_selectors(module))
+    return any(isinstance(one.selector, SlotMachine) for one in weight_selectors(module))
 
 
-def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, Any, SlotMachine]]:
-    """Weight name, layer and parametrization of each slot machine within `module` that `slotify_` made.
+def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[Selected[SlotMachine]]:
+    """Every weight tensor within `module` that a slot machine made by `slotify_` selects.
 
     Args:
         every_name: a layer that stands in several places comes under each of its names, as in a state dict.
@@ -194,61 +175,18 @@ def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[tu
         ValueError: there is none.
     """
     found = weight_selectors(module, every_name=every_name)
-    yield from _required((name, layer, machine) for name, layer, machine in found if isinstance(machine, SlotMachine))
+    yield from _required(
+        Selected(n, layer, t, machine) for n, layer, t, machine in found if isinstance(machine, SlotMachine)
+    )
 
 
-def weight_selectors(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, Any, WeightSelector]]:
-    """As `slot_machines`, of any kind; there may be none."""
-    for name, layer in module.named_modules(remove_duplicate=not every_name):
-        if parametrize.is_parametrized(layer, "weight"):
-            first = layer.parametrizations.weight[0]
-            if isinstance(first, WeightSelector):
-                yield _weight_name(name), layer, first
-
-
-def _required(found: Iterable[tuple[str, Any, Selector]]) -> list[tuple[str, Any, Selector]]:
-    if not (machines := list(found)):
+def _required(found: Iterable[Selected[Selector]]) -> list[Selected[Selector]]:
+    if not (selected := list(found)):
         raise ValueError("this module is no slot machine; call slotify_ first")
-    return machines
+    return selected
 
 
 def _is_in_range(dtype: torch.dtype, value_bound: float, score_bound: float) -> bool:
     """Whether values, scores and their differences are finite in that precision, and the values not all zero."""
     limits = torch.finfo(dtype)
     return limits.tiny <= value_bound <= limits.max / 2 and score_bound <= limits.max / 2
-
-
-def _weight_name(layer_name: str) -> str:
-    return f"{layer_name}.weight" if layer_name else "weight"
-
-
-def _theta(layer: Any) -> Tensor:
-    theta: Tensor = layer.parametrizations.weight.original
-    return theta
-
-
-def _layers(module: nn.Module, filter_fn: Callable[[nn.Module, str], bool] | None) -> dict[str, Any]:
-    """The layers to convert by the name of their weight."""
-    candidates = [(n, m) for n, m in module.named_modules() if isinstance(m, (*SLOT_LAYERS, nn.MultiheadAttention))]
-    kept = [(n, m) for n, m in candidates if filter_fn is None or filter_fn(m, n)]
-    packed = [n for n, m in kept if isinstance(m, nn.MultiheadAttention)]
-    if packed:
-        raise ValueError(
-            f"{packed[0]}: attention keeps its projections in one packed weight; leave it out by filter_fn"
-        )
-    layers = {_weight_name(n): m for n, m in kept if isinstance(m, SLOT_LAYERS)}
-    if lazy := [n for n, m in layers.items() if is_lazy(m.weight)]:
-        raise ValueError(f"{lazy[0]} has no shape yet; run the network once before slotify_")
-    if not layers:
-        raise ValueError("there is no Linear or Conv layer to make a slot machine of")
-    owners: dict[int, list[str]] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        owners.setdefault(id(parameter), []).append(name)
-    for name, layer in layers.items():
-        if parametrize.is_parametrized(layer, "weight"):
-            raise ValueError(f"{name} is parametrized already; a weight can be one slot machine only")
-        if len(owners[id(layer.weight)]) > 1:
-            raise ValueError(
-                f"{' and '.join(owners[id(layer.weight)])} are one tied weight; untie it, or leave it out by filter_fn"
-            )
-    return layers

@@ -58,11 +58,11 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     tensors = _ordinary_state(module)
     weights = {}
-    for name, layer, machine in slot_machines(module, every_name=True):
-        theta = layer.parametrizations.weight.original
-        options = machine.best_option(theta).reshape(-1).cpu().numpy()
-        tensors[name] = torch.from_numpy(pack_options(options, machine.pool.options))
-        weights[name] = _described(machine.pool, theta)
+    for one in slot_machines(module, every_name=True):
+        pool = one.selector.pool
+        options = one.selector.best_option(one.trained).reshape(-1).cpu().numpy()
+        tensors[one.name] = torch.from_numpy(pack_options(options, pool.options))
+        weights[one.name] = _described(pool, one.trained)
     record = {"blake2b": _NO_CHECKSUM.decode(), "format": _FORMAT, "weights": weights}
     content = save(
         # Clones, because safetensors refuses tied weights, which share their memory.
@@ -139,11 +139,11 @@ def _bits(count: int) -> int:
 
 def _ordinary_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, but theta in the place of selected weights: of their shape and dtype."""
-    machines = slot_machines(module, every_name=True) if is_slot_machine(module) else ()
-    thetas = {name: layer.parametrizations.weight.original for name, layer, _ in machines}
-    selected = tuple(f"{name.removesuffix('weight')}parametrizations.weight." for name in thetas)
+    selected = list(slot_machines(module, every_name=True)) if is_slot_machine(module) else []
+    prefixes = tuple(one.state_prefix for one in selected)
     state = module.state_dict(keep_vars=True)
-    ordinary: dict[str, Any] = {name: value for name, value in state.items() if not name.startswith(selected)} | thetas
+    ordinary: dict[str, Any] = {name: value for name, value in state.items() if not name.startswith(prefixes)}
+    ordinary |= {one.name: one.trained for one in selected}
     for name, value in ordinary.items():
         if not isinstance(value, Tensor) or is_lazy(value) or value.is_meta:
             raise UserError(

@@ -118,8 +118,7 @@ def compare_selections(run: Run, data: Splits, every: int = COMPARED_EVERY) -> I
         found: dict[str, list[tuple[float, float]]] = {}
         turns = trainer.turns(epoch)  # one after each step, and one more, which evaluates
         for step, _ in zip(range(steps), turns, strict=False):
-            machines = slot_machines(trainer.network)
-            gradients = {name: layer.parametrizations.weight.original.grad for name, layer, _ in machines}
+            gradients: dict[str, Any] = {one.name: one.trained.grad for one in slot_machines(trainer.network)}
             rate = learning_rate(run.settings, epoch - 1 + step / steps)
             for follower in (float64, scores32, scores64):
                 follower.step(gradients, rate)

@@ -148,16 +148,15 @@ def _look(training: Training, case: Case, batch: Batch) -> tuple[float, float]:
     """Train one step: its loss, and the share of connections whose weight changes."""
     if case.selection != "greedy":  # a sample changes anyway
         return float(training.step(*batch)), 0.0
-    before = _weights(training)
+    before = _choices(training)
     loss = float(training.step(*batch))
-    after = _weights(training)
+    after = _choices(training)
     changed = sum(int((one != other).sum()) for one, other in zip(before, after, strict=True))
-    return loss, changed / sum(weight.numel() for weight in before)
+    return loss, changed / sum(choice.numel() for choice in before)
 
 
-def _weights(training: Training) -> list[Tensor]:
-    with torch.no_grad():
-        return [layer.weight.clone() for _, layer, _ in slot_machines(training.network)]
+def _choices(training: Training) -> list[Tensor]:
+    return [one.selector.choice(one.trained) for one in slot_machines(training.network)]
 
 
 def _wait(device: torch.device) -> None:

@@ -112,10 +112,7 @@ class Trainer:
     def _selected_weights(self) -> dict[str, Tensor]:
         if not self.is_slot_machine:
             return {}
-        return {
-            name: machine.best_weight(layer.parametrizations.weight.original)
-            for name, layer, machine in slot_machines(self.network)
-        }
+        return {one.name: one.selector.best_weight(one.trained) for one in slot_machines(self.network)}
 
     def _compare_selection(self) -> tuple[Tensor, Tensor]:
         """Of each weight: how many connections use another value than one epoch before, and the sum of abs(w).
@@ -132,6 +129,6 @@ class Trainer:
             return {"changed_share": None, "mean_magnitude": None}
         changed, magnitudes = (per_weight.tolist() for per_weight in selection)
         connections = sum(weight.numel() for weight in self._selected.values())
-        bounds = [machine.pool.value_bound for _, _, machine in slot_machines(self.network)]
+        bounds = [one.selector.pool.value_bound for one in slot_machines(self.network)]
         magnitude = sum(total / bound for total, bound in zip(magnitudes, bounds, strict=True))
         return {"changed_share": sum(changed) / connections, "mean_magnitude": magnitude / connections}
