@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from slotmachines.data import fetch
+from slotmachines.methods.registry import METHODS
 from slotmachines.replication.run import Run, make_run
 from slotmachines.slots import slot_machines
 from slotmachines.training.train import train_run
@@ -54,7 +55,8 @@ def theta_of(layer: nn.Module) -> nn.Parameter:
 def tiny_run(method: str = "greedy", network: str = "lenet", **changes) -> Run:
     return make_run(
         network=network, dataset="digits", method=method, options=4 if method in ("greedy", "probabilistic") else None,
-        seed=1, recipe="paper-glorot", changes={"epochs": 4, "schedule_epochs": [2], **changes},
+        seed=1, recipe=METHODS[method].recipe or "paper-glorot",
+        changes={"epochs": 4, "schedule_epochs": [2], **changes},
     )  # fmt: skip
 
 

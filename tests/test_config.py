@@ -39,7 +39,7 @@ def test_what_is_left_out_has_its_default() -> None:
         del config[name]
     before = deepcopy(config)
     whole = checked_config(config)
-    assert whole == {**config, "seeds": [0, 1, 2, 3, 4], "settings": {}, "chosen_by": {}, "threads": 1}
+    assert whole == {**config, "seeds": [0, 1, 2, 3, 4], "settings": {}, "recipes": {}, "chosen_by": {}, "threads": 1}
     assert config == before and checked_config(whole) == whole
     assert checked_config(smoke())["seeds"] == [0, 1, 2]
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from conftest import tiny_run
 from slotmachines import option_table
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.cell import cell_run
 from slotmachines.replication.config import read_config
 from slotmachines.replication.experiments import EXPERIMENTS, FACTORS
@@ -28,13 +29,17 @@ COUNTS = {
     "finetune": 5 * 3,
     "finetune-checkpoints": 3 * (1 + 19 + 1),
     "sharing": 4 * 3 * 3,
-    "rivals": 3 * (1 + 1 + 2),
+    "rivals": 4 * (1 + 3 + 7 + 1),  # slot machine, learned weights in three settings, rivals, random weights
     "vgg": 4,
     "selected-weights": 5,
     "churn": 4 * 2 * 2,
     # two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, and two pairs of them
     "recipe-study": 2 * 2 * ((1 + 5 + 2) + 2 * (1 + 7 + 2)),
     "large-k": 2 * (3 + 4 * (1 + 3 + 1)),  # K = 8 has the rate 0.2 by the recipe, and no range that grows
+    "connections-changed": 4 * (4 + 1),
+    "signs": 2 * 11,
+    "initial-weights": 2 * 7,
+    "bits": 2 * (1 + 6 + 7 + 1),
 }
 
 
@@ -57,7 +62,7 @@ def test_cells_of_the_papers_grid(experiment):
     assert {cell.network for cell in cells} == set(SHAPES[experiment]["networks"])
     assert all(cell.dataset == PAPER["networks"][cell.network] for cell in cells)
     slots = {cell.options for cell in cells if cell.method in ("greedy", "probabilistic")}
-    assert slots == set(SHAPES[experiment]["options"])
+    assert slots == set(SHAPES[experiment].get("options", ()))
 
 
 def test_each_run_is_one_run_with_one_folder_whichever_experiments_need_it():
@@ -70,7 +75,7 @@ def test_each_run_is_one_run_with_one_folder_whichever_experiments_need_it():
             assert folders.setdefault(run.identity, run.folder) == run.folder
     # The greedy slot machine of conv6 with K = 8 is needed by all but random-vs-selected and vgg.
     plain = next(run for run in runs if (run.network, run.method, run.options, run.seed) == ("conv6", "greedy", 8, 0))
-    assert needed[plain.identity] == 11
+    assert needed[plain.identity] == 12
 
 
 def test_factors_together_that_are_the_grids_own_recipe_are_no_runs_of_their_own():
@@ -138,10 +143,27 @@ def test_sharing_reaches_the_network_that_is_trained(train, tmp_path):
     assert {len(weight.unique()) for weight in weights.values()} == {4}
 
 
-def test_rivals_stand_beside_ours_without_runs():
-    rivals = [cell for cell in cells_of(PAPER, "rivals") if cell.method in ("edge_popup", "supermask")]
-    assert len(rivals) == 6
-    assert {run.method for run in experiment_runs(PAPER, "rivals")} == {"greedy", "learned"}
+def test_rivals_are_trained_in_the_settings_of_their_authors_whatever_the_grid_gives_its_networks():
+    grid = {**PAPER, "settings": {"conv2": {"epochs": 3}}}
+    cells = [cell for cell in cells_of(grid, "rivals") if cell.network == "conv2"]
+    runs = {(cell.method, cell.variant): cell_run(grid, cell, 0) for cell in cells}
+    assert {method for method, _ in runs} == {"greedy", "learned", "random", *RIVALS}
+    assert runs["greedy", ""].settings.epochs == runs["learned", ""].settings.epochs == 3
+    popup = runs["edge_popup", ""]
+    assert (popup.recipe, popup.settings.epochs, popup.settings.method_settings) == ("ramanujan", 100, {"keep": 0.5})
+    assert runs["supermask", ""].settings.learning_rate == 100 and runs["supermask", ""].settings.epochs == 2000
+    learned = runs["learned", "as Ivan and Florian train them"].settings
+    assert (learned.optimiser, learned.learning_rate, learned.batch_size) == ("adam", 2e-4, 25)
+    pruned = runs["free_pruning", ""].settings
+    assert (pruned.optimiser, pruned.learning_rate, pruned.augmentation) == ("adam", 3e-3, "none")
+
+
+def test_a_grid_can_put_a_shorter_recipe_in_the_place_of_a_rivals_own(tmp_path):
+    path = tmp_path / "short.yaml"
+    path.write_text("{description: short, extends: ramanujan, settings: {epochs: 7}}")
+    grid = {**PAPER, "recipes": {"ramanujan": str(path)}}
+    cell = next(cell for cell in cells_of(grid, "rivals") if cell.method == "edge_popup")
+    assert cell_run(grid, cell, 0).settings.epochs == 7 and cell_run(PAPER, cell, 0).settings.epochs == 100
 
 
 def test_a_recipe_takes_exactly_the_settings_of_the_other_one():

@@ -40,7 +40,6 @@ LEARNED = ("lenet", "learned", None, "")
         ("k-sweep", [*SLOTS["greedy"], LEARNED]),
         ("selection", SLOTS["greedy"] + SLOTS["probabilistic"]),
         ("finetune", [*SLOTS["greedy"], *FINETUNED, LEARNED]),
-        ("rivals", [*SLOTS["greedy"], LEARNED]),  # edge-popup and supermasks stand in its table, but have no runs
     ],
 )
 def test_runs_of_one_experiment(experiment, expected):

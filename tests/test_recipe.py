@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slotmachines import UserError
+from slotmachines.methods.registry import RIVAL_RECIPES
 from slotmachines.replication.recipe import Settings, load_recipe, make_settings, recipe_names
 
 NETWORKS = {"lenet": "mnist", "conv2": "cifar10", "conv4": "cifar10", "conv6": "cifar10", "vgg19": "cifar10"}
@@ -27,8 +28,8 @@ each = {
 
 
 def test_recipes_of_the_package():
-    assert recipe_names() == sorted(RECIPES)
-    assert all(load_recipe(name).name == name and load_recipe(name).description for name in RECIPES)
+    assert recipe_names() == sorted([*RECIPES, *RIVAL_RECIPES])
+    assert all(load_recipe(name).name == name and load_recipe(name).description for name in recipe_names())
 
 
 @each["recipe"]
@@ -189,12 +190,12 @@ def test_recipes_that_build_on_each_other(tmp_path):
 
 
 def test_missing_and_unreadable_files(tmp_path):
-    with pytest.raises(UserError, match=r"there is no recipe file .*none\.yaml; give a name \(code, paper"):
+    with pytest.raises(UserError, match=r"there is no recipe file .*none\.yaml; give a name \(code, frankle-carbin"):
         load_recipe(str(tmp_path / "none.yaml"))
     (tmp_path / "bytes.yaml").write_bytes(b"description: \xff")
     with pytest.raises(UserError, match="cannot read the recipe file"):
         load_recipe(str(tmp_path / "bytes.yaml"))
-    with pytest.raises(UserError, match="unknown recipe 'fast': use one of code, paper, paper-glorot, or a path"):
+    with pytest.raises(UserError, match=r"unknown recipe 'fast': use one of code, frankle-carbin, .*, zhou, or a path"):
         load_recipe("fast")
 
 

@@ -56,9 +56,11 @@ def assert_equal_results(first, second):
     assert metrics[0] == metrics[1]
 
 
-@pytest.mark.parametrize("method", ["greedy", "probabilistic", "learned"])
+@pytest.mark.parametrize(
+    "method", ["greedy", "probabilistic", "learned", "min_flipping", "supermask", "edge_popup", "lottery_ticket"]
+)
 def test_resumed_equals_uninterrupted(train, monkeypatch, tmp_path, method):
-    run = tiny_run(method)
+    run = tiny_run(method, **({"method_settings": {"round_epochs": 2}} if method == "lottery_ticket" else {}))
     train(run, "whole", keep_epochs=(1, 4))
     for epoch in (2, 3):
         interrupt(monkeypatch, train, run, "stopped", epoch, keep_epochs=(1, 4))

@@ -175,7 +175,7 @@ def test_the_command_line_understands_every_run_of_an_experiment(monkeypatch, ex
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"method": "adaptive"}, "unknown method 'adaptive': use one of greedy, probabilistic, learned, random"),
+        ({"method": "adaptive"}, "unknown method 'adaptive': use one of greedy, probabilistic, free_pruning"),
         ({"dataset": "imagenet"}, "unknown dataset 'imagenet'"),
         ({"options": 0}, "at least 1, not 0"),
         ({"options": None}, "at least 1, not None"),

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.data import load
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.collect import CURVE_COLUMNS
 from slotmachines.replication.run import finetuned
 from slotmachines.training import step as step_module
@@ -66,6 +67,43 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
     data = load("digits", digits_folder, (1, 28, 28), 270)
     assert evaluate(network, data.test, data)[1] == metrics["test_accuracy"]
     assert evaluate(network, data.validation, data)[1] == metrics["val_accuracy"]
+
+
+@pytest.mark.parametrize("method", [name for name in RIVALS if name != "lottery_ticket"])
+def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
+    metrics = train(tiny_run(method, epochs=8))
+    folder = tmp_path / "run"
+    curve = read_curve(folder)
+    assert metrics["val_accuracy"] > 60 and metrics["test_accuracy"] > 60
+    assert all(0 < float(row["altered_share"]) < 1 and row["mean_magnitude"] == "" for row in curve)
+    assert all(0 <= float(row["changed_share"]) < 1 for row in curve)
+    network = build_network("lenet")
+    network.load_state_dict(load_file(folder / "weights" / "best.safetensors"))
+    data = load("digits", digits_folder, (1, 28, 28), 270)
+    most_probable = evaluate(network, data.test, data)[1]
+    if method == "supermask":  # whose evaluation draws ten masks
+        assert most_probable != metrics["test_accuracy"] and most_probable > 60
+    else:
+        assert most_probable == metrics["test_accuracy"]
+
+
+def test_of_a_lottery_ticket_the_last_round_counts(train, tmp_path):
+    changes = {"epochs": 9, "method_settings": {"round_epochs": 3, "dense": 0.9}}
+    metrics = train(tiny_run("lottery_ticket", **changes))
+    curve = read_curve(tmp_path / "run")
+    assert [row["round"] for row in curve] == list("111222333")
+    assert [round(float(row["altered_share"]), 1) for row in curve] == [0, 0, 0, 0.9, 0.9, 0.9, 1.0, 1.0, 1.0]
+    best = max(curve[6:], key=lambda row: float(row["val_accuracy"]))
+    assert metrics["best_epoch"] == int(best["epoch"])
+    assert metrics["val_accuracy"] < max(float(row["val_accuracy"]) for row in curve), "an earlier round was better"
+    kept = load_file(tmp_path / "run" / "weights" / "best.safetensors")
+    assert (kept["dense1.weight"] != 0).double().mean().item() == pytest.approx(0.01, rel=0.01)
+
+
+def test_learned_weights_start_from_the_distribution_of_their_settings():
+    run = tiny_run("learned", weights="kaiming-constant", positive_share=1.0)
+    weight = starting_network(run, torch.device("cpu"), None).dense1.weight
+    assert weight.detach().unique().item() == pytest.approx((2 / 784) ** 0.5)
 
 
 def test_the_first_of_equally_good_epochs_counts(train, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
+    from slotmachines.masks import mask_
     from slotmachines.networks import build_network
     from slotmachines.released_code import load_released_checkpoint_
     from slotmachines.slots import bake_, option_table, selected_options, slotify_
@@ -20,6 +21,7 @@ _HOMES = {
     "build_network": "slotmachines.networks",
     "load_released_checkpoint_": "slotmachines.released_code",
     "load_ticket": "slotmachines.ticket",
+    "mask_": "slotmachines.masks",
     "option_table": "slotmachines.slots",
     "save_ticket": "slotmachines.ticket",
     "selected_options": "slotmachines.slots",
@@ -32,6 +34,7 @@ __all__ = [
     "build_network",
     "load_released_checkpoint_",
     "load_ticket",
+    "mask_",
     "option_table",
     "save_ticket",
     "selected_options",

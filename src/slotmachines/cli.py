@@ -10,9 +10,12 @@ import yaml
 
 from slotmachines.command import one_line_errors
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import METHODS, find_method
 
 if TYPE_CHECKING:
     from slotmachines.replication.run import Run
+
+DEFAULT_RECIPE = "paper-glorot"
 
 _OPTIONAL_PARTS = {
     "data": ("PIL", "pyarrow", "sklearn", "torchvision"),
@@ -35,7 +38,14 @@ Seeds = Annotated[
     list[int],
     typer.Option("--seed", help="Seed of the options and of all that is drawn; several are trained together."),
 ]
-Recipe = Annotated[str, typer.Option(help="Name of a recipe (paper, code, paper-glorot), or a YAML file.")]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        help="Name of a recipe (paper, code, paper-glorot, ...), or a YAML file; default: that of a rival's authors, "
+        "paper-glorot for all others.",
+        show_default=False,
+    ),
+]
 Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
@@ -66,10 +76,10 @@ def fetch(
 def train(
     network: Network = "lenet",
     dataset: Dataset = "mnist",
-    method: Annotated[str, typer.Option(help="greedy, probabilistic, learned or random.")] = "greedy",
+    method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)}.")] = "greedy",
     options: Options = None,
     seeds: Seeds = [0],  # noqa: B006
-    recipe: Recipe = "paper-glorot",
+    recipe: Recipe = "",
     changes: Set = [],  # noqa: B006
     data: DataFolder = Path("data"),
     folder: Folder = None,
@@ -89,7 +99,7 @@ def train(
             method=method,
             options=options,
             seed=seed,
-            recipe=recipe,
+            recipe=recipe or find_method(method).recipe or DEFAULT_RECIPE,
             changes=_settings(changes),
         )
         for seed in seeds
@@ -112,7 +122,7 @@ def finetune(
     method: Annotated[str, typer.Option(help="Of the slot machine: greedy or probabilistic.")] = "greedy",
     options: Options = None,
     seed: Seed = 0,
-    recipe: Recipe = "paper-glorot",
+    recipe: Recipe = "",
     changes: Set = [],  # noqa: B006
     data: DataFolder = Path("data"),
     folder: Folder = None,
@@ -130,7 +140,7 @@ def finetune(
         method=method,
         options=options,
         seed=seed,
-        recipe=recipe,
+        recipe=recipe or DEFAULT_RECIPE,
         changes=_settings(changes),
     )
     run = finetuned(parent, start_epoch)

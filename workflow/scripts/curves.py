@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
-from slotmachines.replication.run import SLOT_METHODS
+from slotmachines.methods.registry import SLOT_METHODS
 from slotmachines.reporting.marks import curve, empty, zoom
 from slotmachines.reporting.results import Results, read_results
 from slotmachines.reporting.sources import IN_CURVES, curves_digest, figure_digest

@@ -1,4 +1,4 @@
-"""Slot machines and learned weights beside the methods that choose which random connections to keep."""
+"""Slot machines and learned weights beside the methods that keep, drop or flip random connections."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotmachines.replication.run import METHODS
+from slotmachines.methods.registry import METHODS, RIVALS
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import comparable, empty, ours, papers
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import FAINT, INK, finish, not_run, panels, place
 from slotmachines.reporting.table import DASH, by_network, number, rows_of
 
-NAMES = {"greedy": "slot machine", "learned": "learned weights", "edge_popup": "edge-popup", "supermask": "supermask"}
-
 
 def row_name(row: Any) -> str:
     """Tick label: the method, and whether any run of ours stands behind it."""
     options = "" if pd.isna(row.options) else f", K = {row.options}"
-    return f"{NAMES[row.method]}{options}" + ("" if row.n else "\n(not run here)")
+    variant = f",\n{row.variant}" if row.variant else ""
+    return f"{METHODS[row.method].label}{options}{variant}" + ("" if row.n else " (not run)")
 
 
 def methods(axes: Axes, table: pd.DataFrame) -> None:
@@ -40,30 +39,42 @@ def methods(axes: Axes, table: pd.DataFrame) -> None:
     axes.grid(axis="y", visible=False)
 
 
+def leave_out_random(axes: Axes, table: pd.DataFrame) -> None:
+    """End the axis below the least accurate of the methods that were trained."""
+    trained = table[(table["method"] != "random") & (table["n"] > 0)]
+    if len(trained):
+        lowest, highest = trained["minimum"].min(), trained["maximum"].max()
+        axes.set_xlim(lowest - 0.15 * (highest - lowest) - 0.1, None)
+
+
 def sources(table: pd.DataFrame) -> list[str]:
     """Where the numbers of the rivals were read."""
-    known = table[~table["method"].isin(METHODS) & (table["paper_provenance"] != "")]
+    known = table[table["method"].isin(RIVALS) & (table["paper_provenance"] != "")]
     known = known[["method", "paper_provenance"]].drop_duplicates()
-    return [f"Published numbers, {NAMES[row.method]}: {row.paper_provenance}." for row in rows_of(known)]
+    return [f"Published numbers, {METHODS[row.method].label}: {row.paper_provenance}." for row in rows_of(known)]
 
 
 def draw(results: Results, table: pd.DataFrame) -> Figure:
     """One panel per network."""
     groups = by_network(table)
-    figure, axes = panels(len(groups), height=3.0)
+    most = max(len(part) for *_, part in groups)
+    figure, axes = panels(len(groups), columns=1, height=0.6 + 0.45 * most)
     axes[0].plot([], [], "o", color=INK, label="ours (bold numbers)")
     axes[0].plot([], [], "o", color=INK, markerfacecolor="white", markeredgewidth=1.3, label="published (grey numbers)")
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         methods(panel, part)
         panel.set(title=place(dataset, network), xlabel="test accuracy (%)")
+        leave_out_random(panel, part)
         if not (part["n"].any() or len(comparable(part))):
             empty(panel)
     notes = [
-        "Edge-popup and supermasks choose which connections of a random network to keep. Filled marks: our mean with "
-        "its 95% t-interval (from three seeds on); small dots above: single seeds; hollow marks: the published "
-        "mean, its bar from lowest to highest seed where known; a dash: none is published.",
+        "Pruning, supermasks and edge-popup choose which connections of a random network to keep, flipping those whose "
+        "sign to change, each in the settings of its authors; the weights of a lottery ticket are trained. Filled "
+        "marks: our mean with its 95% t-interval (from three seeds on); small dots above: single seeds; hollow marks: "
+        "the published mean, its bar from lowest to highest seed where known; a dash: none is known. Accuracies below "
+        "those of all but random weights are left out of the axis.",
         *sources(table),
-        not_run(table[table["method"].isin(METHODS)]),
+        not_run(table),
     ]
     return finish(figure, results.config["recipe"], "Slot machines among their rivals", table, notes)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slotmachines.methods.registry import METHODS, RIVAL_RECIPES
 from slotmachines.replication.run import Run, finetuned, make_run
 
 Config = Mapping[str, Any]
@@ -19,7 +20,7 @@ class Cell:
     Attributes:
         dataset, network, method, options: as in `Run`.
         variant: what is different from the grid's plain runs, for readers; blank where nothing is.
-        recipe: of its runs; blank for the grid's.
+        recipe: of its runs; blank for that of its method's authors where the method has one, and the grid's otherwise.
         changes: settings that win over the recipe's and the grid's.
         start_epoch: of a finetuned network, the epochs of its slot machine; 0 for all others.
         is_comparable: whether the number that the paper gives for this method and K is the cell's counterpart.
@@ -42,13 +43,15 @@ def cell_run(config: Config, cell: Cell, seed: int) -> Run:
     Raises:
         UserError: the recipe cannot give the cell its settings.
     """
+    recipe = cell.recipe or METHODS[cell.method].recipe or config["recipe"]
+    settings = {} if recipe in RIVAL_RECIPES else config.get("settings", {}).get(cell.network, {})
     run = make_run(
         network=cell.network,
         dataset=cell.dataset,
         method=cell.method,
         options=cell.options,
         seed=seed,
-        recipe=cell.recipe or config["recipe"],
-        changes={**config.get("settings", {}).get(cell.network, {}), **dict(cell.changes)},
+        recipe=config.get("recipes", {}).get(recipe, recipe),
+        changes={**settings, **dict(cell.changes)},
     )
     return finetuned(run, cell.start_epoch) if cell.start_epoch else run

@@ -26,7 +26,7 @@ COLUMNS = (
 )  # fmt: skip
 CURVE_COLUMNS = (
     "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
-    "changed_share", "mean_magnitude",
+    "changed_share", "mean_magnitude", "altered_share", "round",
 )  # fmt: skip
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"

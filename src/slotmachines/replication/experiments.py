@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import METHODS, RIVALS, SLOT_METHODS
 from slotmachines.replication.cell import Cell, Changes, Config, cell_run
 from slotmachines.replication.recipe import recipe_name
-from slotmachines.replication.run import SLOT_METHODS
 
 FACTORS: Mapping[str, Sequence[str]] = {
     "value bound": ("value_bound",),
@@ -21,11 +21,17 @@ FACTORS: Mapping[str, Sequence[str]] = {
 }
 """What two recipes may disagree about, and the settings that hold it."""
 
+POSITIVE = "P(+) = "
+"""Variants of signs: the probability of a positive weight, which follows."""
+
 RATE, GROWS = "learning rate ", "score range grows"
 """Variants of large-k: another learning rate, which follows; a score range that grows with K."""
 
-RIVALS = ("edge_popup", "supermask")
-"""Methods with published numbers that no run of this project has trained yet."""
+AS_TRAINED_BY = {"ivan-florian": "as Ivan and Florian train them", "zhou": "as Zhou et al. train them"}
+"""Recipes of rivals that say how learned weights are trained beside them -> the variant of these."""
+
+CONNECTIVITIES = ("free_pruning", "min_pruning", "free_flipping", "min_flipping")
+"""The methods of Ivan and Florian, of which they count the connections that change."""
 
 
 def _pairs(config: Config, experiment: Config) -> list[tuple[str, str]]:
@@ -121,7 +127,44 @@ def _rivals(config: Config, experiment: Config) -> Iterator[Cell]:
     for pair in _pairs(config, experiment):
         yield from (Cell(*pair, "greedy", options) for options in experiment["options"])
         yield Cell(*pair, "learned", None)
+        yield from (_learned_as(pair, recipe) for recipe in AS_TRAINED_BY)
         yield from (Cell(*pair, rival, None) for rival in RIVALS)
+        yield Cell(*pair, "random", None)
+
+
+def _learned_as(pair: tuple[str, str], recipe: str) -> Cell:
+    return Cell(*pair, "learned", None, AS_TRAINED_BY[recipe], recipe)
+
+
+def _connections_changed(config: Config, experiment: Config) -> Iterator[Cell]:
+    """What pruning and flipping reach, and learned weights in the same settings."""
+    for pair in _pairs(config, experiment):
+        yield from (Cell(*pair, method, None) for method in CONNECTIVITIES)
+        yield _learned_as(pair, METHODS[CONNECTIVITIES[0]].recipe)
+
+
+def _signs(config: Config, experiment: Config) -> Iterator[Cell]:
+    """One rival, its random weights positive with different probabilities."""
+    for pair in _pairs(config, experiment):
+        for share in experiment["positive_shares"]:
+            changes = (("positive_share", share),)
+            yield Cell(*pair, experiment["method"], None, f"{POSITIVE}{share:g}", changes=changes, is_comparable=False)
+
+
+def _initial_weights(config: Config, experiment: Config) -> Iterator[Cell]:
+    """One rival, its random weights from different distributions."""
+    for pair in _pairs(config, experiment):
+        for name in experiment["distributions"]:
+            yield Cell(*pair, experiment["method"], None, name, changes=(("weights", name),), is_comparable=False)
+
+
+def _bits(config: Config, experiment: Config) -> Iterator[Cell]:
+    """Everything that was compared, by how many bits per connection its result takes."""
+    for pair in _pairs(config, experiment):
+        yield Cell(*pair, "random", None)
+        yield from (Cell(*pair, "greedy", options) for options in experiment["options"])
+        yield from (Cell(*pair, rival, None) for rival in RIVALS)
+        yield Cell(*pair, "learned", None)
 
 
 def _recipe_study(config: Config, experiment: Config) -> Iterator[Cell]:
@@ -194,4 +237,8 @@ EXPERIMENTS: Mapping[str, Callable[[Config, Config], Iterator[Cell]]] = {
     "churn": _both_rules,
     "recipe-study": _recipe_study,
     "large-k": _large_k,
+    "connections-changed": _connections_changed,
+    "signs": _signs,
+    "initial-weights": _initial_weights,
+    "bits": _bits,
 }

@@ -17,8 +17,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import SLOT_METHODS
 from slotmachines.replication.recipe import Settings
-from slotmachines.replication.run import SLOT_METHODS, Run
+from slotmachines.replication.run import Run
 
 Scores = Literal["one", "all"]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from slotmachines.distributions import DISTRIBUTIONS
 from slotmachines.errors import UserError
 
 # Safe as well, and ten times as fast.
@@ -22,6 +23,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
+OPTIMISERS = ("sgd", "adam")
+WEIGHTS = ("options", *DISTRIBUTIONS)
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,22 @@ class Settings:
 
     Attributes:
         epochs: number of epochs; of a finetuned network those of the slot machine included.
-        learning_rate: of SGD, at the start of each cycle of the schedule.
+        learning_rate: of the optimiser, at the start of each cycle of the schedule.
         validation: number of training images held out to choose the best epoch.
         batch_size: images per step; the last, smaller batch of an epoch is used too.
+        optimiser: "sgd" or "adam"; a slot machine needs the first.
         momentum: of SGD.
-        weight_decay: L2 decay, on the scores of a slot machine, on the weights of an ordinary network.
+        weight_decay: L2 decay, on the scores where scores are trained, on the weights of an ordinary network.
         schedule: "constant"; "warm-restarts", cosine to zero in each cycle; or "steps", times 0.1 at each epoch given.
         schedule_epochs: the epochs at which cycles start, or steps are taken.
         value_bound: of the random values; see `slotmachines.slotify_`.
         score_range_conv: range of the initial scores of convolutions, times the value bound.
         score_range_linear: the same for dense layers.
         sharing: which connections have the same K values; see `slotmachines.slotify_`.
+        weights: distribution of the initial weights of networks that are no slot machines, a name of
+            `slotmachines.distributions`; "options" takes the first option of each connection.
+        positive_share: probability of a positive sign of weights that are drawn from a distribution.
+        method_settings: of the rule of a rival, see `slotmachines.methods`.
         augmentation: see `slotmachines.data`.
         network_settings: further arguments of `slotmachines.build_network`.
     """
@@ -49,6 +57,7 @@ class Settings:
     learning_rate: float
     validation: int
     batch_size: int = 128
+    optimiser: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
     schedule: str = "constant"
@@ -57,6 +66,9 @@ class Settings:
     score_range_conv: float = 1.0
     score_range_linear: float = 1.0
     sharing: str = "none"
+    weights: str = "options"
+    positive_share: float = 0.5
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
     augmentation: str = "none"
     network_settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -198,11 +210,15 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
     settings = {name: _convert(name, kinds[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
-    lowest |= dict.fromkeys(["learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear"], 0)
+    not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")
+    lowest |= dict.fromkeys([*not_negative, "positive_share"], 0)
     for name, low in lowest.items():
         if not low <= settings.get(name, low) < math.inf:
             raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
-    for name, names in (("schedule", SCHEDULES), ("sharing", SHARINGS)):
+    if settings.get("positive_share", 0) > 1:
+        raise UserError(f"{where}: positive_share must be at most 1, not {settings['positive_share']}")
+    choices = {"schedule": SCHEDULES, "sharing": SHARINGS, "optimiser": OPTIMISERS, "weights": WEIGHTS}
+    for name, names in choices.items():
         if settings.get(name, names[0]) not in names:
             raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")
     return settings

@@ -10,10 +10,8 @@ from typing import Any
 
 from slotmachines.data.registry import find
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import SLOT_METHODS, Method, find_method
 from slotmachines.replication.recipe import Settings, changed_settings, load_recipe
-
-SLOT_METHODS = ("greedy", "probabilistic")
-METHODS = (*SLOT_METHODS, "learned", "random")
 
 METRICS = "metrics.json"
 CURVE = "curve.csv"
@@ -27,8 +25,8 @@ class Run:
     Attributes:
         network: a name of `slotmachines.networks`.
         dataset: a name of `slotmachines.data`.
-        method: "greedy" or "probabilistic" slot machine; "learned", ordinary training; "random", no training.
-        options: K; None for learned and random networks.
+        method: a name of `slotmachines.methods.registry`: "greedy", "edge_popup", "learned" and others.
+        options: K of a slot machine; None for all others.
         seed: of the options, the order of the images, and all that is drawn in training.
         recipe: name or file of the recipe that gave the settings.
         settings: resolved for this run.
@@ -130,20 +128,34 @@ def make_run(
             or setting.
     """
     find(dataset)
-    if method not in METHODS:
-        raise UserError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
-    if method in SLOT_METHODS and (options is None or options < 1):
+    kind = find_method(method)
+    if kind.has_options and (options is None or options < 1):
         raise UserError(f"a {method} slot machine needs a number of options K of at least 1, not {options}")
-    if method not in SLOT_METHODS and options is not None:
+    if not kind.has_options and options is not None:
         raise UserError(f"a {method} network has no options; leave out K = {options}")
     changes = dict(changes or {})
-    untrained = {"epochs": 0, "learning_rate": 0.0} if method == "random" else {}
+    untrained = {} if kind.is_trained else {"epochs": 0, "learning_rate": 0.0}
     settings = load_recipe(recipe).resolve(
         network=network, dataset=dataset, method=method, options=options, changes={**changes, **untrained}
     )
-    if method not in SLOT_METHODS and settings.sharing != "none":
-        raise UserError(f"a {method} network cannot share its weights; set sharing for slot machines only")
+    _require_fitting(kind, settings)
     return with_seed(Run(network, dataset, method, options, seed, recipe, settings, changes=changes), seed)
+
+
+def _require_fitting(method: Method, settings: Settings) -> None:
+    """Refuse settings that the method would not heed, or that are not what it is."""
+    name = method.name
+    if not method.has_options and settings.sharing != "none":
+        raise UserError(f"a {name} network cannot share its weights; set sharing for slot machines only")
+    if not method.rule and settings.method_settings:
+        raise UserError(f"{name} has no settings of its own; set method_settings for rivals only")
+    if method.has_options and (settings.optimiser != "sgd" or settings.weights != "options"):
+        raise UserError(
+            f"a {name} slot machine is trained by SGD and chooses among its options; "
+            "set optimiser and weights for other methods only"
+        )
+    if settings.weights == "options" and settings.positive_share != 0.5:
+        raise UserError("options have both signs alike; set weights to a distribution to change positive_share")
 
 
 def finetuned(parent: Run, start_epoch: int) -> Run:

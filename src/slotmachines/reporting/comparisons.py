@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.experiments import GROWS, RATE
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.statistics import Difference, compare_means, holm
-from slotmachines.reporting.table import DASH, by_network, number, rows_of
+from slotmachines.reporting.table import DASH, by_network, method_name, number, rows_of
 
 Pairs = Iterator[tuple[Any, Any]]
 
@@ -111,6 +112,24 @@ def is_best_rate(row: Any, rows: list[Any]) -> bool:
     return len(rates) > 1 and row.Index == max(rates, key=lambda one: one.val_mean).Index
 
 
+def _rivals(rows: list[Any]) -> Pairs:
+    """Slot machines against learned weights; and each rival against the slot machine with the most options."""
+    yield from _learned(rows)
+    slots = sorted(plain(rows, "greedy"), key=lambda row: row.options)
+    yield from _against([row for row in rows if row.method in RIVALS], slots[-1] if slots else None)
+
+
+def _altered(rows: list[Any]) -> Pairs:
+    """Pruning and flipping against learned weights in the same settings."""
+    learned = [row for row in rows if row.method == "learned"]
+    yield from _against([row for row in rows if row.method in RIVALS], learned[0] if learned else None)
+
+
+def _first_variant(rows: list[Any]) -> Pairs:
+    """Each cell against the first one of the table."""
+    yield from _against(rows[1:], rows[0] if rows else None)
+
+
 def _factors(rows: list[Any]) -> Pairs:
     """A recipe with factors of another one against the recipe as it is."""
     for row in rows:
@@ -127,7 +146,10 @@ PAIRS: dict[str, Callable[[list[Any]], Pairs]] = {
     "finetune": _finetuned,
     "finetune-checkpoints": _from_checkpoints,
     "sharing": _variants,
-    "rivals": _learned,
+    "rivals": _rivals,
+    "connections-changed": _altered,
+    "signs": _first_variant,
+    "initial-weights": _first_variant,
     "vgg": _vgg,
     "recipe-study": _factors,
     "large-k": _large_k,
@@ -158,7 +180,7 @@ def seeded(row: Any) -> dict[int, float]:
 def label(row: Any) -> str:
     """What a cell is called beside others of its network."""
     options = "" if pd.isna(row.options) else f", K = {row.options}"
-    return f"{row.method}{options}{f', {row.variant}' if row.variant else ''}"
+    return f"{method_name(row.method)}{options}{f', {row.variant}' if row.variant else ''}"
 
 
 def p_text(p: float | None) -> str:

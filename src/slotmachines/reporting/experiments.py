@@ -56,7 +56,8 @@ EXPERIMENTS = {
     "rivals": Experiment(
         title="Slot machines among their rivals",
         claim="Selecting among K values beats choosing which random connections to keep (supermasks, edge-popup) on "
-        "the convolutional networks.",
+        "the convolutional networks. Here also are connectivity pruning and flipping, which the paper does not run, "
+        "and the lottery ticket, whose weights are trained.",
     ),
     "vgg": Experiment(
         title="A large network: VGG-19",
@@ -83,6 +84,30 @@ EXPERIMENTS = {
         title="Beyond the paper: thousands of options",
         claim="The paper stops at K = 64, where accuracy has begun to fall. Whether more options hurt, or only the "
         "settings no longer fit, it does not say.",
+        is_the_papers=False,
+    ),
+    "connections-changed": Experiment(
+        title="How many connections have to change?",
+        claim="Ivan and Florian (2020): pruning or flipping less than 10% of the connections of a random network "
+        "already gives more than 90% of the accuracy of weights trained in the usual way.",
+        is_the_papers=False,
+    ),
+    "signs": Experiment(
+        title="Random weights of mostly one sign",
+        claim="Ivan and Florian (2020): flipping and pruning still work where nearly all random weights have the "
+        "same sign.",
+        is_the_papers=False,
+    ),
+    "initial-weights": Experiment(
+        title="Which random weights?",
+        claim="Ivan and Florian (2020) and Ramanujan et al. (2020): weights of constant magnitude do as well as, or "
+        "better than, weights of random magnitude.",
+        is_the_papers=False,
+    ),
+    "bits": Experiment(
+        title="What does a connection cost to keep?",
+        claim="A trained weight takes 32 bits. Next to a seed, a choice among K values takes log2 K bits, and a mask "
+        "or a flip at most one. No paper draws accuracy against that.",
         is_the_papers=False,
     ),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.experiments import GROWS, unvaried
 from slotmachines.reporting.comparisons import (
     Comparison,
@@ -187,8 +188,39 @@ def variants(here: Evidence) -> list[str]:
 
 
 def rivals(here: Evidence) -> list[str]:
-    """Ours, and what others published."""
-    return [f"{label(row)} reaches {accuracy(row)}" for row in here.rows]
+    """All that were run, the most accurate first; and how the rivals compare with the slot machine."""
+    ranked = sorted(here.rows, key=lambda row: -row.mean)
+    text = ["from the most to the least accurate: " + "; ".join(f"{label(row)} {accuracy(row)}" for row in ranked)]
+    against = [one for one in here.found if one.first.method in RIVALS]
+    return text + ([f"rivals against the slot machine: {tally(against)}"] if against else [])
+
+
+def connections_changed(here: Evidence) -> list[str]:
+    """How many connections each method alters, and how few give 90% of the accuracy of learned weights."""
+    text = [f"{label(row)} reach {accuracy(row)}" for row in here.rows if row.method == "learned"]
+    for row, values in here.measured_rows:
+        if row.method in RIVALS:
+            said = f"{label(row)} reaches {accuracy(row)} with {_percent(values.iloc[0])} of the connections altered"
+            reached = f"; 90% of the learned accuracy with {_percent(values.iloc[1])}" if len(values) > 1 else ""
+            text.append(said + reached)
+    return text
+
+
+def series(here: Evidence) -> list[str]:
+    """The accuracy of each variant, and how many differ from the first."""
+    text = [", ".join(f"{row.variant}: {accuracy(row)}" for row in here.rows)]
+    if here.found:
+        text.append(f"against {here.found[0].second.variant}, {tally(here.found)}")
+    return text
+
+
+def bits(here: Evidence) -> list[str]:
+    """What each result takes, from the fewest bits to the most."""
+    ranked = sorted(here.measured_rows, key=lambda pair: pair[1]["bits per connection"])
+    return [
+        f"{label(row)}: {accuracy(row)} with {number(values['bits per connection'], '.3g')} bits per connection"
+        for row, values in ranked
+    ]
 
 
 def vgg(here: Evidence) -> list[str]:
@@ -294,6 +326,10 @@ FINDINGS: dict[str, Finder] = {
     "churn": churn,
     "recipe-study": recipe_study,
     "large-k": large_k,
+    "connections-changed": connections_changed,
+    "signs": series,
+    "initial-weights": series,
+    "bits": bits,
 }
 
 

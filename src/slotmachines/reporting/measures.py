@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from slotmachines.data.registry import find
+from slotmachines.methods.registry import METHODS
 from slotmachines.replication.cost import read_step_times, relative_step_time
 from slotmachines.replication.flops import read_flops, training_flops
 from slotmachines.replication.grid import cell_runs, cells_of
 from slotmachines.replication.run import Run
 from slotmachines.replication.selected_weights import BINS
 from slotmachines.reporting.results import Results
-from slotmachines.reporting.table import DASH, number, rows_of
+from slotmachines.reporting.table import DASH, experiment_table, method_name, number, rows_of
 
 Measure = Callable[[Any, Run], dict[str, float]]
 """From a row of a table, and a run of its cell, to what was measured, by name."""
@@ -65,6 +67,50 @@ def _selected_weights(results: Results) -> Measure:
     return measure
 
 
+def altered_shares(results: Results, identities: Iterable[str]) -> pd.Series[float]:
+    """Identity -> share of the connections that are not used as they were drawn, at the best epoch on validation."""
+    best = results.runs.loc[results.runs["identity"].isin(list(identities)), ["identity", "best_epoch"]]
+    found = best.merge(results.curves, left_on=["identity", "best_epoch"], right_on=["identity", "epoch"])
+    return found.set_index("identity")["altered_share"]
+
+
+def bits_of(row: Any, altered: float) -> float:
+    """Bits per connection of what the cell of a row leaves, by the share of altered connections."""
+    return METHODS[row.method].bits(None if pd.isna(row.options) else int(row.options), altered)
+
+
+def _stored(results: Results) -> Measure:
+    def measure(row: Any, run: Run) -> dict[str, float]:
+        altered = float(altered_shares(results, row.identities).mean())
+        return {
+            "connections altered, %": 100 * altered,
+            "bits per connection": bits_of(row, altered),
+        }
+
+    return measure
+
+
+CHANGE_GOAL = 0.9
+"""Of the accuracy of learned weights, which Ivan and Florian ask for."""
+
+
+def _connections_changed(results: Results) -> Measure:
+    table = experiment_table(results, "connections-changed")
+    learned = {row.network: row.mean for row in rows_of(table) if row.method == "learned"}
+
+    def measure(row: Any, run: Run) -> dict[str, float]:
+        curves = _of(results.curves, row)
+        enough = curves[curves["test_accuracy"] >= CHANGE_GOAL * learned[row.network]]
+        fewest = enough.groupby("identity")["altered_share"].min()
+        # The mean over the seeds says something only if all of them get there.
+        return {
+            "connections altered, %": 100 * altered_shares(results, row.identities).mean(),
+            "fewest altered for 90% of learned, %": 100 * fewest.mean() if len(fewest) == row.n else math.nan,
+        }
+
+    return measure
+
+
 def _of(table: pd.DataFrame, row: Any) -> pd.DataFrame:
     return table[table["identity"].isin(row.identities)]
 
@@ -73,6 +119,11 @@ MEASURES: Mapping[str, Callable[[Results], Measure]] = {
     "cost": _cost,
     "churn": _churn,
     "selected-weights": _selected_weights,
+    "rivals": _stored,
+    "connections-changed": _connections_changed,
+    "signs": _stored,
+    "initial-weights": _stored,
+    "bits": _stored,
 }
 
 
@@ -97,7 +148,8 @@ def readable_measures(table: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFra
     rows = table.loc[measured.index]
     names = {
         "network": rows["network"],
-        "method": rows["method"],
+        "method": rows["method"].map(method_name),
         "K": [DASH if pd.isna(options) else str(options) for options in rows["options"]],
+        "variant": rows["variant"],
     }
     return pd.DataFrame(names | {column: [number(value, ".3g") for value in measured[column]] for column in measured})

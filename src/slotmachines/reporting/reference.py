@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from slotmachines.methods.registry import RIVAL_RECIPES, RIVALS
 from slotmachines.replication.cell import Cell
 from slotmachines.replication.collect import read_table
-from slotmachines.replication.run import METHODS
 
 SOURCE = "aladago2021"
+RECIPES = {"zhou2019": "zhou"}
+"""Papers of rivals that publish learned weights too -> the recipe that these were trained by."""
 COLUMNS = [
     "source", "figure", "dataset", "architecture", "method", "options", "metric", "value", "low", "high",
     "reading_uncertainty", "provenance",
@@ -45,12 +47,16 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
 
     The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset is
     preferred; failing that, the one of the dataset that the paper used for this network is returned: not comparable.
-    Of a method that is a rival's own, such as a supermask, the rival's paper counts too.
+    Of a method that is a rival's own, such as a supermask, the rival's paper counts too; of learned weights in a
+    rival's settings, that paper alone.
     """
     if not cell.is_comparable:
         return None
     same = reference[(reference["architecture"] == cell.network) & (reference["method"] == cell.method)]
-    same = same[(same["source"] == SOURCE) | (cell.method not in METHODS)]
+    if cell.recipe in RIVAL_RECIPES:
+        same = same[same["source"].map(RECIPES) == cell.recipe]
+    elif cell.method not in RIVALS:
+        same = same[same["source"] == SOURCE]
     if cell.options is not None:
         same = same[same["options"] == cell.options]
     same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])

@@ -29,6 +29,7 @@ from slotmachines.reporting.table import (
     data_notes,
     experiment_table,
     experiment_tables,
+    method_name,
     number,
     paper_notes,
     readable,
@@ -92,7 +93,7 @@ def costs(results: Results) -> pd.DataFrame:
             {
                 "dataset": DATASET_NAMES.get(cell.dataset, cell.dataset),
                 "network": NETWORK_NAMES.get(cell.network, cell.network),
-                "method": f"{cell.method}, {cell.variant}" if cell.variant else cell.method,
+                "method": ", ".join(filter(None, (method_name(cell.method), cell.variant))),
                 "K": DASH if cell.options is None else str(cell.options),
                 "runs": str(len(part)),
                 "epochs": " or ".join(str(length) for length in sorted(part["epochs"].unique())),

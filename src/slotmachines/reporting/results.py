@@ -25,6 +25,7 @@ from slotmachines.reporting.reference import read_reference
 
 # What tables, figures and report need; the other columns say more about a run, and results from before them count too.
 RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda", "settings")]
+OLD_CURVE_COLUMNS = [name for name in CURVE_COLUMNS if name not in ("altered_share", "round")]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_runs(path: str | Path) -> pd.DataFrame:
 
 def read_curves(path: str | Path) -> pd.DataFrame:
     """Read `curves.csv.gz`, one row per run and epoch."""
-    return read_table(path, CURVE_COLUMNS, run_first(path))
+    return read_table(path, OLD_CURVE_COLUMNS, run_first(path)).reindex(columns=list(CURVE_COLUMNS))
 
 
 def read_selected(path: str | Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The scoreboard: every number that the paper publishes, and what our runs say about it."""
+"""The scoreboard: every number that the paper and its rivals publish, and what our runs say about it."""
 
 from __future__ import annotations
 
@@ -8,43 +8,42 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.cell import Cell
-from slotmachines.replication.run import METHODS
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
-from slotmachines.reporting.reference import SOURCE, Published
+from slotmachines.reporting.reference import RECIPES, SOURCE, Published
 from slotmachines.reporting.results import Results
-from slotmachines.reporting.table import CHOSEN, DASH, is_chosen_by, judge, number, rows_of, runs_of
+from slotmachines.reporting.table import CHOSEN, DASH, is_chosen_by, judge, method_name, number, rows_of, runs_of
 from slotmachines.reporting.verdict import Verdict
 
 JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
 
 
 def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
-    """One row per number that the paper publishes, with the verdict of the first grid that has runs for it.
+    """One row per published number, with the verdict of the first grid that has runs for it.
 
-    Columns: figure, dataset, network, method, options, paper, ours, n, tolerance, verdict, chosen_by, grid,
+    Columns: source, figure, dataset, network, method, options, paper, ours, n, tolerance, verdict, chosen_by, grid,
     provenance.
     """
-    reference = grids[0].reference
-    published = rows_of(reference[reference["source"] == SOURCE])
-    rows = [_judged(grids, row) for row in published]
+    rows = [_judged(grids, row) for row in rows_of(grids[0].reference)]
     return pd.DataFrame(rows).astype({"options": "Int64"})
 
 
 def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
     options = None if pd.isna(row.options) or row.method == "random" else int(row.options)
-    cell = Cell(row.dataset, row.architecture, row.method, options)
+    recipe = "" if row.method in RIVALS else RECIPES.get(row.source, "")
+    cell = Cell(row.dataset, row.architecture, row.method, options, recipe=recipe)
     paper = Published(
         row.figure, row.dataset, float(row.value), None, None, float(row.reading_uncertainty),
         row.provenance, "",
     )  # fmt: skip
     entry: dict[str, Any] = {
-        "figure": paper.figure, "dataset": cell.dataset, "network": cell.network, "method": cell.method,
-        "options": options, "paper": paper.value, "ours": None, "n": 0, "tolerance": None,
+        "source": row.source, "figure": paper.figure, "dataset": cell.dataset, "network": cell.network,
+        "method": cell.method, "options": options, "paper": paper.value, "ours": None, "n": 0, "tolerance": None,
         "verdict": str(Verdict.NOT_RUN), "chosen_by": False, "grid": "", "provenance": paper.provenance,
     }  # fmt: skip
     for results in grids:
-        if results.config["networks"].get(cell.network) != cell.dataset or cell.method not in METHODS:
+        if results.config["networks"].get(cell.network) != cell.dataset:
             continue
         found = runs_of(results, cell, sorted(set(results.runs["seed"])))
         if found.empty:
@@ -66,8 +65,11 @@ def counts(board: pd.DataFrame) -> dict[str, int]:
 def sentence(board: pd.DataFrame) -> str:
     """The scoreboard in words, and what keeps its numbers from being independent evidence."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts(board).items() if count)
-    others = int((~board["method"].isin(METHODS)).sum())
-    text = f"Of the {len(board)} numbers that the paper publishes ({others} of them for other methods): {said}."
+    own = int(((board["source"] == SOURCE) & ~board["method"].isin(RIVALS)).sum())
+    text = (
+        f"Of {len(board)} published numbers ({own} of the paper's own method and baselines, the others of its rivals)"
+    )
+    text += f": {said}."
     run = board[board["verdict"] != Verdict.NOT_RUN]
     cells = run[["dataset", "network", "method", "options"]].drop_duplicates()
     if len(cells) < len(run):
@@ -92,7 +94,7 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
                 "published in": row.figure,
                 "network": NETWORK_NAMES.get(row.network, row.network),
                 "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
-                "method": row.method,
+                "method": method_name(row.method),
                 "K": DASH if pd.isna(row.options) else str(row.options),
                 "the paper": number(row.paper),
                 "ours": number(row.ours),

@@ -31,6 +31,11 @@ COLOURS = {
     "one set per network": "#222222",
     "edge_popup": "#E69F00",
     "supermask": "#56B4E9",
+    "free_pruning": "#D55E00",
+    "min_pruning": "#D55E00",
+    "free_flipping": "#AA4499",
+    "min_flipping": "#AA4499",
+    "lottery_ticket": "#222222",
 }
 MARKS = {
     "greedy": "o",
@@ -42,6 +47,11 @@ MARKS = {
     "one set per network": "D",
     "edge_popup": "s",
     "supermask": "d",
+    "free_pruning": "<",
+    "min_pruning": ">",
+    "free_flipping": "p",
+    "min_flipping": "h",
+    "lottery_ticket": "X",
 }
 INK, FAINT = "#222222", "#666666"
 WIDTH, DPI = 9.0, 150  # inches, dots per inch; a README shows figures about 900 px wide

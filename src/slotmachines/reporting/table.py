@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import METHODS, RIVALS
 from slotmachines.replication.cell import Cell, cell_run
 from slotmachines.replication.grid import cell_runs, cells_of, seeds_of
 from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
@@ -144,7 +145,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         {
             "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
             "network": NETWORK_NAMES.get(row.network, row.network),
-            "method": row.method,
+            "method": method_name(row.method),
             "K": DASH if pd.isna(row.options) else str(row.options),
             "variant": row.variant,
             "epochs": DASH if pd.isna(row.epochs) else str(row.epochs),
@@ -167,11 +168,16 @@ def kind(row: Any) -> str:
     return "finetuned" if not pd.isna(row.start_epoch) else str(row.method)
 
 
+def method_name(method: str) -> str:
+    """What tables and sentences call a method: a rival by its label, ours by their names."""
+    return METHODS[method].label if method in RIVALS else method
+
+
 def cell_names(table: pd.DataFrame) -> str:
     """The cells of a table as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     found: dict[str, list[str]] = {}
     for row in rows_of(table):
-        name = f"{NETWORK_NAMES.get(row.network, row.network)} {kind(row).replace('_', '-')}"
+        name = f"{NETWORK_NAMES.get(row.network, row.network)} {method_name(kind(row))}"
         found.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
     return "; ".join(
         f"{name} K = {', '.join(dict.fromkeys(options))}" if options else name for name, options in found.items()

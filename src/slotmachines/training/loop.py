@@ -11,14 +11,20 @@ from torch import Tensor, nn
 
 from slotmachines.data import Splits
 from slotmachines.errors import UserError
+from slotmachines.masks import altered_share, begin_epoch_, masks_of
 from slotmachines.philox import key_of, permutation
 from slotmachines.replication.recipe import Settings
 from slotmachines.slots import baked_state, is_slot_machine, slot_machines
 from slotmachines.training.evaluation import means, sums
 from slotmachines.training.schedule import learning_rate
 from slotmachines.training.step import TrainingStep
+from slotmachines.weights import weight_selectors
 
 Row = dict[str, Any]
+
+SELECTION_COLUMNS = ("changed_share", "mean_magnitude", "altered_share")
+"""Of a row of a curve, where there is a selection: the share of connections whose best option is another one than one
+epoch before; mean abs(w) / b of a slot machine; the share of connections that a mask prunes or flips."""
 
 
 class Trainer:
@@ -35,9 +41,9 @@ class Trainer:
         self.settings = settings
         self.data = data
         self.seed = seed
-        self.is_slot_machine = is_slot_machine(network)
+        self._round = 1
         self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
-        self._selected = self._selected_weights()
+        self._choices = self._current_choices()
 
     def train_epoch(self, epoch: int) -> Row:
         """Train for one epoch (counted from 1) and evaluate: a row of the run's curve.
@@ -59,6 +65,9 @@ class Trainer:
         After each step, and once more when all is queued on the device, before the host waits for it.
         """
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
+        if begin_epoch_(self.network, epoch):
+            self._step.restart()
+            self._round += 1
         self.network.train()
         self._step.reset()
         train = self.data.train
@@ -71,7 +80,7 @@ class Trainer:
             yield
         validation = sums(self.network, self.data.validation, self.data)
         test = sums(self.network, self.data.test, self.data)
-        selection = self._compare_selection() if self.is_slot_machine else None
+        selection = self._compare_selection()
         finite = torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all()
         yield
         train_loss = self._step.loss_sum.item() / len(train)
@@ -92,43 +101,50 @@ class Trainer:
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "test_accuracy": test_accuracy,
-            **self._selection_row(selection),
+            **{name: selection[name].item() if name in selection else None for name in SELECTION_COLUMNS},
+            "round": self._round,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next epoch depends on."""
-        return {"network": self.network.state_dict(), "optimiser": self._step.optimiser.state_dict()}
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self._step.optimiser.state_dict(),
+            "round": self._round,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.network.load_state_dict(state["network"])
         self._step.load_state_dict(state["optimiser"])
-        self._selected = self._selected_weights()
+        self._round = state.get("round", 1)  # older checkpoints have none
+        self._choices = self._current_choices()
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that evaluation uses, as the state dict of an ordinary network."""
         return baked_state(self.network)
 
-    def _selected_weights(self) -> dict[str, Tensor]:
-        if not self.is_slot_machine:
-            return {}
-        return {one.name: one.selector.best_weight(one.trained) for one in slot_machines(self.network)}
+    def _current_choices(self) -> dict[str, Tensor]:
+        """What tells the choice of each weight from that of another epoch."""
+        return {one.name: one.selector.choice(one.trained) for one in weight_selectors(self.network)}
 
-    def _compare_selection(self) -> tuple[Tensor, Tensor]:
-        """Of each weight: how many connections use another value than one epoch before, and the sum of abs(w).
+    def _compare_selection(self) -> dict[str, Tensor]:
+        """What the row of an epoch says of the choices, as numbers that no host has waited for.
 
         Two options of a connection have the same value with probability 2^-24 only, so few changes are missed.
         """
-        before, self._selected = self._selected, self._selected_weights()
-        changed = [(before[name] != weight).sum() for name, weight in self._selected.items()]
-        return torch.stack(changed), torch.stack([weight.abs().sum() for weight in self._selected.values()])
-
-    def _selection_row(self, selection: tuple[Tensor, Tensor] | None) -> Row:
-        """Share of connections whose best option is another than one epoch before, and mean abs(w) / b."""
-        if selection is None:
-            return {"changed_share": None, "mean_magnitude": None}
-        changed, magnitudes = (per_weight.tolist() for per_weight in selection)
-        connections = sum(weight.numel() for weight in self._selected.values())
-        bounds = [one.selector.pool.value_bound for one in slot_machines(self.network)]
-        magnitude = sum(total / bound for total, bound in zip(magnitudes, bounds, strict=True))
-        return {"changed_share": sum(changed) / connections, "mean_magnitude": magnitude / connections}
+        before, self._choices = self._choices, self._current_choices()
+        connections = sum(choice.numel() for choice in before.values())
+        found = {}
+        if before:
+            changed = torch.stack([(before[name] != choice).sum() for name, choice in self._choices.items()])
+            found["changed_share"] = changed.sum().double() / connections
+        if is_slot_machine(self.network):
+            sizes = [
+                self._choices[one.name].abs().sum().double() / one.selector.pool.value_bound
+                for one in slot_machines(self.network)
+            ]
+            found["mean_magnitude"] = torch.stack(sizes).sum() / connections
+        if masks_of(self.network):
+            found["altered_share"] = altered_share(self.network)
+        return found

@@ -12,9 +12,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from slotmachines.errors import UserError
+from slotmachines.initial import draw_weights_
+from slotmachines.masks import mask_, named_rule
+from slotmachines.methods.registry import METHODS
 from slotmachines.networks import build_network
 from slotmachines.options import Sharing
-from slotmachines.replication.run import SLOT_METHODS, Run
+from slotmachines.replication.run import Run
 from slotmachines.slots import bake_, slotify_
 
 _METADATA = "slotmachines"
@@ -23,9 +26,10 @@ _METADATA = "slotmachines"
 def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn.Module:
     """The network of a run before its first step.
 
-    Learned and random networks take the first option of each connection, a random pick from the pool of the slot
-    machine with the same seed (released code: "random pick of one option per connection"). A finetuned network takes
-    the selected weights in the file `weights`.
+    Networks that are no slot machines take weights from the distribution of their settings, or the first option of
+    each connection, a random pick from the pool of the slot machine with the same seed (released code: "random pick of
+    one option per connection"). Rivals then fix them under their masks. A finetuned network takes the selected weights
+    in the file `weights`.
 
     Raises:
         UserError: unknown network, a setting it does not know, or a file that does not hold its weights. A file that
@@ -39,20 +43,26 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
     def score_range(layer: nn.Module) -> float:
         return run.settings.score_range_linear if isinstance(layer, nn.Linear) else run.settings.score_range_conv
 
+    settings, method = run.settings, METHODS[run.method]
     try:
-        slotify_(
-            network,
-            options=run.options or 1,
-            selection="probabilistic" if run.method == "probabilistic" else "greedy",
-            seed=run.seed,
-            value_bound=run.settings.value_bound,
-            score_range=score_range,
-            sharing=cast(Sharing, run.settings.sharing),
-        )
+        if settings.weights != "options":
+            draw_weights_(network, settings.weights, positive_share=settings.positive_share, seed=run.seed)
+        else:
+            slotify_(
+                network,
+                options=run.options or 1,
+                selection="probabilistic" if run.method == "probabilistic" else "greedy",
+                seed=run.seed,
+                value_bound=settings.value_bound,
+                score_range=score_range,
+                sharing=cast(Sharing, settings.sharing),
+            )
+            if not method.has_options:
+                bake_(network)
+        if method.rule:
+            mask_(network, named_rule(run.method, **settings.method_settings), seed=run.seed)
     except (ValueError, MemoryError) as error:
         raise UserError(str(error)) from None
-    if run.method not in SLOT_METHODS:
-        bake_(network)
     return network
 
 

@@ -28,7 +28,7 @@ def metrics_of(run: Run, network: nn.Module, data: Splits, state: dict[str, Any]
         state: the curve, the seconds, the start and the origins, as checkpoints hold them.
     """
     if state["curve"]:
-        best = max(state["curve"], key=lambda row: row["val_accuracy"])  # the first of equals
+        best = max(last_round(state["curve"]), key=lambda row: row["val_accuracy"])  # the first of equals
         best_epoch, val_accuracy, test_accuracy = best["epoch"], best["val_accuracy"], best["test_accuracy"]
     else:
         best_epoch = 0
@@ -55,6 +55,11 @@ def metrics_of(run: Run, network: nn.Module, data: Splits, state: dict[str, Any]
         "data_sha256": data.digest,
         **together(state["origins"]),
     }
+
+
+def last_round(curve: list[Row]) -> list[Row]:
+    """The epochs since training last started anew, which only lottery tickets do."""
+    return [row for row in curve if row.get("round") == curve[-1].get("round")]
 
 
 def write_result(folder: Path, metrics: dict[str, Any], curve: list[Row], kept: dict[str, dict[str, Tensor]]) -> None:

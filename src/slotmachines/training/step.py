@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from slotmachines.data import Splits, augment
+from slotmachines.masks import change_penalty
 from slotmachines.replication.recipe import Settings
 
 _STEPS_BEFORE_CAPTURE = 3  # in which libraries compile, choose algorithms and take memory, and SGD makes its momentum
@@ -23,7 +25,7 @@ class TrainingStep:
     A smaller batch, as an epoch may end with, is always taken one operation after the other.
 
     Attributes:
-        optimiser: SGD with the settings of the recipe.
+        optimiser: with the settings of the recipe.
         loss_sum: float64 scalar, the loss summed over the images since `reset`, on the device of the images.
         correct: int64 scalar, how many of them were classified correctly.
     """
@@ -34,16 +36,8 @@ class TrainingStep:
         self._settings = settings
         self._data = data
         self._device = device = data.train.labels.device
-        rate: float | Tensor = settings.learning_rate
-        if device.type == "cuda":  # a graph would keep a number as it was at its capture
-            rate = torch.tensor(settings.learning_rate, dtype=torch.float32, device=device)
-        self.optimiser = torch.optim.SGD(
-            network.parameters(),
-            lr=rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True if device.type == "cuda" else None,
-        )
+        self.optimiser = _optimiser(network, settings, device, capturable=cuda_graph)
+        self._is_graph = cuda_graph
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
         self._capture = _Capture(settings.batch_size, device) if cuda_graph else None
@@ -65,10 +59,18 @@ class TrainingStep:
         self.loss_sum.zero_()
         self.correct.zero_()
 
+    def restart(self) -> None:
+        """Forget what the optimiser gathered."""
+        self.optimiser = _optimiser(self._network, self._settings, self._device, capturable=self._is_graph)
+        self._forget_graph()
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the state of the optimiser of an equal step, on whatever device that was."""
         own = self.optimiser.state_dict()["param_groups"]  # the settings, and what of them depends on the device
         self.optimiser.load_state_dict({**state, "param_groups": own})
+        self._forget_graph()
+
+    def _forget_graph(self) -> None:
         if self._capture is not None:  # a graph knows the tensors that were replaced
             self._capture = _Capture(self._settings.batch_size, self._device)
 
@@ -76,11 +78,24 @@ class TrainingStep:
         images, labels = self._data.train.images[indices], self._data.train.labels[indices]
         outputs = self._network(self._data.normalise(augment(images, self._settings.augmentation)))
         loss = functional.cross_entropy(outputs, labels)
+        penalty = change_penalty(self._network)
         self.optimiser.zero_grad()
-        loss.backward()
+        (loss if penalty is None else loss + penalty).backward()
         self.optimiser.step()
         self.loss_sum += loss.detach() * len(labels)
         self.correct += (outputs.detach().argmax(1) == labels).sum()
+
+
+def _optimiser(network: nn.Module, settings: Settings, device: torch.device, *, capturable: bool) -> Optimizer:
+    is_gpu = device.type == "cuda"
+    # A graph would keep a number as it was at its capture.
+    rate = (
+        torch.tensor(settings.learning_rate, dtype=torch.float32, device=device) if is_gpu else settings.learning_rate
+    )
+    common: dict[str, Any] = {"lr": rate, "weight_decay": settings.weight_decay, "fused": True if is_gpu else None}
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), **common, capturable=capturable)
+    return torch.optim.SGD(network.parameters(), **common, momentum=settings.momentum)
 
 
 class _Capture:

@@ -22,7 +22,7 @@ from slotmachines.training.device import prepare_device
 from slotmachines.training.loop import Row, Trainer
 from slotmachines.training.network import starting_network
 from slotmachines.training.provenance import provenance
-from slotmachines.training.result import metrics_of, write_result
+from slotmachines.training.result import last_round, metrics_of, write_result
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -146,7 +146,7 @@ class UnfinishedRun:
     def record(self, row: Row) -> None:
         """Add the row of an epoch to the curve, and keep the weights that it leaves if they are to be kept."""
         curve: list[Row] = self.state["curve"]
-        if row["val_accuracy"] > max((r["val_accuracy"] for r in curve), default=-1):
+        if row["val_accuracy"] > max((r["val_accuracy"] for r in last_round([*curve, row])[:-1]), default=-1):
             self.state["kept"]["best"] = self.trainer.weights()
         if row["epoch"] in self._keep_epochs:
             self.state["kept"][f"epoch-{row['epoch']}"] = self.trainer.weights()

@@ -1,0 +1,46 @@
+"""The distributions of initial weights by name, and their variance; `slotmachines.initial` draws from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+Variance = Callable[[int, int], float]
+
+
+def fans_of(shape: Sequence[int]) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of shape (out, in) or (out, in / groups, *kernel)."""
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def kaiming(fan_in: int, fan_out: int) -> float:
+    """2 / fan_in (He et al. 2015, equation 10)."""
+    return 2 / fan_in
+
+
+def glorot(fan_in: int, fan_out: int) -> float:
+    """2 / (fan_in + fan_out) (Glorot and Bengio 2010, equation 12)."""
+    return 2 / (fan_in + fan_out)
+
+
+def one(fan_in: int, fan_out: int) -> float:
+    """1, whatever the fans."""
+    return 1.0
+
+
+DISTRIBUTIONS: Mapping[str, tuple[str, Variance]] = {
+    "kaiming-normal": ("normal", kaiming),
+    "kaiming-uniform": ("uniform", kaiming),
+    "kaiming-constant": ("constant", kaiming),
+    "glorot-normal": ("normal", glorot),
+    "glorot-uniform": ("uniform", glorot),
+    "glorot-constant": ("deviation", glorot),
+    "binary": ("constant", one),
+}
+"""Name -> how magnitudes are drawn, and their variance from (fan_in, fan_out). Signs are drawn by themselves.
+
+"constant": all weights of a layer have the same magnitude. "deviation": so they have, and it is the standard deviation
+of as many normal numbers (Zhou et al. 2019, "signed constant"). "binary": weights are 1 and -1, and the inputs of the
+network are scaled instead (Ivan and Florian 2020).
+"""
