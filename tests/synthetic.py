@@ -34,7 +34,16 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "churn": {"options": [2, 8]},
     "recipe-study": {"options": [2, 8], "recipes": ["paper", "code"], "together": [["value bound", "score range"]]},
     "large-k": {"options": [64, 1024], "learning_rates": [0.05], "score_range_base": 8},
+    "connections-changed": {},
+    "signs": {"method": "free_flipping", "positive_shares": [0.1, 0.5, 1]},
+    "initial-weights": {"method": "free_pruning", "distributions": ["kaiming-normal", "binary"]},
+    "bits": {"options": [2, 8]},
 }
+# What the rivals lose to learned weights, in points; and the share of the connections that they alter in the end.
+RIVALS = {
+    "free_pruning": (0.3, 0.3), "min_pruning": (0.5, 0.05), "free_flipping": (0.2, 0.2), "min_flipping": (0.4, 0.04),
+    "supermask": (2.0, 0.5), "edge_popup": (1.0, 0.5), "lottery_ticket": (0.1, 0.8),
+}  # fmt: skip
 # Mean test accuracy by network: random, learned, finetuned, and K -> (greedy, probabilistic).
 LEVELS: dict[str, dict[Any, Any]] = {
     "lenet": {
@@ -71,6 +80,9 @@ def level(run: Run) -> float:
     known = LEVELS[run.network]
     if run.parent is not None:
         return float(known["finetuned"]) - 0.002 * abs(run.start_epoch - START)
+    if run.method in RIVALS:
+        lost = 0.1 * (run.settings.positive_share != 0.5) + 0.1 * (run.settings.weights == "binary")
+        return float(known["learned"]) - RIVALS[run.method][0] - lost
     if run.method in ("random", "learned"):
         return float(known[run.method])
     change = 0.1 * (run.settings.sharing != "none") + 0.2 * (run.settings.value_bound != "glorot-uniform")
@@ -92,7 +104,7 @@ def make_runs(config: dict[str, Any]) -> pd.DataFrame:
                 "dataset": run.dataset, "network": run.network, "method": run.method, "options": run.options,
                 "variant": run.variant, "recipe": run.recipe, "seed": run.seed, "epochs": run.settings.epochs,
                 "start_epoch": run.start_epoch or None, "test_accuracy": round(test, 2),
-                "val_accuracy": round(test - 0.1, 2), "best_epoch": 0 if random else 104,
+                "val_accuracy": round(test - 0.1, 2), "best_epoch": max(0, run.settings.epochs - 6),
                 "wall_seconds": 1.0 if random else 410.0 + run.seed, "device": "cpu",
                 "processor": "made up", "threads": 1, "python": "3.11.0",
                 "commit": "0123abc", "started": f"2024-01-0{run.seed + 1}T10:00:00+00:00", "torch": "2.0.0",
@@ -121,6 +133,8 @@ def make_curves(runs: pd.DataFrame) -> pd.DataFrame:
                     "val_accuracy": accuracy, "test_accuracy": accuracy,
                     "changed_share": np.exp(-epoch / 20) if selects else np.nan,
                     "mean_magnitude": 0.5 if selects else np.nan,
+                    "altered_share": RIVALS.get(run.method, (0, np.nan))[1] * (1 - np.exp(-epoch / 10)),
+                    "round": 1,
                 }
             )
         )  # fmt: skip

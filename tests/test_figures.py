@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from slotmachines.methods.registry import METHODS, RIVALS
 from slotmachines.replication.grid import experiment_runs
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.results import Results
@@ -177,15 +178,39 @@ def test_shared_values_are_a_series_of_their_own(results: Results, figure_of: Ca
         assert drawn == pytest.approx(list(table.loc[table["variant"] == variant, "mean"]))
 
 
-def test_a_rival_without_runs_says_so_and_shows_its_published_number(figure_of: Callable[[str], Figure]) -> None:
-    figure = figure_of("rivals")
+def test_rivals_stand_beside_their_published_numbers_and_say_where_they_were_not_run(results: Results) -> None:
+    there = results.runs[(results.runs["method"] != "edge_popup") | (results.runs["network"] != "conv2")]
+    figure = draw(replace(results, runs=there), "rivals")
     lenet, conv2 = ([label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes)
-    assert (
-        lenet
-        == conv2
-        == ["slot machine, K = 8", "learned weights", "edge-popup\n(not run here)", "supermask\n(not run here)"]
-    )
-    assert [text.get_text() for text in figure.axes[1].texts][-2:] == ["77.70", "66.00"]
+    assert lenet[:2] == conv2[:2] == ["slot machine, K = 8", "learned weights"]
+    assert lenet[2] == conv2[2] == "learned weights,\nas Ivan and Florian train them"
+    assert lenet[4:] == [METHODS[name].label for name in (*RIVALS, "random")]
+    assert [name for name in conv2 if name not in lenet] == ["edge-popup (not run)"]
+    shown = [text.get_text() for text in figure.axes[1].texts]
+    assert "77.70" in shown and "66.00" in shown and "69.20" in shown
+    assert "Not run: Conv-2 edge-popup." in caption(figure)
+
+
+def test_the_axis_of_rivals_leaves_out_what_was_not_trained(figure_of: Callable[[str], Figure]) -> None:
+    low, high = figure_of("rivals").axes[0].get_xlim()
+    assert 90 < low < high < 101
+
+
+def test_paths_of_changed_connections_start_at_the_left_and_end_at_what_was_altered(
+    figure_of: Callable[[str], Figure],
+) -> None:
+    figure = figure_of("connections-changed")
+    (best, *_) = lines(figure, "minimal flipping")
+    assert best.get_xdata()[0] == pytest.approx(4, abs=0.1)
+    assert figure.axes[0].get_xlim()[0] == 0
+
+
+def test_bits_are_those_of_options_and_masks(figure_of: Callable[[str], Figure]) -> None:
+    places = {label: lines(figure_of("bits"), label)[0].lines[0].get_xdata()[0] for label in
+              ("slot machine", "flipping", "lottery ticket", "learned weights")}  # fmt: skip
+    assert places["slot machine"] == 1 and places["learned weights"] == 32
+    assert places["flipping"] == pytest.approx(0.72, abs=0.01)  # the entropy of one in five
+    assert places["lottery ticket"] == pytest.approx(0.72 + 0.2 * 32, abs=0.02)
 
 
 def test_columns_say_how_long_was_trained_also_where_nothing_was_run() -> None:

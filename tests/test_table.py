@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import RIVALS
 from slotmachines.replication.cell import Cell
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.findings import findings
-from slotmachines.reporting.measures import measures
+from slotmachines.reporting.measures import measures, readable_measures
 from slotmachines.reporting.reference import published, read_reference
 from slotmachines.reporting.results import Results, read_curves, read_results, read_runs
 from slotmachines.reporting.summary import summarise_grid
@@ -144,13 +145,39 @@ def test_the_paper_has_no_counterpart_for_finetuning_and_random_lenet() -> None:
 def test_rivals_stand_beside_ours_with_their_own_papers_numbers() -> None:
     config = make_config({"conv2": "cifar10"}, experiments=["rivals"])
     table = experiment_table(make_results(config), "rivals")
-    assert table["method"].tolist() == ["greedy", "learned", "edge_popup", "supermask"]
+    assert table["method"].tolist() == ["greedy", *["learned"] * 3, *RIVALS, "random"]
     assert row(table, method="edge_popup")["paper_value"] == 77.7
     assert row(table, method="supermask")["paper_value"] == 66.0
-    assert row(table, method="learned")["paper_value"] == 79.28  # the paper's, not the 69.2 of Zhou et al.
-    for rival in ("edge_popup", "supermask"):
-        cell = row(table, method=rival)
-        assert (cell["n"], cell["planned"], cell["verdict"]) == (0, 0, Verdict.NOT_RUN)
+    assert row(table, method="learned", variant="")["paper_value"] == 79.28
+    assert row(table, method="learned", variant="as Zhou et al. train them")["paper_value"] == 69.2
+    others = row(table, method="learned", variant="as Ivan and Florian train them")
+    assert (others["n"], others["verdict"]) == (3, Verdict.NO_COUNTERPART)
+
+
+def test_what_results_take_and_how_many_connections_changed_is_measured() -> None:
+    bits = measures(RESULTS, "bits", experiment_table(RESULTS, "bits"))["bits per connection"]
+    table = experiment_table(RESULTS, "bits")
+    lenet = {(cell.method, cell.options): bits[cell.Index] for cell in table[table["network"] == "lenet"].itertuples()}
+    assert lenet["greedy", 8] == 3 and lenet["learned", pd.NA] == 32 and lenet["random", pd.NA] == 0
+    assert 0 < lenet["min_flipping", pd.NA] < lenet["free_flipping", pd.NA] < 1
+    changed = experiment_table(RESULTS, "connections-changed")
+    measured = measures(RESULTS, "connections-changed", changed)
+    pruned = row(changed, network="lenet", method="min_pruning").name
+    assert measured.loc[pruned, "connections altered, %"] == pytest.approx(5, abs=0.1)
+    fewest = measured.loc[pruned, "fewest altered for 90% of learned, %"]
+    assert 0 < fewest < measured.loc[pruned, "connections altered, %"]
+    assert "min_pruning" not in readable_measures(changed, measured)["method"].tolist()  # readers know it by its label
+
+
+def test_ninety_percent_is_claimed_only_if_all_seeds_get_there() -> None:
+    few = RESULTS.curves.assign(test_accuracy=RESULTS.curves["test_accuracy"] - 30)
+    learned = set(RESULTS.runs.loc[RESULTS.runs["method"] == "learned", "identity"])
+    few["test_accuracy"] += 30 * few["identity"].isin(learned)
+    results = replace(RESULTS, curves=few)
+    changed = experiment_table(results, "connections-changed")
+    measured = measures(results, "connections-changed", changed)
+    assert measured["fewest altered for 90% of learned, %"].isna().all()
+    assert not any("90% of the learned accuracy" in text for text in said(results, "connections-changed", changed))
 
 
 def test_finetuned_cells_say_when_they_start() -> None:
@@ -234,7 +261,7 @@ def test_the_summary_holds_the_cells_that_were_run_and_the_scoreboard() -> None:
     summary = summarise_grid(RESULTS)
     assert summary["accuracy"]["finetune"]["lenet-greedy-8-finetuned-after-75"] == pytest.approx(98.4, abs=0.2)
     assert "conv2-greedy-64" not in summary["accuracy"]["k-sweep"]
-    assert sum(summary["verdicts"].values()) == 64
+    assert sum(summary["verdicts"].values()) == 70
     for name, table in experiment_tables(RESULTS).items():
         assert len(summary["accuracy"][name]) == (table["n"] > 0).sum(), name  # no two cells of one name
 
@@ -320,7 +347,7 @@ def test_the_paper_is_quoted_with_where_it_was_read() -> None:
     assert conv2["paper_provenance"].startswith("read off the bar chart; disagrees")
     assert conv2["paper_elsewhere"] == "75.21 (read off the k-sweep figure of the ICML paper)"
     text = markdown(table)
-    assert "The paper's numbers of LeNet greedy K = 2: read off the k-sweep figure of the ICML paper." in text
+    assert "Published numbers of LeNet greedy K = 2: read off the k-sweep figure of the ICML paper." in text
     assert f"The paper's other number of Conv-2 greedy K = 2: {conv2['paper_elsewhere']}." in text
     assert row(table, network="lenet", method="random")["paper_provenance"] == ""
 
@@ -342,11 +369,11 @@ def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path, exp
     assert back["mean"].to_list() == pytest.approx(expected["mean"].to_list(), abs=1e-4, nan_ok=True)
     assert back["verdict"].to_list() == expected["verdict"].to_list()
     assert back["data_note"].dropna().unique().tolist() == [NOTE]
-    assert back["paper_provenance"].fillna("").to_list() == expected["paper_provenance"].to_list()
+    assert back["paper_provenance"].astype(object).fillna("").to_list() == expected["paper_provenance"].to_list()
     assert back["identities"].fillna("").str.split().map(tuple).to_list() == expected["identities"].to_list()
     text = (tmp_path / f"{experiment}.md").read_text(encoding="utf-8")
     assert NOTE in text
-    assert ("p, corrected" in text) == (experiment not in ("cost", "churn", "selected-weights"))
+    assert ("p, corrected" in text) == (experiment not in ("cost", "churn", "selected-weights", "bits"))
     assert "1 of 3" in text or experiment not in ("k-sweep", "selection")
 
 

@@ -91,12 +91,12 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
             continue
         rows.append(
             {
-                "published in": row.figure,
+                "published in": row.figure if row.source == SOURCE else f"{row.source}, {row.figure}",
                 "network": NETWORK_NAMES.get(row.network, row.network),
                 "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
                 "method": method_name(row.method),
                 "K": DASH if pd.isna(row.options) else str(row.options),
-                "the paper": number(row.paper),
+                "published": number(row.paper),
                 "ours": number(row.ours),
                 "n": str(row.n),
                 "difference": number(row.ours - row.paper, "+.2f"),

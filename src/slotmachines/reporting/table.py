@@ -194,7 +194,7 @@ def paper_notes(table: pd.DataFrame) -> list[str]:
     """Where the paper's numbers in a table come from, and where the paper gives another number for the same cell."""
     known = table[table["paper_provenance"] != ""]
     notes = [
-        f"The paper's numbers of {cell_names(part)}: {source}."
+        f"Published numbers of {cell_names(part)}: {source}."
         for source, part in known.groupby("paper_provenance", sort=False)
     ]
     for other, part in known[known["paper_elsewhere"] != ""].groupby("paper_elsewhere", sort=False):
