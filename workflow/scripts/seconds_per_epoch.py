@@ -16,7 +16,7 @@ from tqdm import tqdm
 from slotmachines.command import run
 from slotmachines.data.registry import find
 from slotmachines.files import replacing
-from slotmachines.networks import INPUT_SHAPES
+from slotmachines.networks.registry import find_network
 from slotmachines.replication.run import Run, make_run
 from slotmachines.training.network import starting_network
 from slotmachines.training.provenance import provenance
@@ -32,7 +32,7 @@ def seconds_per_step(measured: Run, device: torch.device) -> float:
     batch = measured.settings.batch_size
     network = starting_network(measured, device, None).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=measured.settings.momentum)
-    images = torch.rand(batch, *INPUT_SHAPES[measured.network], device=device)
+    images = torch.rand(batch, *find_network(measured.network).input_shape, device=device)
     labels = torch.randint(10, (batch,), device=device)
     seconds = []
     for _ in range(STEPS):
