@@ -15,10 +15,10 @@ FIGURES = f"figures/{config['grid']}"
 LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
-# The code that tables and figures are made by; how runs are planned, counted and told apart is part of it.
+# The code that tables and figures are made by; how runs are planned, counted, told apart and called is part of it.
 REPORTING = sorted(
     str(path)
-    for package in ("recipes", "replication", "reporting")
+    for package in ("data", "networks", "recipes", "replication", "reporting")
     for path in Path("src/slotmachines", package).rglob("*")
     if path.suffix in (".py", ".j2", ".yaml")
 )
