@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from slotmachines.errors import UserError
 from slotmachines.replication.config import checked_config
-from slotmachines.replication.cost import estimated_hours
+from slotmachines.replication.cost import time_text
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -44,10 +44,7 @@ include: "workflow/rules/report.smk"
 onstart:
     # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
     to_do = [RUNS[job.wildcards.run] for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
-    try:
-        cost = f"about {estimated_hours(to_do, SECONDS):.1f} hours on one processor core like the one of {SECONDS}"
-    except UserError as error:
-        cost = f"for an unknown time ({error})"
+    cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
 
 

@@ -32,6 +32,7 @@ from slotmachines.benchmark.results import by_device, is_measured, read_measurem
 from slotmachines.benchmark.timing import Effort, time_case
 from slotmachines.benchmark.training import Training
 from slotmachines.errors import UserError
+from slotmachines.networks import NETWORKS
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 CPU = torch.device("cpu")
@@ -75,8 +76,7 @@ def script(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> ob
 def test_every_network_and_k_has_its_case_and_what_touches_all_options_stays_affordable() -> None:
     cases = all_cases()
     greedy = {(case.network, case.options) for case in cases if case.selection == "greedy"}
-    networks = ("lenet", "conv2", "conv4", "conv6", "vgg19")
-    assert greedy == {(network, k) for network in networks for k in (2, 8, 64, 1024)} | {("lenet", 65_536)}
+    assert greedy == {(network, k) for network in NETWORKS for k in (2, 8, 64, 1024)} | {("lenet", 65_536)}
     assert {Case("conv6", "probabilistic", k) for k in (8, 64)} <= set(cases)
     assert connections("conv2") == 4_300_992
     for case in cases:

@@ -17,6 +17,8 @@ from slotmachines.errors import UserError
 from slotmachines.replication.cell import Cell, cell_run
 from slotmachines.replication.cost import read_step_times, relative_step_time
 from slotmachines.replication.flops import read_flops, training_flops
+from slotmachines.reporting.findings import findings
+from slotmachines.reporting.measures import measures
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import LOOK
 from slotmachines.reporting.table import experiment_table
@@ -58,6 +60,32 @@ def test_cost_without_the_measurements_says_how_to_make_them(results: Results, t
         draw(replace(results, project=tmp_path), "cost")
 
 
+def test_cost_of_a_network_that_was_not_measured(results: Results, tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, experiments=["cost"])
+    results = make_results(config)
+    table = experiment_table(results, "cost")
+    figure = draw(results, "cost")
+    counted, timed = (labelled(axes) for axes in figure.axes[2:])
+    assert set(counted) == {"slot machine, K = 2", "slot machine, K = 8", "learned weights"}
+    assert set(timed) == {"learned weights"}  # by definition
+    assert "Costs that were not measured are left out: ResNet-20." in " ".join(figure.get_supxlabel().split())
+    measured = measures(results, "cost", table)
+    (_, lenet), (_, resnet) = findings(results, "cost", table, measured)
+    assert all("of ordinary training" in sentence for sentence in lenet)
+    assert sum("in a time that was not measured" in sentence for sentence in resnet) == 2
+    assert not any("not counted" in sentence for sentence in lenet + resnet)
+
+    project = tmp_path / "project"  # where nobody counted the operations of ResNet-20
+    for name in ("config/flops_per_step.csv", "results/benchmark/measurements.csv"):
+        lines = (results.project / name).read_text().splitlines(keepends=True)
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("".join(line for line in lines if not line.startswith("resnet20,")))
+    uncounted = replace(results, project=project)
+    assert [text.get_text() for text in draw(uncounted, "cost").axes[2].texts] == ["cost not measured"]
+    _, (_, resnet) = findings(uncounted, "cost", table, measures(uncounted, "cost", table))
+    assert all("operations that were not counted" in sentence for sentence in resnet)
+
+
 def test_churn_is_in_percent_and_its_restarts_are_marked(results: Results) -> None:
     (axes,) = draw(results, "churn").axes
     assert labelled(axes)["greedy, K = 2"].get_ydata()[19] == pytest.approx(100 / np.e)  # made up: exp(-epoch / 20)
@@ -87,6 +115,14 @@ def test_a_deep_network_shows_four_layers_in_its_order(results: Results) -> None
     titles = [axes.get_title(loc="left").partition(" ")[0] for axes in figure.axes]
     assert titles == ["conv1", "conv6", "conv12", "dense1"]
     assert "4 from the first to the last are shown" in " ".join(figure.get_supxlabel().split())
+
+
+def test_the_layers_of_resnet_come_in_its_order(results: Results) -> None:
+    one = results.selected[results.selected["layer"] == "first.weight"]
+    names = ["dense1", "stage2_block1.conv1", "stage1_block1.conv1", "conv1"]
+    figure = draw(replace(results, selected=pd.concat([one.assign(layer=name) for name in names])), "selected-weights")
+    titles = [axes.get_title(loc="left").partition(" ")[0] for axes in figure.axes]
+    assert titles == names[::-1]
 
 
 def test_a_collapsed_recipe_is_an_arrow_with_its_number_and_flattens_nothing() -> None:

@@ -52,6 +52,7 @@ def count():
         ("lenet", {}, ""),
         ("conv2", {"padding": "same"}, "padding=same"),
         ("conv2", {"padding": "code"}, "padding=code"),
+        ("resnet20", {}, ""),
     ],
 )
 def test_the_file_agrees_with_a_fresh_count(count, network, settings, text):
@@ -74,7 +75,7 @@ def test_convolutions_count_once_per_place(count):
 
 
 @pytest.mark.parametrize("recipe", ["paper", "code"])
-@pytest.mark.parametrize("network", ["lenet", "conv2", "conv4", "conv6", "vgg19"])
+@pytest.mark.parametrize("network", ["lenet", "conv2", "conv4", "conv6", "conv8", "vgg19", "resnet20"])
 def test_every_network_of_the_recipes_is_in_the_file(network, recipe):
     run = make_run(network=network, dataset="digits", method="learned", seed=0, recipe=recipe)
     assert cost(run) > 0

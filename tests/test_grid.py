@@ -6,7 +6,7 @@ import pytest
 
 from slotmachines import UserError
 from slotmachines.replication.cell import Cell
-from slotmachines.replication.cost import estimated_hours, read_step_times, relative_step_time
+from slotmachines.replication.cost import estimated_hours, read_step_times, relative_step_time, time_text
 from slotmachines.replication.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
 from slotmachines.replication.run import Run, make_run
 
@@ -133,6 +133,26 @@ def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):
     assert hours("greedy", 2) == hours("greedy", 4096) == pytest.approx(0.9)
     table.write_text(table.read_text().replace("greedy,8,8", "greedy,8,11"))
     assert hours("greedy", 2) < hours("greedy", 8) == hours("greedy", 4096)
+
+
+def test_the_time_of_runs_whose_network_was_not_measured_is_unknown(tmp_path):
+    table = tmp_path / "seconds.csv"
+    table.write_text("network,dataset,method,options,seconds_per_epoch\nlenet,mnist,learned,,9\n")
+    places = {"lenet": "mnist", "resnet20": "cifar10"}
+    known, other = (
+        make_run(network=network, dataset=dataset, method="learned", seed=0, recipe="paper", changes={"epochs": 360})
+        for network, dataset in places.items()
+    )
+    why = "(no epoch of resnet20 on cifar10, learned, was measured; add it with: make measure)"
+    assert time_text([known], table, explained=True) == "about 0.9 hours"
+    assert time_text([], table, explained=True) == "about 0.0 hours"
+    assert time_text([other], table) == "unknown time"
+    assert time_text([other], table, explained=True) == f"unknown time {why}"
+    both = "about 0.9 hours and unknown time for 1 of 2 runs"
+    assert time_text([known, other], table, explained=True) == f"{both} {why}"
+    assert time_text([known, other], table) == both
+    absent = time_text([known], tmp_path / "absent.csv", explained=True)
+    assert absent.startswith("unknown time (cannot read ") and absent.endswith("make it with: make measure)")
 
 
 def test_the_time_of_a_step_is_that_of_the_nearest_number_of_options(tmp_path):

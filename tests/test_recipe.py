@@ -1,10 +1,13 @@
 """Recipes give each run the settings of the table that they stand for."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slotmachines import UserError
+from slotmachines.data.registry import DATASETS
 from slotmachines.methods.registry import RIVAL_RECIPES
 from slotmachines.replication.recipe import Settings, load_recipe, make_settings, recipe_names
 
@@ -97,6 +100,27 @@ def test_what_all_methods_share(recipe, network, method, options):
     assert settings.sharing == "none"
     padding = "code" if recipe == "code" else "same"
     assert settings.network_settings == ({"padding": padding} if network.startswith("conv") else {})
+
+
+@each["recipe"]
+@pytest.mark.parametrize(("method", "options"), [("greedy", 8), ("probabilistic", 8), ("learned", None)])
+def test_networks_that_the_paper_does_not_have_get_the_settings_of_all_networks(recipe, method, options):
+    run = {"dataset": "cifar10", "method": method, "options": options}
+    conv8, resnet20 = (load_recipe(recipe).resolve(network=name, **run) for name in ("conv8", "resnet20"))
+    assert conv8 == resnet20 and conv8.network_settings == {}
+    assert conv8 == replace(load_recipe(recipe).resolve(network="conv2", **run), network_settings={})
+
+
+@each["recipe"]
+def test_a_tenth_of_a_dataset_that_the_recipe_does_not_know_is_held_out(recipe, monkeypatch):
+    monkeypatch.setitem(DATASETS, "letters", replace(DATASETS["mnist"], name="letters", train_count=26_004))
+    run = {"network": "lenet", "dataset": "letters", "method": "learned", "options": None}
+    assert load_recipe(recipe).resolve(**run).validation == 2_600
+    assert load_recipe(recipe).resolve(**run, changes={"validation": 0.25}).validation == 6_501
+    assert load_recipe(recipe).resolve(**run, changes={"validation": 7}).validation == 7
+    for number in (0.0, 1.0, 1.5):
+        with pytest.raises(UserError, match=f"the changed settings: validation cannot be {number}"):
+            load_recipe(recipe).resolve(**run, changes={"validation": number})
 
 
 def write(tmp_path, text, name="mine.yaml"):

@@ -162,6 +162,14 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     assert ", 1 to do, about " in said and "again" not in said
 
 
+def test_a_network_that_was_not_measured_has_an_unknown_time(places: tuple[Path, Path]) -> None:
+    config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, seeds=1, experiments=["rivals"])
+    said = text(places, config)
+    hours = "about 0.2 hours and unknown time for 2 of 4 runs"
+    assert f"4 to do, {hours} (no epoch of resnet20 on cifar10, greedy, was measured; " in said
+    assert f"4 ({hours})" in said
+
+
 def test_finished_runs_that_were_not_collected_are_not_to_do(places: tuple[Path, Path]) -> None:
     more = CONFIG | {"seeds": [0, 1, 2, 3]}
     run = next(run for run in experiment_runs(more, "k-sweep") if run.seed == 3 and run.options == 4)

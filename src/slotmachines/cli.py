@@ -9,8 +9,10 @@ import typer
 import yaml
 
 from slotmachines.command import one_line_errors
+from slotmachines.data.registry import DATASETS
 from slotmachines.errors import UserError
 from slotmachines.methods.registry import METHODS, find_method
+from slotmachines.networks.registry import NETWORKS
 
 if TYPE_CHECKING:
     from slotmachines.replication.run import Run
@@ -30,8 +32,8 @@ app = typer.Typer(
 )
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the datasets that `slotmachines fetch` wrote.")]
-Network = Annotated[str, typer.Option(help="lenet, conv2, conv4, conv6 or vgg19.")]
-Dataset = Annotated[str, typer.Option(help="digits, mnist or cifar10.")]
+Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")]
+Dataset = Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.")]
 Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
 Seeds = Annotated[
@@ -59,7 +61,7 @@ Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected
 
 @app.command()
 def fetch(
-    dataset: Annotated[str, typer.Argument(help="digits, mnist or cifar10.")],
+    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")],
     data: DataFolder = Path("data"),
     source: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""The one exception that stands for bad input."""
+"""The exceptions that stand for bad input."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class UserError(ValueError):
 
     The command line prints the message and exits with status 2; it never shows a traceback for it.
     """
+
+
+class NotMeasured(UserError):
+    """What is asked for was not measured beforehand; who can do without it goes on, and says so."""

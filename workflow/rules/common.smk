@@ -15,10 +15,10 @@ FIGURES = f"figures/{config['grid']}"
 LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
-# The code that tables and figures are made by; how runs are planned, counted and told apart is part of it.
+# The code that tables and figures are made by; how runs are planned, counted, told apart and called is part of it.
 REPORTING = sorted(
     str(path)
-    for package in ("recipes", "replication", "reporting")
+    for package in ("data", "networks", "recipes", "replication", "reporting")
     for path in Path("src/slotmachines", package).rglob("*")
     if path.suffix in (".py", ".j2", ".yaml")
 )
@@ -34,6 +34,7 @@ try:
     RECORDED = set(read_table(collected, ["identity"], "")["identity"]) if collected.is_file() else set()
     # Roughly what a run keeps in memory follows from these.
     CONNECTIONS = read_flops(FLOPS).groupby("network")["connections"].max().to_dict()
+    MANY_CONNECTIONS = 100_000_000  # of a network that was not counted: five times those of VGG-19
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -114,4 +115,4 @@ def train_arguments(wildcards, output):
 
 def train_memory(wildcards):
     """Megabytes: the libraries and the data, and some ten numbers per connection, whatever K."""
-    return 2500 + CONNECTIONS[RUNS[wildcards.run].network] * 64 // 2**20
+    return 2500 + CONNECTIONS.get(RUNS[wildcards.run].network, MANY_CONNECTIONS) * 64 // 2**20

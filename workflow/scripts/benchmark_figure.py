@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from slotmachines.benchmark.results import by_device, conditions
 from slotmachines.command import run
-from slotmachines.reporting.experiments import NETWORK_NAMES
+from slotmachines.networks.registry import NETWORKS, network_label
 from slotmachines.reporting.style import COLOURS, FAINT, INK, LOOK, MARKS, WIDTH, finish, save
 
 SHIFTS = {"greedy": 0.92, "probabilistic": 1.09}  # keeps marks apart that would hide one another
@@ -66,7 +66,7 @@ def plain_numbers(axes: Axes) -> None:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A column of panels per network: step time above, memory below."""
-    networks = [name for name in NETWORK_NAMES if name in set(table["network"])]
+    networks = [name for name in NETWORKS if name in set(table["network"])]
     options = sorted(int(k) for k in set(table["options"]))
     figure = Figure(figsize=(WIDTH, 7.6), layout="constrained")
     panels = figure.subplots(2, len(networks), squeeze=False, sharey="row", sharex=True)
@@ -81,7 +81,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for axes in (time, memory):
             options_axis(axes, options)
             plain_numbers(axes)
-        time.set_title(NETWORK_NAMES[network])
+        time.set_title(network_label(network))
         memory.set_xlabel("options, K")
     panels[0, 0].set_ylabel("step time (ordinary steps)")
     panels[1, 0].set_ylabel("peak memory beyond ordinary\n(numbers per connection)")

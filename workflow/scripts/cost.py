@@ -7,13 +7,14 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.cell import cell_run
 from slotmachines.replication.cost import read_step_times, relative_step_time
 from slotmachines.replication.flops import read_flops
 from slotmachines.replication.grid import cells_of
 from slotmachines.reporting.figure import experiment_figure
 from slotmachines.reporting.marks import curve, empty, zoom
-from slotmachines.reporting.measures import FLOPS_CSV, STEP_TIMES_CSV, epoch_flops
+from slotmachines.reporting.measures import FLOPS_CSV, STEP_TIMES_CSV, epoch_flops, if_measured
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import INK, finish, not_run, panels, place, shades
 from slotmachines.reporting.table import by_network, rows_of
@@ -27,10 +28,12 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     runs = {index: cell_run(results.config, cell, results.config["seeds"][0]) for index, cell in enumerate(cells)}
     colours = shades(table["options"].dropna())
     groups = by_network(table)
+    unmeasured: list[str] = []
     figure, axes = panels(2 * len(groups), height=3.3)
     for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
-        most = max(epoch_flops(runs[index], flops) * runs[index].settings.epochs for index in part.index)
-        unit = 3 * int(math.log10(most) // 3)
+        operations = {index: if_measured(epoch_flops, runs[index], flops) for index in part.index}
+        most = pd.Series([operations[index] * runs[index].settings.epochs for index in part.index]).max()
+        unit = 0 if pd.isna(most) else 3 * int(math.log10(most) // 3)
         shown = results.curves[results.curves["identity"].isin(part["identities"].explode())]
         for row in rows_of(part[part["n"] > 0]):
             run, cell = runs[row.Index], shown[shown["identity"].isin(row.identities)]
@@ -38,17 +41,20 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
             label, style = ("learned weights", "--") if learned else (f"slot machine, K = {row.options}", "-")
             colour = INK if learned else colours[row.options]
             for panel, each in (
-                (left, epoch_flops(run, flops) / 10**unit), (right, relative_step_time(run, times))
+                (left, operations[row.Index] / 10**unit), (right, if_measured(relative_step_time, run, times))
             ):  # fmt: skip
-                curve(panel, cell, "test_accuracy", colour, label, style, each)
+                if math.isnan(each):
+                    unmeasured.append(network_label(network))
+                else:
+                    curve(panel, cell, "test_accuracy", colour, label, style, each)
         left.set(title=place(dataset, network), xlabel=rf"floating-point operations ($10^{{{unit}}}$)")
         left.set_ylabel("test accuracy (%)")
         right.set_xlabel("time, in epochs of ordinary training")
         for panel in (left, right):
             zoom(panel, shown, "test_accuracy")
-            if not part["n"].any():
+            if not panel.has_data():
                 panel.set_xticks([])
-                empty(panel)
+                empty(panel, "cost not measured" if part["n"].any() else "not run yet")
     notes = [
         "Cost of training up to and including an epoch; evaluation is not counted. Left: operations of forward and "
         "backward pass, optimiser and selection, for slot machines that train one number per connection; choosing "
@@ -56,6 +62,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "of a step of ordinary training of the same network, taken in turns on one processor core (at the nearest K "
         "that was measured). Lines: means "
         "over the seeds; bands: from the lowest to the highest seed. The accuracy axis leaves out the first epochs.",
+        f"Costs that were not measured are left out: {', '.join(dict.fromkeys(unmeasured))}." if unmeasured else "",
         not_run(table),
     ]
     return finish(figure, results.config["recipe"], "Accuracy against the cost of training", table, notes)

@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from slotmachines.command import run
 from slotmachines.files import replacing
-from slotmachines.networks import INPUT_SHAPES, NETWORKS, build_network
+from slotmachines.networks import build_network
+from slotmachines.networks.registry import NETWORKS, find_network
 from slotmachines.replication.flops import settings_text
 from slotmachines.replication.recipe import recipe_names
 from slotmachines.replication.run import make_run
@@ -30,13 +31,14 @@ def count(name: str, network_settings: Mapping[str, Any]) -> dict[str, int]:
     forward pass: nobody asks for the gradient of the images.
     """
     network = build_network(name, **network_settings).train()
-    images, labels = torch.rand(BATCH, *INPUT_SHAPES[name]), torch.zeros(BATCH, dtype=torch.int64)
+    images, labels = torch.rand(BATCH, *find_network(name).input_shape), torch.zeros(BATCH, dtype=torch.int64)
     with FlopCounterMode(display=False) as forward:
         loss = functional.cross_entropy(network(images), labels)
     with FlopCounterMode(display=False) as backward:
         loss.backward()
     return {
-        "connections": sum(weight.numel() for weight in network.parameters()),
+        # The scales and shifts of batch normalisation, of one dimension, are small and left out.
+        "connections": sum(weight.numel() for weight in network.parameters() if weight.ndim > 1),
         "forward": forward.get_total_flops() // BATCH,
         "backward": backward.get_total_flops() // BATCH,
     }

@@ -18,7 +18,8 @@ from slotmachines.command import run
 from slotmachines.data import Splits, load
 from slotmachines.dense import DenseSlotMachine, dense_scores, dense_slotify_
 from slotmachines.files import replacing
-from slotmachines.networks import INPUT_SHAPES, build_network
+from slotmachines.networks import build_network
+from slotmachines.networks.registry import find_network
 from slotmachines.replication.run import Run, make_run
 from slotmachines.reporting.statistics import compare_means
 from slotmachines.slots import selected_options, slot_machines, slotify_
@@ -182,7 +183,7 @@ def command(
     torch.set_num_threads(1)
     origin = provenance(torch.device("cpu"))  # now: while it is measured, others may change the source
     runs = [short_run(ACCURACY_OPTIONS, seed, ACCURACY_EPOCHS) for seed in ACCURACY_SEEDS]
-    splits = load("mnist", data, INPUT_SHAPES["lenet"], runs[0].settings.validation)
+    splits = load("mnist", data, find_network("lenet").input_shape, runs[0].settings.validation)
     write(accuracies(runs, splits), origin, accuracy)
     rows: list[dict[str, Any]] = []
     for options, epochs in SELECTION_EPOCHS.items():

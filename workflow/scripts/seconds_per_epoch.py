@@ -1,9 +1,10 @@
-"""Measure the training steps of one epoch of each network, from a few steps on images of noise: the cost of a grid."""
+"""Measure the training steps of one epoch of each network of the grids, from a few steps on images of noise."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,17 +15,24 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from slotmachines.command import run
-from slotmachines.data.registry import find
+from slotmachines.data.registry import DATASETS, find
 from slotmachines.files import replacing
-from slotmachines.networks import INPUT_SHAPES
+from slotmachines.networks.registry import NETWORKS, find_network
+from slotmachines.replication.config import checked_config, read_config
 from slotmachines.replication.run import Run, make_run
 from slotmachines.training.network import starting_network
 from slotmachines.training.provenance import provenance
 
-PLACES = [("lenet", "digits"), ("lenet", "mnist"), ("conv2", "digits")]
-PLACES += [(network, "cifar10") for network in ("conv2", "conv4", "conv6", "vgg19")]
+GRIDS = Path(__file__).parents[2] / "config"
 METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64))]
 STEPS = 5
+
+
+def places() -> list[tuple[str, str]]:
+    """The networks and their datasets that the grids of the project train, in the order of the registries."""
+    grids = [checked_config(read_config(path))["networks"] for path in GRIDS.glob("*.yaml")]
+    trained = {place for networks in grids for place in networks.items()}
+    return [place for place in product(NETWORKS, DATASETS) if place in trained]
 
 
 def seconds_per_step(measured: Run, device: torch.device) -> float:
@@ -32,7 +40,7 @@ def seconds_per_step(measured: Run, device: torch.device) -> float:
     batch = measured.settings.batch_size
     network = starting_network(measured, device, None).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=measured.settings.momentum)
-    images = torch.rand(batch, *INPUT_SHAPES[measured.network], device=device)
+    images = torch.rand(batch, *find_network(measured.network).input_shape, device=device)
     labels = torch.randint(10, (batch,), device=device)
     seconds = []
     for _ in range(STEPS):
@@ -52,7 +60,7 @@ def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")
     torch.set_num_threads(1)
     origin = provenance(device)
     rows = []
-    for (network, dataset), (method, options) in tqdm([(p, m) for p in PLACES for m in METHODS]):
+    for (network, dataset), (method, options) in tqdm([(p, m) for p in places() for m in METHODS]):
         place: dict[str, Any] = {"network": network, "dataset": dataset, "method": method, "options": options}
         measured = make_run(**place, seed=0, recipe="paper-glorot")
         steps = -(-(find(dataset).train_count - measured.settings.validation) // measured.settings.batch_size)

@@ -24,9 +24,10 @@ SHOWN = 4
 def layers_of(counts: pd.DataFrame) -> dict[str, str]:
     """Name -> place, such as "layer 1 of 3", of the layers shown: all of them, or some from the first to the last."""
 
-    def order(name: str) -> list[str]:
+    def order(name: str) -> tuple[bool, list[str]]:
         """conv2 before conv10, and convolutions before dense layers: as in the networks."""
-        return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+        parts = [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+        return name.startswith("dense"), parts
 
     names = sorted(set(counts["layer"]), key=order)
     shown = np.linspace(0, len(names) - 1, min(SHOWN, len(names))).round().astype(int)

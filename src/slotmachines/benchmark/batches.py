@@ -8,21 +8,21 @@ from pathlib import Path
 
 import torch
 
-from slotmachines.benchmark.cases import BATCH, SEED
+from slotmachines.benchmark.cases import BATCH, SEED, dataset_of
 from slotmachines.benchmark.training import Batch
 from slotmachines.data import augment, fetch, load
 from slotmachines.data.canonical import canonical_path, read_canonical
 from slotmachines.data.registry import find
-from slotmachines.networks import INPUT_SHAPES
+from slotmachines.networks.registry import find_network
 
 
 def fetched_dataset(network: str, folder: Path) -> tuple[str, str]:
     """A dataset to train a network on, made sure to be in the data folder: its name, and the note on its contents.
 
-    It is the paper's, where it was fetched before or `SLOTMACHINES_DATA` names a folder that holds it, else
+    It is the network's own, where it was fetched before or `SLOTMACHINES_DATA` names a folder that holds it, else
     scikit-learn's digits, scaled up.
     """
-    name = "mnist" if network == "lenet" else "cifar10"
+    name = dataset_of(network)
     source = os.environ.get("SLOTMACHINES_DATA")
     if not source and not canonical_path(find(name), folder).exists():
         name = "digits"
@@ -32,7 +32,7 @@ def fetched_dataset(network: str, folder: Path) -> tuple[str, str]:
 
 def fresh_batches(network: str, dataset: str, folder: Path, device: torch.device) -> Iterator[Batch]:
     """Batches without end: shuffled anew in each pass, and each image shifted (but for MNIST) at random."""
-    data = load(dataset, folder, INPUT_SHAPES[network], validation=1, device=device)
+    data = load(dataset, folder, find_network(network).input_shape, validation=1, device=device)
     augmentation = "none" if dataset == "mnist" else "crop-flip"
     torch.manual_seed(SEED)
     while True:

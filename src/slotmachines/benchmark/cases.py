@@ -9,9 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from slotmachines.data.registry import DATASETS
 from slotmachines.dense import dense_slotify_
 from slotmachines.machine import Selection
-from slotmachines.networks import NETWORKS, build_network
+from slotmachines.networks import build_network
+from slotmachines.networks.registry import NETWORKS, find_network
 from slotmachines.replication.recipe import Settings
 from slotmachines.replication.run import make_run
 from slotmachines.slots import slotify_
@@ -43,11 +45,11 @@ class Case:
         return f"{self.network}-{self.selection}-k{self.options}"
 
     def settings(self, method: Method) -> Settings:
-        """Learning rate, momentum and so on of the recipe, on the dataset that the paper trains the network on.
+        """Learning rate, momentum and so on of the recipe, on the dataset of the network.
 
         All have the weight decay of the slot machine: optimisers that do the same work are compared.
         """
-        dataset = "mnist" if self.network == "lenet" else "cifar10"
+        dataset = dataset_of(self.network)
         slots = make_run(
             network=self.network, dataset=dataset, method=self.selection, options=self.options, seed=SEED, recipe=RECIPE
         )
@@ -85,11 +87,17 @@ def quick_cases() -> list[Case]:
     return [Case("lenet", "greedy", 8), Case("lenet", "greedy", 64), Case("lenet", "probabilistic", 8)]
 
 
+def dataset_of(network: str) -> str:
+    """The first dataset of the registry whose images fit a network; the paper's, for a network of the paper."""
+    shape = find_network(network).input_shape
+    return next((dataset.name for dataset in DATASETS.values() if dataset.shape == shape), "digits")
+
+
 @cache
 def connections(network: str) -> int:
-    """Number of weights of a network."""
+    """Number of weights of a network, without the scales and shifts of batch normalisation."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build_network(network).parameters())
+        return sum(weight.numel() for weight in build_network(network).parameters() if weight.ndim > 1)
 
 
 def starting_network(case: Case, device: torch.device) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 
 from slotmachines.benchmark.cases import BATCH, MANY_OPTIONS, Case, Method, make_slots_, starting_network
 from slotmachines.benchmark.training import Training
-from slotmachines.networks import INPUT_SHAPES
+from slotmachines.networks.registry import find_network
 
 _STEPS = 3
 _RESET = Path("/proc/self/clear_refs")
@@ -60,7 +60,7 @@ def _train(case: Case, method: Method, device: torch.device) -> None:
     """Build and train; on noise, which takes as much memory as images do."""
     training = Training(make_slots_(starting_network(case, device), case, method), case.settings(method))
     for _ in range(_STEPS):
-        images = torch.rand(BATCH, *INPUT_SHAPES[case.network], device=device)
+        images = torch.rand(BATCH, *find_network(case.network).input_shape, device=device)
         training.step(images, torch.randint(10, (BATCH,), device=device))
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from slotmachines.benchmark.goals import GOALS, Goal
 from slotmachines.benchmark.results import conditions
-from slotmachines.reporting.experiments import NETWORK_NAMES
+from slotmachines.networks.registry import network_label
 from slotmachines.reporting.table import number, rows_of
 
 _METHODS = {"one-number": "one number", "plain": "one number, plain PyTorch", "dense": "K scores"}
@@ -39,7 +39,7 @@ def goals_table(table: pd.DataFrame) -> str:
 
 def _goal_row(goal: Goal, rows: list[Any]) -> dict[str, str]:
     found = [row for row in rows if not pd.isna(getattr(row, goal.measure))]
-    missed = [f"{NETWORK_NAMES[row.network]} K = {row.options}" for row in found if not goal.is_met(row)]
+    missed = [f"{network_label(row.network)} K = {row.options}" for row in found if not goal.is_met(row)]
     values = [getattr(row, goal.measure) for row in found]
     return {
         "goal": goal.what,
@@ -69,7 +69,7 @@ def pivot(table: pd.DataFrame, text: Any) -> str:
     """One row per network, selection and method, one column per K."""
     cells = [
         {
-            "network": NETWORK_NAMES[row.network],
+            "network": network_label(row.network),
             "selection": row.selection,
             "method": _METHODS[row.method],
             "options": row.options,

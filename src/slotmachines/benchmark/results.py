@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.benchmark.goals import limit_of, verdict
+from slotmachines.data.registry import dataset_label
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.networks.registry import network_label
 
 CASE = ["network", "selection", "options"]
 SOURCE = ["device", "processor", "threads", "commit"]
@@ -127,7 +128,7 @@ def conditions(table: pd.DataFrame) -> str:
     for device, processor, threads in set(zip(table["device"], table["processor"], table["threads"], strict=True)):
         places.append(f"{processor}, {threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else device)
     data = [
-        f"{', '.join(NETWORK_NAMES[name] for name in part['network'].unique())} on {DATASET_NAMES[str(dataset)]}"
+        f"{', '.join(network_label(name) for name in part['network'].unique())} on {dataset_label(str(dataset))}"
         for dataset, part in table.groupby("dataset", sort=False)
     ]
     versions = ", ".join(sorted({f"torch {version}" for version in table["torch"]}))

@@ -87,6 +87,7 @@ def _download(folder: Path) -> Contents:
 
 CIFAR10 = Dataset(
     "cifar10",
+    "CIFAR-10",
     (3, 32, 32),
     50_000,
     mean=(0.4914, 0.4822, 0.4465),

@@ -43,6 +43,7 @@ class Dataset:
 
     Attributes:
         name: what the command line and the configs call it.
+        label: what readers know it by.
         shape: (channels, height, width) of an image.
         train_count: number of training images, those held out for validation included.
         mean, std: per channel, for images scaled to [0, 1].
@@ -53,6 +54,7 @@ class Dataset:
     """
 
     name: str
+    label: str
     shape: tuple[int, int, int]
     train_count: int
     mean: tuple[float, ...]

@@ -29,4 +29,6 @@ def _contents(_: Path) -> Contents:
     return Contents(images[train], labels[train], images[test], labels[test], source="scikit-learn's load_digits")
 
 
-DIGITS = Dataset("digits", (1, 8, 8), 1500, mean=(0.0,), std=(1.0,), read=None, download=_contents, resizable=True)
+DIGITS = Dataset(
+    "digits", "digits", (1, 8, 8), 1500, mean=(0.0,), std=(1.0,), read=None, download=_contents, resizable=True
+)

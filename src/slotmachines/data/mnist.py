@@ -46,4 +46,4 @@ def _download(folder: Path) -> Contents:
     return _read(folder)
 
 
-MNIST = Dataset("mnist", (1, 28, 28), 60_000, mean=(0.0,), std=(1.0,), read=_read, download=_download)
+MNIST = Dataset("mnist", "MNIST", (1, 28, 28), 60_000, mean=(0.0,), std=(1.0,), read=_read, download=_download)

@@ -1,38 +1,37 @@
-"""The networks of the paper as ordinary modules without biases."""
+"""The networks as ordinary modules without biases; `registry.py` lists them."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from slotmachines.errors import UserError
-from slotmachines.networks.conv import CONVOLUTIONS, conv_network
-from slotmachines.networks.lenet import lenet
-from slotmachines.networks.vgg import vgg19
+from slotmachines.networks.registry import NETWORKS, find_network
 
-NETWORKS = {"lenet": lenet, **{name: conv_network(name) for name in CONVOLUTIONS}, "vgg19": vgg19}
-INPUT_SHAPES = {"lenet": (1, 28, 28), **dict.fromkeys([*CONVOLUTIONS, "vgg19"], (3, 32, 32))}
-"""(channels, height, width) of the images that each network takes."""
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["NETWORKS", "build_network"]
 
 
 def build_network(name: str, **settings: Any) -> nn.Module:
-    """A network of the paper with PyTorch's usual initial weights.
+    """A network of the registry with PyTorch's usual initial weights.
 
     Args:
-        name: "lenet", "conv2", "conv4", "conv6" or "vgg19".
+        name: such as "lenet"; see `slotmachines.networks.registry`.
         settings: `classes` (10); for the conv nets also `padding` ("same", or "code" for the padding of the
-            authors' released code) and `dropout` (0.5, before the first and the second dense layer).
+            authors' released code) and `dropout` (0.5, before the first and the second dense layer); for resnet20
+            also `shortcut` ("projection", or "zero-padding").
 
     Raises:
         UserError: the network or a setting is unknown, or a setting has a value that makes no sense.
     """
-    if name not in NETWORKS:
-        raise UserError(f"unknown network {name!r}: use one of {', '.join(NETWORKS)}")
+    build = resolve_name(find_network(name).builder)
     try:
         if settings.get("classes", 1) < 1:
             raise ValueError(f"classes must be at least 1, not {settings['classes']}")
-        return NETWORKS[name](**settings)
+        network: nn.Module = build(**settings)
+        return network
     except UserError:
         raise
     except (TypeError, ValueError) as error:

@@ -14,12 +14,14 @@ from jsonschema.exceptions import best_match
 
 from slotmachines.data.registry import find
 from slotmachines.errors import UserError
+from slotmachines.networks.registry import NETWORKS
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON schema of a grid's config, which says what each entry means."""
+    """The JSON schema of a grid's config, which says what each entry means, with the networks of the registry."""
     text = (resources.files("slotmachines.replication") / "config.schema.yaml").read_text(encoding="utf-8")
     schema: dict[str, Any] = yaml.safe_load(text)
+    schema["$defs"]["network"]["enum"] = list(NETWORKS)
     return schema
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from slotmachines.errors import UserError
+from slotmachines.errors import NotMeasured, UserError
 from slotmachines.replication.run import Run
 
 
@@ -23,21 +23,42 @@ def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
         seconds_csv: table of network, dataset, method, options and seconds_per_epoch (see `make measure`).
 
     Raises:
-        UserError: the table is missing, or lacks a network or method of the runs.
+        UserError: the table is missing.
+        NotMeasured: it lacks a network or method of the runs.
     """
     measured = read_seconds(seconds_csv)
-    alike: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    return math.fsum(_hours(group, measured) for group in _alike(runs))
+
+
+def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool = False) -> str:
+    """As `estimated_hours`, in words: "about 3.5 hours", "unknown time", or both; if `explained`, why it is unknown."""
+    known, unknown, reason = 0.0, 0, ""
+    try:
+        measured = read_seconds(seconds_csv)
+        for group in _alike(runs):
+            try:
+                known += _hours(group, measured)
+            except NotMeasured as error:
+                unknown, reason = unknown + len(group), reason or str(error)
+    except UserError as error:
+        unknown, reason = len(runs), str(error)
+    text = f"about {known:.1f} hours"
+    if unknown:
+        text = f"{text} and unknown time for {unknown} of {len(runs)} runs" if known else "unknown time"
+    return f"{text} ({reason})" if explained and reason else text
+
+
+def _alike(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that train at all, in groups whose epochs cost the same."""
+    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for run in runs:
         if run.settings.epochs > run.start_epoch:
-            # What an epoch costs depends on no more than this.
-            alike[run.network, run.dataset, run.method, run.options, run.parent is not None].append(run)
-    return (
-        math.fsum(
-            seconds_per_epoch(group[0], measured) * sum(run.settings.epochs - run.start_epoch for run in group)
-            for group in alike.values()
-        )
-        / 3600
-    )
+            groups[run.network, run.dataset, run.method, run.options, run.parent is not None].append(run)
+    return list(groups.values())
+
+
+def _hours(alike: Sequence[Run], measured: pd.DataFrame) -> float:
+    return seconds_per_epoch(alike[0], measured) * sum(run.settings.epochs - run.start_epoch for run in alike) / 3600
 
 
 def read_seconds(path: str | Path) -> pd.DataFrame:
@@ -60,14 +81,14 @@ def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
     it.
 
     Raises:
-        UserError: the table lacks the run's network or method.
+        NotMeasured: the table lacks the run's network or method.
     """
     method = "learned" if run.parent else run.method
     rows = measured[
         (measured["network"] == run.network) & (measured["dataset"] == run.dataset) & (measured["method"] == method)
     ]
     if rows.empty:
-        raise UserError(
+        raise NotMeasured(
             f"no epoch of {run.network} on {run.dataset}, {method}, was measured; add it with: make measure"
         )
     if run.parent or run.options is None:
@@ -99,12 +120,12 @@ def relative_step_time(run: Run, times: pd.DataFrame) -> float:
         times: see `read_step_times`.
 
     Raises:
-        UserError: the network or its selection rule was not measured.
+        NotMeasured: the network or its selection rule was not measured.
     """
     if run.parent or run.options is None:
         return 1.0
     rows = times[(times["network"] == run.network) & (times["selection"] == run.method)]
     if rows.empty:
-        raise UserError(f"no step of {run.network}, {run.method}, was measured; add it with: make bench")
+        raise NotMeasured(f"no step of {run.network}, {run.method}, was measured; add it with: make bench")
     octaves = np.abs(np.log2(rows["options"].to_numpy(float)) - math.log2(run.options))
     return float(rows["ratio"].to_numpy(float)[octaves.argmin()])

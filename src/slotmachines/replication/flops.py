@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from slotmachines.errors import UserError
+from slotmachines.errors import NotMeasured, UserError
 from slotmachines.methods.registry import SLOT_METHODS
 from slotmachines.replication.recipe import Settings
 from slotmachines.replication.run import Run
@@ -67,7 +67,8 @@ def training_flops(run: Run, epochs: int, training_images: int, table: pd.DataFr
         scores: what a slot machine trains per connection, see `slot_machine_flops`.
 
     Raises:
-        UserError: the run has fewer epochs, or the table lacks its network.
+        UserError: the run has fewer epochs.
+        NotMeasured: the table lacks its network.
     """
     if not 0 <= epochs <= run.settings.epochs:
         raise UserError(f"{run.folder} has no {epochs} epochs; ask for the cost of 0 to {run.settings.epochs}")
@@ -120,7 +121,7 @@ def _epoch(run: Run, training_images: int, table: pd.DataFrame, per_connection: 
     settings = settings_text(run.settings.network_settings)
     rows = table[(table["network"] == run.network) & (table["network_settings"] == settings)]
     if len(rows) != 1:
-        raise UserError(
+        raise NotMeasured(
             f"the operations of {' '.join([run.network, settings]).strip()} were counted {len(rows)} times, not once; "
             "take network settings of a recipe of the package, and count them with: make measure"
         )

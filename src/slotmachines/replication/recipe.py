@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from slotmachines.data.registry import find
 from slotmachines.distributions import DISTRIBUTIONS
 from slotmachines.errors import UserError
 
@@ -85,6 +86,8 @@ class Recipe:
     def resolve(self, *, changes: Mapping[str, Any] | None = None, **run: Any) -> Settings:
         """The settings of one run.
 
+        A `validation` between 0 and 1 is the share of the dataset's training images that is held out.
+
         Args:
             changes: settings that win over the recipe's.
             run: network, dataset, method ("finetuned" for the ordinary training of a selected network) and options.
@@ -96,7 +99,8 @@ class Recipe:
         for override in self.overrides:
             if _applies(override["when"], run):
                 settings.update(override["set"])
-        return make_settings(settings, f"recipe {self.name}", changes or {})
+        given, changed = (_held_out(values, run["dataset"]) for values in (settings, changes or {}))
+        return make_settings(given, f"recipe {self.name}", changed)
 
 
 def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
@@ -200,6 +204,14 @@ def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
         if (list(value) if isinstance(value, tuple) else value) == default:
             values.pop(setting.name, None)
     return values
+
+
+def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The values with `validation` as a number of images, where it is a share of them."""
+    share = values.get("validation")
+    if isinstance(share, float) and 0 < share < 1:
+        return {**values, "validation": round(share * find(dataset).train_count)}
+    return dict(values)
 
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.methods.registry import RIVALS
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.experiments import GROWS, RATE
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.statistics import Difference, compare_means, holm
 from slotmachines.reporting.table import DASH, by_network, method_name, number, rows_of
 
@@ -194,8 +195,8 @@ def readable_comparisons(found: list[Comparison]) -> pd.DataFrame:
     """The comparisons as text, one row each."""
     return pd.DataFrame(
         {
-            "network": NETWORK_NAMES.get(one.first.network, one.first.network),
-            "dataset": DATASET_NAMES.get(one.first.dataset, one.first.dataset),
+            "network": network_label(one.first.network),
+            "dataset": dataset_label(one.first.dataset),
             "compared": label(one.first),
             "with": label(one.second),
             "pairs": str(one.difference.pairs) if one.difference.pairs else "not paired",

@@ -1,11 +1,8 @@
-"""The paper's experiments: what each asks and what the paper found; and the names that readers know things by."""
+"""The paper's experiments: what each asks and what the paper found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-DATASET_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
-NETWORK_NAMES = {"lenet": "LeNet", "conv2": "Conv-2", "conv4": "Conv-4", "conv6": "Conv-6", "vgg19": "VGG-19"}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.methods.registry import RIVALS
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.experiments import GROWS, unvaried
 from slotmachines.reporting.comparisons import (
     Comparison,
@@ -21,7 +23,7 @@ from slotmachines.reporting.comparisons import (
     plain,
     seeded,
 )
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.reporting.measures import OPERATIONS, STEP_TIME
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.statistics import t_interval
 from slotmachines.reporting.table import by_network, number, rows_of
@@ -125,11 +127,15 @@ def selection(here: Evidence) -> list[str]:
 
 def cost(here: Evidence) -> list[str]:
     """What each reaches in the end, and what that costs."""
-    return [
-        f"{label(row)} ends at {accuracy(row)} after {number(values.iloc[0], '.3g')} x 10^12 operations, in the time "
-        f"of {number(values.iloc[1] * row.epochs, '.0f')} epochs of ordinary training"
-        for row, values in here.measured_rows
-    ]
+    text = []
+    for row, values in here.measured_rows:
+        counted, timed = "operations that were not counted", "a time that was not measured"
+        if OPERATIONS in values:
+            counted = f"{number(values[OPERATIONS], '.3g')} x 10^12 operations"
+        if STEP_TIME in values:
+            timed = f"the time of {number(values[STEP_TIME] * row.epochs, '.0f')} epochs of ordinary training"
+        text.append(f"{label(row)} ends at {accuracy(row)} after {counted}, in {timed}")
+    return text
 
 
 def finetune(here: Evidence) -> list[str]:
@@ -347,6 +353,6 @@ def findings(
         rows = [row for row in rows_of(part) if row.n]
         here = Evidence(rows, [one for one in found if one.first.network == network], measured, results.config)
         said = FINDINGS[experiment](here) if rows else []
-        place = f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
+        place = f"{network_label(network)} on {dataset_label(dataset)}"
         by_place.append((place, said or ["not enough runs yet to say anything"]))
     return by_place

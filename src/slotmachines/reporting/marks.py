@@ -126,11 +126,11 @@ def zoom(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def empty(axes: Axes) -> None:
-    """Say in the panel that there is nothing of ours to see yet."""
+def empty(axes: Axes, why: str = "not run yet") -> None:
+    """Say in the panel why there is nothing of ours to see."""
     if not axes.has_data():
         axes.set_yticks([])
     axes.text(
-        0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center", color=FAINT, zorder=5,
+        0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=FAINT, zorder=5,
         bbox={"facecolor": "white", "edgecolor": "none"},
     )  # fmt: skip

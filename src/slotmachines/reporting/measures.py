@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.data.registry import find
+from slotmachines.errors import NotMeasured
 from slotmachines.methods.registry import METHODS
 from slotmachines.replication.cost import read_step_times, relative_step_time
 from slotmachines.replication.flops import read_flops, training_flops
@@ -21,6 +22,7 @@ from slotmachines.reporting.table import DASH, experiment_table, method_name, nu
 Measure = Callable[[Any, Run], dict[str, float]]
 """From a row of a table, and a run of its cell, to what was measured, by name."""
 
+OPERATIONS, STEP_TIME = "operations of a training, 10^12", "time of a step, in ordinary steps"
 FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
 
 
@@ -29,13 +31,21 @@ def epoch_flops(run: Run, flops: pd.DataFrame) -> float:
     return float(training_flops(run, 1, find(run.dataset).train_count - run.settings.validation, flops))
 
 
+def if_measured(cost: Callable[..., float], *arguments: Any) -> float:
+    """`cost(*arguments)`, or NaN where that was not measured beforehand."""
+    try:
+        return cost(*arguments)
+    except NotMeasured:
+        return math.nan
+
+
 def _cost(results: Results) -> Measure:
     flops, times = read_flops(results.project / FLOPS_CSV), read_step_times(results.project / STEP_TIMES_CSV)
 
     def measure(row: Any, run: Run) -> dict[str, float]:
         return {
-            "operations of a training, 10^12": epoch_flops(run, flops) * run.settings.epochs / 1e12,
-            "time of a step, in ordinary steps": relative_step_time(run, times),
+            OPERATIONS: if_measured(epoch_flops, run, flops) * run.settings.epochs / 1e12,
+            STEP_TIME: if_measured(relative_step_time, run, times),
             "seconds of a training, median": _of(results.runs, row)["wall_seconds"].median(),
         }
 
@@ -130,8 +140,10 @@ MEASURES: Mapping[str, Callable[[Results], Measure]] = {
 def measures(results: Results, experiment: str, table: pd.DataFrame) -> pd.DataFrame:
     """What an experiment measures in each of its cells that was run: a row per cell, with the index of the table.
 
+    What was not measured beforehand is NaN.
+
     Raises:
-        UserError: what was measured beforehand (`make measure`, `make bench`) is missing.
+        UserError: a file of what was measured beforehand (`make measure`, `make bench`) is missing.
     """
     if experiment not in MEASURES:
         return pd.DataFrame()

@@ -11,12 +11,14 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.cell import Cell
 from slotmachines.replication.grid import cells_of, grid_runs
 from slotmachines.reporting.comparisons import NOTE, comparisons, readable_comparisons
-from slotmachines.reporting.experiments import DATASET_NAMES, EXPERIMENTS, NETWORK_NAMES
+from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.findings import findings
 from slotmachines.reporting.measures import measures, readable_measures
 from slotmachines.reporting.results import Results
@@ -91,8 +93,8 @@ def costs(results: Results) -> pd.DataFrame:
     for cell, part in sorted(cells.values(), key=lambda found: order.index(found[0].network)):
         rows.append(
             {
-                "dataset": DATASET_NAMES.get(cell.dataset, cell.dataset),
-                "network": NETWORK_NAMES.get(cell.network, cell.network),
+                "dataset": dataset_label(cell.dataset),
+                "network": network_label(cell.network),
                 "method": ", ".join(filter(None, (method_name(cell.method), cell.variant))),
                 "K": DASH if cell.options is None else str(cell.options),
                 "runs": str(len(part)),
@@ -137,7 +139,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         data_notes=data_notes(results.runs),
         provenance=provenance(results.runs),
         costs=costs(results).to_dict("records"),
-        datasets=DATASET_NAMES,
+        dataset_label=dataset_label,
     )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")

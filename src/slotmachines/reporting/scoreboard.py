@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.methods.registry import RIVALS
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.cell import Cell
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.reference import RECIPES, SOURCE, Published
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.table import CHOSEN, DASH, is_chosen_by, judge, method_name, number, rows_of, runs_of
@@ -92,8 +93,8 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "published in": row.figure if row.source == SOURCE else f"{row.source}, {row.figure}",
-                "network": NETWORK_NAMES.get(row.network, row.network),
-                "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
+                "network": network_label(row.network),
+                "dataset": dataset_label(row.dataset),
                 "method": method_name(row.method),
                 "K": DASH if pd.isna(row.options) else str(row.options),
                 "published": number(row.paper),
@@ -111,6 +112,6 @@ def by_dataset(board: pd.DataFrame) -> pd.DataFrame:
     """How many published numbers of each dataset have which verdict."""
     rows = []
     for dataset, part in board.groupby("dataset", sort=False):
-        name = DATASET_NAMES.get(str(dataset), str(dataset))
+        name = dataset_label(str(dataset))
         rows.append({"dataset": name, "published": str(len(part))} | {k: str(v) for k, v in counts(part).items()})
     return pd.DataFrame(rows)

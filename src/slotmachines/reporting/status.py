@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from slotmachines.errors import UserError
 from slotmachines.replication.collect import RUNS_CSV
-from slotmachines.replication.cost import estimated_hours
+from slotmachines.replication.cost import time_text
 from slotmachines.replication.grid import grid_runs, planned
 from slotmachines.replication.run import Run
 from slotmachines.replication.to_do import not_kept, runs_to_do
@@ -130,7 +129,7 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
             "table": one.table,
             "figure": one.figure,
             "runs": f"{one.recorded} of {one.runs}",
-            "to do": f"{len(one.to_do)} ({_hours([*one.to_do, *one.again], seconds_csv)})" if one.to_do else "",
+            "to do": f"{len(one.to_do)} ({time_text([*one.to_do, *one.again], seconds_csv)})" if one.to_do else "",
             "why": "; ".join(one.reasons),
         }
         for one in standings
@@ -146,13 +145,13 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
     pictures = [figures / f"{name}.png" for name in (*(one.experiment for one in standings), "curves")]
     report = _report_state(results / "report.html", report_digest(one.source for one in standings), drawn, pictures)
     repeated = f", {len(again)} to be trained again" if again else ""
-    hours = f", {_hours([*to_do.values(), *again.values()], seconds_csv)} on one core like that of {seconds_csv}"
+    hours = time_text([*to_do.values(), *again.values()], seconds_csv, explained=True)
     lines = [
         pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
         "",
         f"report: {report}; summary.json: {summary}; curves.png: {curves}.",
         f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
-        f"{repeated}{hours if to_do else ''}.",
+        f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]
     others = len(set(there.runs["identity"]) - runs)
     if others:
@@ -184,13 +183,6 @@ def _report_state(page: Path, source: str, drawn: bool, pictures: Sequence[Path]
         return state
     text = page.read_text(encoding="utf-8", errors="replace")
     return State.CURRENT if drawn and all(embedded(picture) in text for picture in pictures) else State.STALE
-
-
-def _hours(runs: Sequence[Run], seconds_csv: Path) -> str:
-    try:
-        return f"about {estimated_hours(runs, seconds_csv):.1f} hours"
-    except UserError as error:
-        return f"unknown time: {error}"
 
 
 def _are(count: int, name: str) -> str:

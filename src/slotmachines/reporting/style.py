@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.files import replacing
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
+from slotmachines.networks.registry import network_label
 from slotmachines.reporting.table import by_network, cell_names, data_notes
 
 # Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
@@ -98,7 +99,7 @@ def shades(values: Iterable[Any]) -> dict[Any, Any]:
 
 def place(dataset: str, network: str) -> str:
     """Title of a panel."""
-    return f"{NETWORK_NAMES.get(network, network)} on {DATASET_NAMES.get(dataset, dataset)}"
+    return f"{network_label(network)} on {dataset_label(dataset)}"
 
 
 def not_run(table: pd.DataFrame) -> str:
@@ -107,7 +108,7 @@ def not_run(table: pd.DataFrame) -> str:
     for _, network, part in by_network(table):
         missing = part[part["n"] == 0]
         if len(missing) == len(part):
-            names.append(f"{NETWORK_NAMES.get(network, network)} (all)")
+            names.append(f"{network_label(network)} (all)")
             continue
         plain = missing["variant"] == ""
         names += [cell_names(missing[plain])] if plain.any() else []

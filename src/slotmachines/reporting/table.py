@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from slotmachines.data.registry import dataset_label
 from slotmachines.errors import UserError
 from slotmachines.methods.registry import METHODS, RIVALS
+from slotmachines.networks.registry import network_label
 from slotmachines.replication.cell import Cell, cell_run
 from slotmachines.replication.grid import cell_runs, cells_of, seeds_of
-from slotmachines.reporting.experiments import DATASET_NAMES, NETWORK_NAMES
 from slotmachines.reporting.reference import Published, published
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.statistics import summarise
@@ -138,13 +139,13 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     def paper(row: Any) -> str:
         text = number(row.paper_value)
         if row.verdict == Verdict.NOT_COMPARABLE:
-            text += f" on {DATASET_NAMES.get(row.paper_dataset, row.paper_dataset)}"
+            text += f" on {dataset_label(row.paper_dataset)}"
         return text
 
     return pd.DataFrame(
         {
-            "dataset": DATASET_NAMES.get(row.dataset, row.dataset),
-            "network": NETWORK_NAMES.get(row.network, row.network),
+            "dataset": dataset_label(row.dataset),
+            "network": network_label(row.network),
             "method": method_name(row.method),
             "K": DASH if pd.isna(row.options) else str(row.options),
             "variant": row.variant,
@@ -177,7 +178,7 @@ def cell_names(table: pd.DataFrame) -> str:
     """The cells of a table as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     found: dict[str, list[str]] = {}
     for row in rows_of(table):
-        name = f"{NETWORK_NAMES.get(row.network, row.network)} {method_name(kind(row))}"
+        name = f"{network_label(row.network)} {method_name(kind(row))}"
         found.setdefault(name, []).extend([] if pd.isna(row.options) else [str(row.options)])
     return "; ".join(
         f"{name} K = {', '.join(dict.fromkeys(options))}" if options else name for name, options in found.items()
@@ -187,7 +188,7 @@ def cell_names(table: pd.DataFrame) -> str:
 def data_notes(rows: pd.DataFrame) -> list[str]:
     """What the results in `rows` (cells, runs or epochs) have to mention about their data, a sentence per dataset."""
     noted = rows.loc[rows["data_note"] != "", ["dataset", "data_note"]].drop_duplicates()
-    return [f"Data: {DATASET_NAMES.get(row.dataset, row.dataset)}, {row.data_note}." for row in rows_of(noted)]
+    return [f"Data: {dataset_label(row.dataset)}, {row.data_note}." for row in rows_of(noted)]
 
 
 def paper_notes(table: pd.DataFrame) -> list[str]:

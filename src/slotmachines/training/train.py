@@ -15,7 +15,7 @@ from tqdm import tqdm
 from slotmachines.data import Splits, augment, load
 from slotmachines.errors import UserError
 from slotmachines.files import require_writable
-from slotmachines.networks import INPUT_SHAPES
+from slotmachines.networks.registry import find_network
 from slotmachines.replication.run import Run
 from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
 from slotmachines.training.device import prepare_device
@@ -176,9 +176,8 @@ def require_consistent(run: Run, start_weights: Path | None, keep_epochs: tuple[
 
 def load_data(run: Run, data_folder: Path, device: torch.device) -> Splits:
     """The dataset of a run, in the form that its network takes."""
-    if run.network not in INPUT_SHAPES:
-        raise UserError(f"unknown network {run.network!r}: use one of {', '.join(INPUT_SHAPES)}")
-    return load(run.dataset, data_folder, INPUT_SHAPES[run.network], run.settings.validation, device)
+    shape = find_network(run.network).input_shape
+    return load(run.dataset, data_folder, shape, run.settings.validation, device)
 
 
 def origin_of(device: torch.device, cuda_graph: bool, *, runs: int) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""docs/extending.md does what it says: its files and lines add a network and a dataset to a copy of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+PAGE = (PROJECT / "docs/extending.md").read_text()
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """The code of a section of the page."""
+    _, _, text = PAGE.partition(f"## {section}\n")
+    text = re.split(r"^## ", text, flags=re.MULTILINE)[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(number: int) -> list[list[str]]:
+    """The words of the commands of a block on training."""
+    return [shlex.split(line) for line in blocks("Training", "sh")[number].splitlines()]
+
+
+def add_line(registry: Path, line: str) -> None:
+    """Put a line, which has a plus before it, to the end of the list, the first one of the module."""
+    assert line.startswith("+    ") and line.count("\n") == 1
+    before, end, after = registry.read_text().partition("\n)\n")
+    registry.write_text(f"{before}\n{line[1:].rstrip()}{end}{after}")
+
+
+def call(project: Path, words: list[str]) -> str:
+    """What a command prints, called as from a shell in the project, but with the programs of this environment."""
+    environment = os.environ | {"PYTHONPATH": str(project / "src"), "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment.pop("SLOTMACHINES_DATA", None)
+    answer = subprocess.run(words, cwd=project, env=environment, text=True, capture_output=True, timeout=900)
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    return answer.stdout + answer.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project to which the page was applied."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("src", "workflow", "config", "profiles"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(PROJECT / name, folder)
+    for section, file in (("A network", "networks/strided.py"), ("A dataset", "data/photos.py")):
+        path = folder / "src/slotmachines" / file
+        assert f"`src/slotmachines/{file}`" in PAGE and not path.exists()
+        (text,), (line,) = blocks(section, "python"), blocks(section, "diff")
+        path.write_text(text)
+        add_line(path.with_name("registry.py"), line)
+    return folder
+
+
+def test_the_new_network_is_trained_on_the_new_dataset(project: Path) -> None:
+    fetch, train = commands(0)
+    assert "photos is at data/photos.safetensors" in call(project, fetch)
+    said = call(project, train)
+    (metrics,) = project.glob("runs/strided-photos/greedy-k8/seed0-*/metrics.json")
+    assert str(metrics.parent.relative_to(project)) in said
+    trained = json.loads(metrics.read_text())
+    assert (trained["network"], trained["dataset"], trained["epochs"]) == ("strided", "photos", 20)
+    assert trained["settings"]["validation"] == 36  # a tenth
+    assert trained["test_accuracy"] > 70  # of two photographs
+
+
+def test_a_grid_with_both_is_planned_at_an_unknown_time(project: Path) -> None:
+    (grid,) = blocks("Training", "yaml")
+    (project / "config/photos.yaml").write_text(grid)
+    status, snakemake = commands(1)
+    said = call(project, status)
+    assert "0 of 9 are finished, 9 to do, unknown time (no epoch of strided on photos, greedy, was measured" in said
+    planned = call(project, [*snakemake, "-n"])
+    assert re.search(r"^train +9$", planned, flags=re.MULTILINE)
+    assert "mem_mb=8603" in planned
+
+
+def test_help_names_both(project: Path) -> None:
+    said = call(project, ["slotmachines", "train", "--help"])
+    assert "strided" in said and "photos" in said
