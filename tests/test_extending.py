@@ -24,9 +24,9 @@ def blocks(section: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def commands(number: int) -> list[list[str]]:
-    """The words of the commands of a block on training."""
-    return [shlex.split(line) for line in blocks("Training", "sh")[number].splitlines()]
+def commands(number: int, section: str = "Training") -> list[list[str]]:
+    """The words of the commands of a block of a section."""
+    return [shlex.split(line) for line in blocks(section, "sh")[number].splitlines()]
 
 
 def add_line(registry: Path, line: str) -> None:
@@ -54,7 +54,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(PROJECT / name, folder)
-    for section, file in (("A network", "networks/strided.py"), ("A dataset", "data/photos.py")):
+    files = {"A network": "networks/strided.py", "A dataset": "data/photos.py", "A method": "methods/flip_popup.py"}
+    for section, file in files.items():
         path = folder / "src/slotmachines" / file
         assert f"`src/slotmachines/{file}`" in PAGE and not path.exists()
         (text,), (line,) = blocks(section, "python"), blocks(section, "diff")
@@ -86,6 +87,21 @@ def test_a_grid_with_both_is_planned_at_an_unknown_time(project: Path) -> None:
     assert "mem_mb=8603" in planned
 
 
-def test_help_names_both(project: Path) -> None:
+def test_the_new_method_is_trained_and_stands_among_the_rivals(project: Path) -> None:
+    fetch, train = commands(0, "A method")
+    call(project, fetch)
+    call(project, train)
+    (metrics,) = project.glob("runs/lenet-digits/flip_popup/seed0-*/metrics.json")
+    trained = json.loads(metrics.read_text())
+    assert (trained["settings"]["method_settings"], trained["recipe"]) == ({"flip": 0.2}, "ramanujan")
+    assert trained["test_accuracy"] > 60
+    curve = (metrics.parent / "curve.csv").read_text().splitlines()
+    altered = dict(zip(curve[0].split(","), curve[-1].split(","), strict=True))["altered_share"]
+    assert float(altered) == pytest.approx(0.2, abs=1e-3)
+    planned = call(project, ["snakemake", "rivals", "-n", "--cores", "1", "--configfile", "config/mnist.yaml"])
+    assert "lenet-mnist/flip_popup/seed2-" in planned
+
+
+def test_help_names_all(project: Path) -> None:
     said = call(project, ["slotmachines", "train", "--help"])
-    assert "strided" in said and "photos" in said
+    assert "strided" in said and "photos" in said and "flip_popup" in said

@@ -1,4 +1,4 @@
-"""The methods there are: one line each, without torch."""
+"""The methods there are, without torch: one line each (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -65,22 +65,21 @@ class Method:
     is_trained: bool = True
 
 
-METHODS: Mapping[str, Method] = {
-    method.name: method
-    for method in (
-        Method("greedy", "slot machine", _of_option, has_options=True),
-        Method("probabilistic", "slot machine, sampled", _of_option, has_options=True),
-        Method("free_pruning", "pruning", _of_mask, "pruning:Pruning", recipe="ivan-florian"),
-        Method("min_pruning", "minimal pruning", _of_mask, "pruning:Pruning", {"penalty": 1.0}, "ivan-florian"),
-        Method("free_flipping", "flipping", _of_mask, "flipping:Flipping", recipe="ivan-florian"),
-        Method("min_flipping", "minimal flipping", _of_mask, "flipping:Flipping", {"penalty": 1.0}, "ivan-florian"),
-        Method("supermask", "supermask", _of_mask, "supermask:Supermask", recipe="zhou"),
-        Method("edge_popup", "edge-popup", _of_mask, "edge_popup:EdgePopup", recipe="ramanujan"),
-        Method("lottery_ticket", "lottery ticket", _of_ticket, "lottery_ticket:LotteryTicket", recipe="frankle-carbin"),
-        Method("learned", "learned weights", _of_weight),
-        Method("random", "random weights", _of_nothing, is_trained=False),
-    )
-}
+_METHODS = (
+    Method("greedy", "slot machine", _of_option, has_options=True),
+    Method("probabilistic", "slot machine, sampled", _of_option, has_options=True),
+    Method("free_pruning", "pruning", _of_mask, "pruning:Pruning", recipe="ivan-florian"),
+    Method("min_pruning", "minimal pruning", _of_mask, "pruning:Pruning", {"penalty": 1.0}, "ivan-florian"),
+    Method("free_flipping", "flipping", _of_mask, "flipping:Flipping", recipe="ivan-florian"),
+    Method("min_flipping", "minimal flipping", _of_mask, "flipping:Flipping", {"penalty": 1.0}, "ivan-florian"),
+    Method("supermask", "supermask", _of_mask, "supermask:Supermask", recipe="zhou"),
+    Method("edge_popup", "edge-popup", _of_mask, "edge_popup:EdgePopup", recipe="ramanujan"),
+    Method("lottery_ticket", "lottery ticket", _of_ticket, "lottery_ticket:LotteryTicket", recipe="frankle-carbin"),
+    Method("learned", "learned weights", _of_weight),
+    Method("random", "random weights", _of_nothing, is_trained=False),
+)
+
+METHODS = {method.name: method for method in _METHODS}
 
 SLOT_METHODS = tuple(name for name, method in METHODS.items() if method.has_options)
 """The two slot machines."""

@@ -13,15 +13,20 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from slotmachines.data.registry import find
+from slotmachines.distributions import DISTRIBUTIONS
 from slotmachines.errors import UserError
+from slotmachines.methods.registry import RIVAL_RECIPES, RIVALS
 from slotmachines.networks.registry import NETWORKS
 
 
 def config_schema() -> dict[str, Any]:
-    """The JSON schema of a grid's config, which says what each entry means, with the networks of the registry."""
+    """The JSON schema of a grid's config, which says what each entry means, with the names of the registries."""
     text = (resources.files("slotmachines.replication") / "config.schema.yaml").read_text(encoding="utf-8")
     schema: dict[str, Any] = yaml.safe_load(text)
     schema["$defs"]["network"]["enum"] = list(NETWORKS)
+    schema["$defs"]["rival"]["enum"] = list(RIVALS)
+    schema["$defs"]["rival_recipe"]["enum"] = list(RIVAL_RECIPES)
+    schema["$defs"]["distribution"]["enum"] = list(DISTRIBUTIONS)
     return schema
 
 

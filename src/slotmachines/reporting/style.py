@@ -21,8 +21,16 @@ from slotmachines.files import replacing
 from slotmachines.networks.registry import network_label
 from slotmachines.reporting.table import by_network, cell_names, data_notes
 
+
+class _OrOther(dict[str, str]):
+    """A dictionary with one answer for every key that it lacks, such as a method that was added."""
+
+    def __missing__(self, key: str) -> str:
+        return self["other"]
+
+
 # Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
-COLOURS = {
+COLOURS = _OrOther({
     "greedy": "#0072B2",
     "probabilistic": "#D55E00",
     "learned": "#009E73",
@@ -37,8 +45,9 @@ COLOURS = {
     "free_flipping": "#AA4499",
     "min_flipping": "#AA4499",
     "lottery_ticket": "#222222",
-}
-MARKS = {
+    "other": "#B8860B",
+})  # fmt: skip
+MARKS = _OrOther({
     "greedy": "o",
     "probabilistic": "s",
     "learned": "^",
@@ -53,7 +62,8 @@ MARKS = {
     "free_flipping": "p",
     "min_flipping": "h",
     "lottery_ticket": "X",
-}
+    "other": "P",
+})  # fmt: skip
 INK, FAINT = "#222222", "#666666"
 WIDTH, DPI = 9.0, 150  # inches, dots per inch; a README shows figures about 900 px wide
 LOOK: dict[Any, Any] = {
