@@ -24,31 +24,44 @@ def slotify_(
     options: int,
     selection: Selection = "greedy",
     seed: int = 0,
-    value_bound: str | float = "glorot-uniform",
+    value_bound: str | float | Callable[[nn.Module], str | float] = "glorot-uniform",
     score_range: float | Callable[[nn.Module], float] = 1.0,
     sharing: Sharing = "none",
     filter_fn: Callable[[nn.Module, str], bool] | None = None,
+    embeddings: bool = False,
     compiled: bool = True,
 ) -> nn.Module:
     """Make `module` a slot machine, in place: each weight becomes a choice among K fixed random values.
 
-    Every weight of a Linear, Conv1d, Conv2d or Conv3d layer is replaced by a parametrization; its parameter becomes
-    theta, the one trained number per connection, and starts at zero. Train the module with any loop and
-    `torch.optim.SGD(module.parameters(), ...)`, made **after** this call and with one weight decay for all of them: the
-    scalar c of each weight has to decay as theta does. Biases and other layers stay as they are. Of optimisers that are
-    not linear in the gradient, such as Adam, the result is not that of training K scores.
+    Every weight of a Linear, Conv1d, Conv2d or Conv3d layer, of the projections of nn.MultiheadAttention, and on
+    request of an nn.Embedding is replaced by a parametrization; its parameter becomes theta, the one trained number per
+    connection, and starts at zero. Train the module with any loop and `torch.optim.SGD(module.parameters(), ...)`, made
+    **after** this call and with one weight decay for all of them: the scalar c of each weight has to decay as theta
+    does. Of optimisers that are not linear in the gradient, such as Adam, the result is not that of training K scores.
+
+    Everything else stays as it is, and is trained as before: biases (those of attention included), normalisation, and
+    parameters that a module holds under other names than "weight...", such as the class token and the position
+    embedding of a vision transformer. Weights that cannot be selected are refused: those of recurrent, transposed,
+    bilinear and other layers. `filter_fn` leaves such a layer out; it then stays as it is too.
 
     Args:
-        module: any module whose Linear and Conv weights are float32 or float64.
+        module: any module whose weights to be selected are float32 or float64.
         options: K, the number of values per connection, at least 1. With K = 1 nothing is left to choose.
         selection: "greedy" uses the option with the highest score; "probabilistic" draws from the softmax of the
             scores in training mode, and uses the highest score in evaluation mode.
         seed: values and initial scores depend on it, on the weight's name in `module`, and on nothing else.
-        value_bound: b of the values U(-b, b), a name of `slotmachines.options.VALUE_BOUNDS` or a number.
+        value_bound: b of the values U(-b, b), a name of `slotmachines.options.VALUE_BOUNDS` or a number, or
+            value_bound(layer), either of them. Names take the shape of the tensor: as in PyTorch's own initialisation,
+            that of the packed projections of attention is (3 embed_dim, embed_dim). An embedding looks up a row by a
+            one-hot vector, so its fan-in is 1 and its fan-out the dimension.
         score_range: the initial scores are U(0, r b) with this r, or with r = score_range(layer).
         sharing: "none" gives each connection K values of its own; "layer" gives all connections of a layer the same K
             values, "network" all layers the same ones up to their value bound. Scores stay per connection.
-        filter_fn: leaves out the Linear, Conv and attention layers for which filter_fn(layer, name) is false.
+        filter_fn: leaves out the layers for which filter_fn(layer, name) is false. It is asked about layers that can
+            be converted or would be refused, among them attention and, by itself, its `out_proj`.
+        embeddings: convert nn.Embedding too. They stay ordinary by default, because an embedding is often tied to the
+            last layer, keeps a row of zeros for padding, and is an input rather than a connection: a row gets a
+            gradient only from the examples it occurs in, so that its options are chosen on few updates.
         compiled: use kernels compiled by Numba on a processor and by Triton on a GPU, where they are installed; False
             uses plain PyTorch. Both select the same weights.
 
@@ -57,9 +70,8 @@ def slotify_(
 
     Raises:
         ValueError: K < 1 or > 2^32, a seed of more than 64 bits, an unknown selection, value bound or sharing, a score
-            range that is negative or not finite, numbers that the weight's precision cannot hold, no layer to convert,
-            a layer that is converted already, has no shape yet or shares its weight with another, or attention with a
-            packed projection that the filter did not leave out.
+            range that is negative or not finite, numbers that the weight's precision cannot hold, or weights that
+            cannot be selected (`slotmachines.weights.selectable`).
         TypeError: a weight is neither float32 nor float64, or the seed is no integer.
         MemoryError: probabilistic sampling of so many options would not fit into memory.
 
@@ -76,13 +88,13 @@ def slotify_(
     options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
-    places = selectable(module, filter_fn)
+    places = selectable(module, filter_fn, embeddings=embeddings)
     if selection == "probabilistic":
         require_memory([(torch.device("cpu"), _SAMPLING * options * torch.get_num_threads())], f"K = {options} options")
     machines = []
     for place in places:
         weight: nn.Parameter = getattr(place.layer, place.tensor)
-        bound = value_bound_of(place.fans, value_bound)
+        bound = value_bound_of(place.fans, value_bound(place.layer) if callable(value_bound) else value_bound)
         relative = score_range(place.layer) if callable(score_range) else score_range
         if not 0 <= relative < math.inf:
             raise ValueError(f"the score range must be finite and not negative, not {relative}")
