@@ -35,7 +35,7 @@ def test_the_grids_of_the_project_are_in_order_and_named_as_their_files(file: Pa
 
 def test_what_is_left_out_has_its_default() -> None:
     config = smoke()
-    for name in ("seeds", "settings"):
+    for name in ("seeds", "settings", "recipes"):
         del config[name]
     before = deepcopy(config)
     whole = checked_config(config)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -194,6 +195,31 @@ def test_a_network_of_convolutions_is_masked_trained_and_baked(name):
         assert factor == 1 or name == "supermask"
     if name != "supermask":  # which draws in evaluation too
         assert torch.equal(baked.eval()(images(seed=9)), outputs)
+
+
+def test_attention_and_embeddings_are_masked_and_what_the_filter_leaves_out_is_trained():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    network = nn.Sequential(OrderedDict(words=nn.Embedding(20, 8), layer=layer, head=nn.Linear(8, 3)))
+    mask_(network, "free_flipping", filter_fn=lambda _, name: name != "head", embeddings=True)
+    assert list(selected_options(network)) == [
+        "words.weight", "layer.self_attn.in_proj_weight", "layer.self_attn.out_proj.weight", "layer.linear1.weight",
+        "layer.linear2.weight",
+    ]  # fmt: skip
+    words, head = torch.randint(20, (5, 7)), network.head.weight.detach().clone()
+    norm = layer.norm1.weight.detach().clone()
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    losses = []
+    for _ in range(40):
+        loss = functional.cross_entropy(network(words).mean(1), LABELS)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0] and 0 < altered_share(network) < 1
+    assert not torch.equal(network.head.weight, head) and not torch.equal(layer.norm1.weight, norm)
+    outputs = network.eval()(words)
+    assert torch.allclose(bake_(network)(words), outputs, atol=1e-5)
 
 
 def test_supermasks_draw_in_evaluation_too_and_bake_what_is_most_probable():

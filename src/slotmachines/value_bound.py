@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from slotmachines.distributions import fans_of
+
 VALUE_BOUNDS = {"glorot-uniform": 6.0, "glorot-deviation": 2.0}
 """Named bounds b = sqrt(n / (fan_in + fan_out)): of Glorot's uniform distribution, and its standard deviation."""
 
@@ -22,8 +24,7 @@ def value_bound_of(shape: Sequence[int], bound: str | float) -> float:
     if isinstance(bound, str):
         if bound not in VALUE_BOUNDS:
             raise ValueError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
-        kernel = math.prod(shape[2:])
-        return math.sqrt(VALUE_BOUNDS[bound] / ((shape[0] + shape[1]) * kernel))
+        return math.sqrt(VALUE_BOUNDS[bound] / sum(fans_of(shape)))
     if not 0 < bound < math.inf:
         raise ValueError(f"the value bound must be positive and finite, not {bound}")
     return float(bound)
