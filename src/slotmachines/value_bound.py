@@ -15,7 +15,7 @@ def value_bound_of(shape: Sequence[int], bound: str | float) -> float:
     """The bound b of the values W ~ U(-b, b) of a weight tensor.
 
     Args:
-        shape: (out, in) or (out, in / groups, *kernel).
+        shape: (out, in), (out, in / groups, *kernel), or (dimension, 1) of an embedding, of which one row is looked up.
         bound: a name of `VALUE_BOUNDS` (Glorot and Bengio, AISTATS 2010, equations 12 and 16), or b itself.
 
     Raises:
