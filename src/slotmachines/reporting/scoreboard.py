@@ -23,7 +23,7 @@ JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE
 def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
     """One row per published number, with the verdict of the first grid that has runs for it.
 
-    Columns: source, figure, dataset, network, method, options, paper, ours, n, tolerance, verdict, chosen_by, grid,
+    Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n, tolerance, verdict, chosen_by, grid,
     provenance.
     """
     rows = [_judged(grids, row) for row in rows_of(grids[0].reference)]
@@ -40,7 +40,7 @@ def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
     )  # fmt: skip
     entry: dict[str, Any] = {
         "source": row.source, "figure": paper.figure, "dataset": cell.dataset, "network": cell.network,
-        "method": cell.method, "options": options, "paper": paper.value, "ours": None, "n": 0, "tolerance": None,
+        "method": cell.method, "recipe": recipe, "options": options, "paper": paper.value, "ours": None, "n": 0, "tolerance": None,
         "verdict": str(Verdict.NOT_RUN), "chosen_by": False, "grid": "", "provenance": paper.provenance,
     }  # fmt: skip
     for results in grids:
@@ -72,7 +72,7 @@ def sentence(board: pd.DataFrame) -> str:
     )
     text += f": {said}."
     run = board[board["verdict"] != Verdict.NOT_RUN]
-    cells = run[["dataset", "network", "method", "options"]].drop_duplicates()
+    cells = run[["dataset", "network", "method", "recipe", "options"]].drop_duplicates()
     if len(cells) < len(run):
         text += f" Those that were run belong to {len(cells)} cells of ours, as some are published twice."
     chosen = int((board["chosen_by"] & (board["verdict"] == Verdict.REPRODUCED)).sum())
