@@ -23,8 +23,8 @@ JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE
 def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
     """One row per published number, with the verdict of the first grid that has runs for it.
 
-    Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n, tolerance,
-    verdict, chosen_by, grid, provenance.
+    Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n,
+    tolerance, verdict, chosen_by, grid, provenance.
     """
     rows = [_judged(grids, row) for row in rows_of(grids[0].reference)]
     return pd.DataFrame(rows).astype({"options": "Int64"})
