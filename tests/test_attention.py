@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from conftest import BOTH, scramble
+from conftest import BOTH, scramble, tiny_run
 from slotmachines import bake_, option_table, selected_options, slotify_
 from slotmachines.dense import dense_scores, dense_slotify_
 from slotmachines.slots import slot_machines
+from slotmachines.training import network as training_network
 
 KINDS = {
     "packed": {},
@@ -221,3 +222,11 @@ def test_values_of_the_packed_projections_have_the_bound_of_their_shape():
         bound = (6 / fans) ** 0.5
         assert 0.98 * bound < values[name].abs().max() <= bound
     assert attention().in_proj_weight.abs().max() <= (6 / 32) ** 0.5
+
+
+def test_in_a_run_projections_have_the_score_range_of_linear_layers(monkeypatch):
+    monkeypatch.setattr(training_network, "build_network", lambda *_: nn.Sequential(nn.Conv1d(8, 8, 1), attention()))
+    run = tiny_run(score_range_conv=0.5, score_range_linear=0.25)
+    network = training_network.starting_network(run, torch.device("cpu"), None)
+    ranges = {one.name: one.selector.pool.score_bound / one.selector.pool.value_bound for one in slot_machines(network)}
+    assert ranges == {"0.weight": 0.5, "1.in_proj_weight": 0.25, "1.out_proj.weight": 0.25}

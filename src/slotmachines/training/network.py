@@ -41,7 +41,8 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
         return network
 
     def score_range(layer: nn.Module) -> float:
-        return run.settings.score_range_linear if isinstance(layer, nn.Linear) else run.settings.score_range_conv
+        linear = isinstance(layer, (nn.Linear, nn.MultiheadAttention))
+        return run.settings.score_range_linear if linear else run.settings.score_range_conv
 
     settings, method = run.settings, METHODS[run.method]
     try:
