@@ -37,8 +37,8 @@ def test_choosing_and_finetuning_learn_the_digits(left):
 
 def test_the_convolutions_chose_and_were_baked(left):
     assert {name: tuple(option.shape) for name, option in left["options"].items()} == {
-        "features.0.weight": (32, 1, 3, 3),
-        "features.2.weight": (32, 32, 3, 3),
+        "features.0.weight": (16, 1, 3, 3),
+        "features.2.weight": (16, 16, 3, 3),
     }
     assert all(set(option.flatten().tolist()) == set(range(8)) for option in left["options"].values())
     assert not list(weight_selectors(left["network"]))
@@ -48,4 +48,4 @@ def test_the_last_layer_was_learned_as_ordinary_weights(left):
     torch.manual_seed(0)
     start, learned = left["Network"]().last.weight, left["network"].last.weight
     assert isinstance(learned, nn.Parameter)
-    assert (start != learned).float().mean() > 0.9 and (start - learned).abs().mean() > 0.003
+    assert (start != learned).float().mean() > 0.9 and (start - learned).abs().mean() > 0.02
