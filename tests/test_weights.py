@@ -1,14 +1,13 @@
-"""Which weights of a network are selected: every kind at once, grouped convolutions, embeddings; what is refused."""
+"""Which weights of a network are selected: every kind at once, grouped convolutions, embeddings, bounds."""
 
 import copy
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize, prune
-from torchvision.ops import DeformConv2d
 
 from conftest import BOTH, scramble, theta_of
+from every_kind import every_kind, words
 from slotmachines import bake_, load_ticket, option_table, save_ticket, selected_options, slotify_
 from slotmachines.dense import DenseSlotMachine, dense_scores, dense_slotify_
 from slotmachines.slots import baked_state
@@ -25,35 +24,6 @@ SELECTED = [
     "across.out_proj.weight",
     "last.weight",
 ]
-
-
-class EveryKind(nn.Module):
-    """Rows of words of 8 numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words = nn.Embedding(7, 8)
-        self.position = nn.Parameter(torch.randn(4, 8))
-        self.convolution = nn.Conv1d(8, 6, 3, padding=1, groups=2)
-        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
-        self.norm = nn.LayerNorm((4, 8))
-        self.across = nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True)
-        self.last = nn.Linear(8, 3)
-
-    def forward(self, words: Tensor) -> Tensor:
-        inputs = self.words(words) + self.position
-        others = self.convolution(inputs.mT).mT
-        attended = self.norm(inputs + self.attention(inputs, inputs, inputs)[0])
-        return self.last(self.across(attended, others, others)[0].mean(1))
-
-
-def every_kind() -> EveryKind:
-    torch.manual_seed(0)
-    return EveryKind()
-
-
-def words() -> Tensor:
-    return torch.randint(7, (5, 4), generator=torch.Generator().manual_seed(0))
 
 
 def output(network: nn.Module) -> Tensor:
@@ -247,116 +217,3 @@ def test_a_value_bound_that_is_none_for_a_layer():
     with pytest.raises(ValueError, match="the value bound must be positive and finite, not 0"):
         slotify_(network, options=2, value_bound=lambda layer: 0 if isinstance(layer, nn.MultiheadAttention) else 1)
     assert not list(weight_selectors(network))
-
-
-# What is refused: weights that would stay trained, and that the method is about
-
-
-class Table(nn.Module):
-    """A layer of somebody's own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(3, 3))
-
-
-OTHERS = {
-    "RNN": (lambda: nn.RNN(3, 3), "weight_ih_l0"),
-    "LSTM": (lambda: nn.LSTM(3, 3, proj_size=2), "weight_ih_l0"),
-    "GRU": (lambda: nn.GRU(3, 3), "weight_ih_l0"),
-    "RNNCell": (lambda: nn.RNNCell(3, 3), "weight_ih"),
-    "LSTMCell": (lambda: nn.LSTMCell(3, 3), "weight_ih"),
-    "GRUCell": (lambda: nn.GRUCell(3, 3), "weight_ih"),
-    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(3, 3, 2), "weight"),
-    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(3, 3, 2), "weight"),
-    "ConvTranspose3d": (lambda: nn.ConvTranspose3d(3, 3, 2), "weight"),
-    "LazyConvTranspose2d": (lambda: nn.LazyConvTranspose2d(3, 2), "weight"),
-    "Bilinear": (lambda: nn.Bilinear(3, 3, 3), "weight"),
-    "EmbeddingBag": (lambda: nn.EmbeddingBag(3, 3), "weight"),
-    "DeformConv2d": (lambda: DeformConv2d(3, 3, 2), "weight"),
-    "Table": (Table, "weight"),
-}
-
-
-@pytest.mark.parametrize("kind", OTHERS)
-def test_layers_of_another_kind_are_refused_or_left_out(kind):
-    build, tensor = OTHERS[kind]
-    network = nn.ModuleDict({"first": nn.Linear(3, 3), "other": build()})
-    message = rf"^other\.{tensor}: weights of {kind} cannot be selected, and would be trained; leave the layer out"
-    with pytest.raises(ValueError, match=message):
-        slotify_(network, options=2)
-    assert not list(weight_selectors(network))
-    before = {name: id(parameter) for name, parameter in network["other"].named_parameters()}
-    slotify_(network, options=2, filter_fn=lambda _, name: name != "other")
-    assert list(selected_options(network)) == ["first.weight"]
-    assert {name: id(parameter) for name, parameter in network["other"].named_parameters()} == before
-
-
-@pytest.mark.parametrize("normalise", [parametrizations.weight_norm, parametrizations.spectral_norm])
-def test_a_parametrized_layer_of_another_kind_is_refused_without_being_computed(normalise):
-    network = nn.Sequential(nn.Linear(3, 3), normalise(nn.ConvTranspose1d(3, 3, 2)))
-    before = copy.deepcopy(network.state_dict())
-    with pytest.raises(ValueError, match=r"^1\.weight: weights of ConvTranspose1d cannot be selected"):
-        slotify_(network, options=2)
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-
-
-def test_normalisation_and_activations_stay_and_nobody_asks_about_them():
-    layers = [
-        nn.BatchNorm2d(2),
-        nn.GroupNorm(1, 2),
-        nn.LayerNorm((2, 3)),
-        nn.RMSNorm((2, 3)),
-        nn.LazyBatchNorm1d(),
-        nn.PReLU(4),
-    ]
-    asked = []
-    network = nn.Sequential(*layers, nn.Linear(3, 3))
-    slotify_(network, options=2, filter_fn=lambda _, name: asked.append(name) or True)
-    assert asked == ["6"] and not any(parametrize.is_parametrized(layer) for layer in layers)
-
-
-def weight_norm(layer: nn.Module) -> None:
-    with pytest.warns(FutureWarning, match="weight_norm"):
-        nn.utils.weight_norm(layer)
-
-
-@pytest.mark.parametrize("compute", [weight_norm, lambda layer: prune.random_unstructured(layer, "weight", 0.5)])
-def test_a_weight_that_is_computed_is_refused(compute):
-    network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    compute(network[1])
-    with pytest.raises(
-        ValueError, match=r"^1\.weight is computed from other parameters, .*; make it a parameter again"
-    ):
-        slotify_(network, options=2)
-    assert list(selected_options(slotify_(network, options=2, filter_fn=lambda _, name: name == "0"))) == ["0.weight"]
-
-
-@pytest.mark.parametrize("tie", [
-    lambda network: setattr(network.across.out_proj, "weight", network.attention.out_proj.weight),
-    lambda network: setattr(network.across, "q_proj_weight", network.attention.out_proj.weight),
-    lambda network: setattr(network.across, "v_proj_weight", network.across.k_proj_weight),
-    lambda network: setattr(network.across, "out_proj", network.attention.out_proj),
-])  # fmt: skip
-def test_tied_projections(tie):
-    network = every_kind()
-    tie(network)
-    with pytest.raises(ValueError, match=r"^\S+weight and across\.\S+weight are one tied weight; untie it, or leave"):
-        slotify_(network, options=2)
-
-
-def test_an_embedding_tied_to_the_last_layer():
-    network = nn.Sequential(nn.Embedding(4, 4), nn.Linear(4, 4))
-    network[1].weight = network[0].weight
-    for embeddings in (False, True):
-        with pytest.raises(ValueError, match=r"^0\.weight and 1\.weight are one tied weight"):
-            slotify_(network, options=2, embeddings=embeddings)
-
-
-def test_twice():
-    network = slotify_(every_kind(), options=2)
-    with pytest.raises(ValueError, match=r"^convolution\.weight is parametrized already"):
-        slotify_(network, options=2)
-    attention = slotify_(nn.MultiheadAttention(4, 2), options=2)
-    with pytest.raises(ValueError, match=r"^in_proj_weight is parametrized already"):
-        slotify_(attention, options=2)
