@@ -207,8 +207,8 @@ def test_paths_of_changed_connections_start_at_the_left_and_end_at_what_was_alte
 
 def test_bits_are_those_of_options_and_masks(figure_of: Callable[[str], Figure]) -> None:
     places = {label: lines(figure_of("bits"), label)[0].lines[0].get_xdata()[0] for label in
-              ("slot machine", "flipping", "lottery ticket", "learned weights")}  # fmt: skip
-    assert places["slot machine"] == 1 and places["learned weights"] == 32
+              ("slot machine, its K beside it", "flipping", "lottery ticket", "learned weights")}  # fmt: skip
+    assert places["slot machine, its K beside it"] == 1 and places["learned weights"] == 32
     assert places["flipping"] == pytest.approx(0.72, abs=0.01)  # the entropy of one in five
     assert places["lottery ticket"] == pytest.approx(0.72 + 0.2 * 32, abs=0.02)
 

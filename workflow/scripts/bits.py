@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.methods.registry import METHODS
-from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.figure import experiment_figure, rivals_note
 from slotmachines.reporting.marks import empty, ours
 from slotmachines.reporting.measures import measures
 from slotmachines.reporting.results import Results
@@ -20,14 +20,14 @@ TICKS = (0, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
 
 
 def marks(axes: Axes, rows: list[Any], bits: dict[Any, float]) -> None:
-    """A mark per cell, at its bits; slot machines with their K."""
+    """A mark per cell, at its bits; beside a slot machine its K."""
     for row in rows:
         at = bits[row.Index]
-        ours(axes, row, at, at, label=METHODS[row.method].label)
+        label = METHODS[row.method].label
+        ours(axes, row, at, at, label=label if pd.isna(row.options) else f"{label}, its K beside it")
         if not pd.isna(row.options):
             axes.annotate(
-                f"K = {row.options}", (at, row.mean), xytext=(0, 8), textcoords="offset points", ha="center",
-                fontsize=9, color=FAINT,
+                str(row.options), (at, row.mean), xytext=(5, 5), textcoords="offset points", fontsize=9, color=FAINT,
             )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         marks(panel, rows_of(run[run["method"] != "random"]), dict(measured.get("bits per connection", {})))
         for row in rows_of(run[run["method"] == "random"]):
             panel.text(
-                0.01, 0.02, f"0 bits: random weights, {number(row.mean)}%", transform=panel.transAxes, fontsize=10,
-                color=FAINT,
+                0.01, 0.98, f"0 bits: random weights, {number(row.mean)}%", transform=panel.transAxes, fontsize=10,
+                color=FAINT, va="top",
             )  # fmt: skip
         panel.set_xscale("symlog", linthresh=0.5, base=2)
         panel.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
@@ -58,10 +58,10 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "the entropy of the share of connections that it alters; 32 of a trained weight; of a lottery ticket its mask "
         "and 32 for each weight that is left. Marks: means with 95% t-intervals (from three seeds on); small dots: "
         "single seeds.",
+        rivals_note(results.config),
         not_run(table),
     ]
-    recipe = f"{results.config['recipe']} and those of the rivals"
-    return finish(figure, recipe, "Accuracy against the size of what is stored", table, notes)
+    return finish(figure, results.config["recipe"], "Accuracy against the size of what is stored", table, notes)
 
 
 if __name__ == "__main__":

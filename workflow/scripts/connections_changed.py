@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.methods.registry import METHODS, RIVALS
-from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.figure import experiment_figure, recipe_used
 from slotmachines.reporting.marks import band, empty
 from slotmachines.reporting.measures import CHANGE_GOAL, altered_shares
 from slotmachines.reporting.results import Results
@@ -53,11 +53,13 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
             empty(panel)
     notes = [
         "Pruning drops random connections, flipping changes their sign; the minimal variants pay for each one. Lines: "
-        "each seed from epoch to epoch, starting near the left edge, where no connection has changed; marks: its "
-        "epoch that is best on validation. Green band: the 95% t-interval of learned weights (from three seeds on).",
+        "each seed from the end of its first epoch on (before it no connection has changed); marks: its epoch that is "
+        "best on validation. Green band: the 95% t-interval of learned weights (from three seeds on).",
         not_run(table),
     ]
-    return finish(figure, "ivan-florian", "How many connections have to change?", table, notes)
+    return finish(
+        figure, recipe_used(results.config, "ivan-florian"), "How many connections have to change?", table, notes
+    )
 
 
 if __name__ == "__main__":

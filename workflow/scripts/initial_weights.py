@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from slotmachines.methods.registry import METHODS
-from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.figure import experiment_figure, recipe_used
 from slotmachines.reporting.marks import empty, ours
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import finish, not_run, panels, place
@@ -35,7 +35,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "three seeds on); small dots above: single seeds.",
         not_run(table),
     ]
-    return finish(figure, METHODS[method].recipe, "Which random weights?", table, notes)
+    return finish(figure, recipe_used(results.config, METHODS[method].recipe), "Which random weights?", table, notes)
 
 
 if __name__ == "__main__":

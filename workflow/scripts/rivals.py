@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.methods.registry import METHODS, RIVALS
-from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.figure import experiment_figure, rivals_note
 from slotmachines.reporting.marks import comparable, empty, ours, papers
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import FAINT, INK, finish, not_run, panels, place
@@ -70,10 +70,10 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
             empty(panel)
     notes = [
         "Pruning, supermasks and edge-popup choose which connections of a random network to keep, flipping those whose "
-        "sign to change, each in the settings of its authors; the weights of a lottery ticket are trained. Filled "
-        "marks: our mean with its 95% t-interval (from three seeds on); small dots above: single seeds; hollow marks: "
-        "the published mean, its bar from lowest to highest seed where known; a dash: none is known. Accuracies below "
-        "those of all but random weights are left out of the axis.",
+        "sign to change; the weights of a lottery ticket are trained. Filled marks: our mean with its 95% t-interval "
+        "(from three seeds on); small dots above: single seeds; hollow marks: the published mean, its bar from lowest "
+        "to highest seed where known; a dash: none is known. Random weights lie below the axis.",
+        rivals_note(results.config),
         *sources(table),
         not_run(table),
     ]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from slotmachines.methods.registry import METHODS
 from slotmachines.replication.experiments import POSITIVE
-from slotmachines.reporting.figure import experiment_figure
+from slotmachines.reporting.figure import experiment_figure, recipe_used
 from slotmachines.reporting.marks import empty, ours
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.style import COLOURS, cap_at_hundred, finish, not_run, panels, place
@@ -37,7 +37,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "t-intervals (from three seeds on); small dots beside: single seeds.",
         not_run(table),
     ]
-    recipe = METHODS[method].recipe
+    recipe = recipe_used(results.config, METHODS[method].recipe)
     return finish(figure, recipe, "Random weights of mostly one sign", table, notes)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from slotmachines.command import PictureFile, ReferenceFile, ResultsFolder, run
+from slotmachines.methods.registry import RIVAL_RECIPES
+from slotmachines.replication.recipe import recipe_name
 from slotmachines.reporting.experiments import EXPERIMENTS
 from slotmachines.reporting.results import Results, read_results
 from slotmachines.reporting.sources import figure_digest
@@ -16,6 +19,18 @@ from slotmachines.reporting.style import LOOK, save
 from slotmachines.reporting.table import experiment_table
 
 Draw = Callable[[Results, pd.DataFrame], Figure]
+
+
+def recipe_used(config: Mapping[str, Any], recipe: str) -> str:
+    """What a grid calls the recipe that it trains by in the place of a rival's, or that one."""
+    return recipe_name(config.get("recipes", {}).get(recipe, recipe))
+
+
+def rivals_note(config: Mapping[str, Any]) -> str:
+    """By which recipes the rivals of a grid are trained."""
+    used = [recipe_used(config, recipe) for recipe in RIVAL_RECIPES]
+    own = "their authors' settings" if tuple(used) == RIVAL_RECIPES else "their authors' settings, shortened"
+    return f"Rivals are trained by {', '.join(used)}: {own}."
 
 
 def experiment_figure(experiment: str, draw: Draw) -> None:
