@@ -29,7 +29,7 @@ def recipe_used(config: Mapping[str, Any], recipe: str) -> str:
 def rivals_note(config: Mapping[str, Any]) -> str:
     """By which recipes the rivals of a grid are trained."""
     used = [recipe_used(config, recipe) for recipe in RIVAL_RECIPES]
-    own = "their authors' settings" if tuple(used) == RIVAL_RECIPES else "their authors' settings, shortened"
+    own = "their authors' settings" if tuple(used) == RIVAL_RECIPES else "their authors' settings, some shortened"
     return f"Rivals are trained by {', '.join(used)}: {own}."
 
 
