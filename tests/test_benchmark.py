@@ -263,8 +263,8 @@ def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch:
 def test_an_unknown_case_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert script(monkeypatch, "benchmark", tmp_path / "measurements.csv", "--only", "resnet") == 2
-    assert "resnet" in capsys.readouterr().err
+    assert script(monkeypatch, "benchmark", tmp_path / "measurements.csv", "--only", "alexnet") == 2
+    assert "alexnet" in capsys.readouterr().err
     assert not (tmp_path / "measurements.csv").exists()
 
 
