@@ -5,14 +5,15 @@ UV = $(shell uv --version > /dev/null 2>&1 && echo uv || echo .venv/bin/uv)
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 GRID ?= mnist
 GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
+SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help smoke test report collect measure bench lint lock
+.PHONY: help smoke test test-slurm test-conda report collect measure bench lint lock
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: figures, tables and report.
 	$(RUN) snakemake --cores 2 --configfile config/smoke.yaml
@@ -20,6 +21,15 @@ smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: f
 
 test: .venv/installed ## Run the tests.
 	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile
+
+# The interrupt lets the test stop the cluster that it started.
+test-slurm: .venv/installed ## Test the profile on a SLURM of its own with simulated GPUs (Debian; root, if SLURM is to be installed).
+	@command -v slurmctld > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SLURM); }
+	$(RUN) timeout --signal=INT --kill-after=60 1200 pytest -q -n 0 tests/slurm
+
+test-conda: .venv/installed ## Test --use-conda with a stand-in for conda.
+	$(UV) pip install --quiet --target .venv/rattler py-rattler==0.28.0
+	$(RUN) timeout --kill-after=60 900 pytest -q -n 0 tests/conda
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done

@@ -51,7 +51,7 @@ Recipe = Annotated[
 Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: a GPU where there is one.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU that fewest jobs use, if any.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor threads; results are repeatable for one number of them.")]
 CudaGraph = Annotated[
     bool, typer.Option(help="On a GPU, replay each step as one CUDA graph; not yet measured, hence off by default.")
@@ -93,6 +93,7 @@ def train(
 ) -> None:
     """Train one network: a slot machine, or its learned or random counterpart."""
     from slotmachines.replication.run import make_run
+    from slotmachines.training.placement import device_of_job
 
     runs = [
         make_run(
@@ -106,13 +107,14 @@ def train(
         )
         for seed in seeds
     ]
-    more = {"data_folder": data, "keep_epochs": tuple(keep_epochs), "device": device, "threads": threads}
-    if len(runs) == 1:
-        _train(runs[0], folder, checkpoint, cuda_graph=cuda_graph, **more)
-    elif folder is None and checkpoint is None:
-        _train_together(runs, cuda_graph=cuda_graph, **more)
-    else:
+    if len(runs) > 1 and (folder, checkpoint) != (None, None):
         raise UserError("each of several seeds has a folder of its own below runs; leave out --folder and --checkpoint")
+    with device_of_job(device) as place:
+        more = {"data_folder": data, "keep_epochs": tuple(keep_epochs), "device": place, "threads": threads}
+        if len(runs) == 1:
+            _train(runs[0], folder, checkpoint, cuda_graph=cuda_graph, **more)
+        else:
+            _train_together(runs, cuda_graph=cuda_graph, **more)
 
 
 @app.command()
@@ -135,6 +137,7 @@ def finetune(
 ) -> None:
     """Train the selected weights of a slot machine in the usual way, up to as many epochs in total as it was given."""
     from slotmachines.replication.run import finetuned, make_run
+    from slotmachines.training.placement import device_of_job
 
     parent = make_run(
         network=network,
@@ -146,8 +149,9 @@ def finetune(
         changes=_settings(changes),
     )
     run = finetuned(parent, start_epoch)
-    more = {"data_folder": data, "start_weights": weights, "device": device, "threads": threads}
-    _train(run, folder, checkpoint, cuda_graph=cuda_graph, **more)
+    with device_of_job(device) as place:
+        more = {"data_folder": data, "start_weights": weights, "device": place, "threads": threads}
+        _train(run, folder, checkpoint, cuda_graph=cuda_graph, **more)
 
 
 @app.command()

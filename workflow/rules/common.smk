@@ -5,8 +5,10 @@ from functools import cache
 import yaml
 
 from slotmachines.replication.collect import RUNS_CSV, read_table
+from slotmachines.replication.cost import read_seconds
 from slotmachines.replication.flops import read_flops
 from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
+from slotmachines.replication.resources import megabytes, minutes
 from slotmachines.replication.run import CURVE, METRICS, WEIGHTS
 from slotmachines.replication.to_do import is_finished, kept_weights, not_kept, runs_to_do
 
@@ -32,9 +34,8 @@ try:
     KEPT = kept_epochs(RUNS.values())
     collected = Path(RESULTS, RUNS_CSV)
     RECORDED = set(read_table(collected, ["identity"], "")["identity"]) if collected.is_file() else set()
-    # Roughly what a run keeps in memory follows from these.
-    CONNECTIONS = read_flops(FLOPS).groupby("network")["connections"].max().to_dict()
-    MANY_CONNECTIONS = 100_000_000  # of a network that was not counted: five times those of VGG-19
+    # What a run needs of memory and time follows from these.
+    COUNTED, MEASURED = read_flops(FLOPS), read_seconds(SECONDS)
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -113,6 +114,10 @@ def train_arguments(wildcards, output):
     return words + [word for epoch in KEPT.get(run.identity, []) for word in ("--keep-epoch", str(epoch))]
 
 
-def train_memory(wildcards):
-    """Megabytes: the libraries and the data, and some ten numbers per connection, whatever K."""
-    return 2500 + CONNECTIONS.get(RUNS[wildcards.run].network, MANY_CONNECTIONS) * 64 // 2**20
+def train_memory(wildcards, attempt):
+    """Megabytes."""
+    return megabytes(RUNS[wildcards.run], COUNTED, attempt)
+
+
+def train_minutes(wildcards, attempt):
+    return minutes(RUNS[wildcards.run], MEASURED, attempt)

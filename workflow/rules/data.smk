@@ -7,11 +7,12 @@ rule fetch:
     log:
         "logs/fetch/{dataset}.log",
     retries: 2
+    # The nodes of a cluster often have no internet access.
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=30,
     shell:
         "slotmachines fetch {wildcards.dataset} --data data > {log} 2>&1"

@@ -1,4 +1,5 @@
-# From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder.
+# From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder; a job
+# takes seconds, which is not worth a place in the queue of a cluster (`localrule`).
 
 SMALL = dict(
     config=CONFIG,
@@ -39,6 +40,7 @@ rule table:
         f"{LOGS}/tables/{{experiment}}.log",
     wildcard_constraints:
         experiment="|".join(EXPERIMENTS),
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -60,6 +62,7 @@ rule summary:
         f"{RESULTS}/summary.json",
     log:
         f"{LOGS}/summary.log",
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -83,6 +86,7 @@ rule figure:
         f"{LOGS}/figures/{{experiment}}.log",
     wildcard_constraints:
         experiment="|".join([*EXPERIMENTS, "curves"]),
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1
@@ -105,6 +109,7 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
+    localrule: True
     conda:
         "../../environment.yml"
     threads: 1

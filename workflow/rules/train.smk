@@ -14,7 +14,9 @@ rule train:
         "../../environment.yml"
     threads: config["threads"]
     resources:
+        # What a cluster is asked for; more at each attempt. Its partition, account and GPUs: workflow/profiles/slurm.
         mem_mb=train_memory,
+        runtime=train_minutes,
         # Snakemake lowers `threads` where there are fewer cores; the bits of a result must not depend on that.
         torch_threads=config["threads"],
     params:

@@ -25,6 +25,7 @@ def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
     if cuda_graph and not find_spec("triton"):
         raise UserError("a slot machine fits into a CUDA graph with Triton only: install it, or leave out --cuda-graph")
     if device.type == "cuda":
+        torch.cuda.set_device(device)  # also for what asks for no device by name
         allow_tf32()
     torch.set_num_threads(threads)
     return device
@@ -40,12 +41,8 @@ def allow_tf32() -> None:
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        return torch.empty(0, device=name).device  # of "cuda", the index too
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot use device {name!r}: {reason}; use 'cpu', or 'cuda' on a machine with a GPU") from None
-    return device

@@ -55,7 +55,7 @@ def train_run(
         checkpoint: file for the state of the unfinished run.
         start_weights: of a finetuned network, the selected weights that it starts from.
         keep_epochs: epochs whose selected weights are kept.
-        device: of torch, such as "cpu" or "cuda:1", or "auto": a GPU where there is one.
+        device: of torch, such as "cpu" or "cuda:1".
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
 

@@ -1,0 +1,78 @@
+"""Which GPU a job takes where several jobs run on a machine, with one GPU or several."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from filelock import FileLock, Timeout
+
+from slotmachines.errors import UserError
+
+
+@contextmanager
+def device_of_job(name: str) -> Iterator[str]:
+    """The device to train on within the block: the named one or, for "auto", the least used GPU, if there is any.
+
+    Of several GPUs, only those in `CUDA_VISIBLE_DEVICES` are looked at, as a cluster sets it for instance; what counts
+    is how many jobs of this user have taken a GPU in this way.
+
+    Raises:
+        UserError: the folder in which the jobs of this user take their GPUs cannot be written.
+    """
+    if name != "auto":
+        yield name
+    elif not torch.cuda.is_available():
+        yield "cpu"
+    else:
+        # An index does not mean the same GPU in jobs that see different ones.
+        gpus = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+        user = os.getuid() if hasattr(os, "getuid") else ""
+        with least_used(gpus, Path(tempfile.gettempdir(), f"slotmachines-gpus-{user}")) as index:
+            yield f"cuda:{index}"
+
+
+@contextmanager
+def least_used(gpus: Sequence[str], folder: Path) -> Iterator[int]:
+    """Take the GPU that the fewest processes have taken, the first of these, until the block ends; yields its index.
+
+    To take a GPU is to lock a file, which the operating system unlocks in whatever way a process ends.
+
+    Args:
+        gpus: names of the GPUs, the same in all processes.
+        folder: of the locked files, the same in all processes that are to know of each other; made if it is missing.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with FileLock(folder / "choosing"):  # one process at a time
+            taken = [sum(map(_is_locked, folder.glob(f"{gpu}.*"))) for gpu in gpus]
+            index = taken.index(min(taken))
+            mine = FileLock(folder / f"{gpus[index]}.{uuid4().hex}")
+            mine.acquire()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror}; set TMPDIR to a folder you may write to"
+        ) from None
+    try:
+        yield index
+    finally:
+        mine.release()
+
+
+def _is_locked(file: Path) -> bool:
+    """Whether a process holds the file; otherwise the process has ended, and the file goes."""
+    try:
+        with FileLock(file, blocking=False):
+            pass
+    except Timeout:
+        return True
+    file.unlink(missing_ok=True)
+    return False

@@ -1,0 +1,88 @@
+"""Jobs on a machine with several GPUs, which are simulated here: each takes the one that fewest jobs have taken."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from slotmachines import UserError
+from slotmachines.training.placement import device_of_job, least_used
+
+GPUS = ["GPU-a", "GPU-b", "GPU-c"]
+
+
+def test_jobs_are_spread_evenly(tmp_path):
+    with ExitStack() as jobs:
+        taken = [jobs.enter_context(least_used(GPUS, tmp_path / "taken")) for _ in range(7)]
+    assert taken == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_a_gpu_that_is_given_back_is_taken_next(tmp_path):
+    with least_used(GPUS, tmp_path), least_used(GPUS, tmp_path):
+        with least_used(GPUS, tmp_path) as third:
+            assert third == 2
+        with least_used(GPUS, tmp_path) as next_one:
+            assert next_one == 2
+    with least_used(GPUS, tmp_path) as first:
+        assert first == 0
+
+
+def test_jobs_that_see_different_gpus_count_those_that_both_see(tmp_path):
+    with least_used(["GPU-b"], tmp_path) as only, least_used(GPUS[1:], tmp_path) as index:
+        assert (only, GPUS[1:][index]) == (0, "GPU-c")
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from slotmachines.training.placement import least_used
+with least_used(sys.argv[2:], Path(sys.argv[1])) as index:
+    print(index, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_job_that_is_killed_gives_its_gpu_back(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path), *GPUS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout.readline() == "0\n"
+        with least_used(GPUS, tmp_path) as other:
+            assert other == 1
+        job.kill()
+    with least_used(GPUS, tmp_path) as index:
+        assert index == 0
+    assert len([*tmp_path.iterdir()]) == 2  # the lock of who chooses, and that of this job; no heap of those before
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """As if PyTorch saw two GPUs, and no other job on this machine."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"GPU-{index}"))
+
+
+def test_jobs_train_on_different_gpus_by_themselves(two_gpus):
+    with device_of_job("auto") as first, device_of_job("auto") as second:
+        assert (first, second) == ("cuda:0", "cuda:1")
+
+
+def test_a_device_that_is_named_is_left_as_it_is(two_gpus):
+    with device_of_job("cuda:1") as named, device_of_job("cpu") as processor, device_of_job("auto") as first:
+        assert (named, processor, first) == ("cuda:1", "cpu", "cuda:0")
+
+
+def test_without_a_gpu_a_job_runs_on_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with device_of_job("auto") as device:
+        assert device == "cpu"
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write to .*: .*; set TMPDIR to a folder you may write to"):
+        least_used(GPUS, tmp_path / "file/below").__enter__()
