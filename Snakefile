@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from slotmachines.errors import UserError
 from slotmachines.replication.config import checked_config
 from slotmachines.replication.cost import time_text
+from slotmachines.replication.snakemake_locks import drop_dead_locks
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -25,6 +26,8 @@ if not workflow.overwrite_configfiles:
 
 try:
     config.update(checked_config(config))
+    if workflow.is_main_process:
+        ALIVE = drop_dead_locks(Path(".snakemake"))
 except UserError as error:
     sys.exit(f"error: {error}")
 given = [Path(file) for file in workflow.overwrite_configfiles]

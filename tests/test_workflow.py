@@ -8,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from slotmachines.replication.snakemake_locks import drop_dead_locks
 
 PROJECT = Path(__file__).parents[1]
 GRID = """
@@ -219,15 +222,35 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     shutil.move(finished / "results/tiny/runs", moved)
     rules = re.search(r"^FROM_RUNS := (.*)$", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE)
     assert rules is not None
-    locks = finished / ".snakemake/locks"  # as if a workflow were training
-    locks.mkdir(exist_ok=True)
-    (locks / "0.output.lock").write_text("results/tiny/report.html\n")
-    answer = snakemake(finished, *rules[1].split())
-    (locks / "0.output.lock").unlink()
+    with drop_dead_locks(finished / ".snakemake"):  # as if a workflow were training
+        lock = finished / ".snakemake/locks/0.output.lock"
+        lock.parent.mkdir()
+        lock.write_text("results/tiny/report.html\n")
+        answer = snakemake(finished, *rules[1].split())
     shutil.move(moved, finished / "results/tiny/runs")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert "train" not in jobs(answer)
     assert [place.read_bytes() for place in places] == before
+
+
+def test_a_workflow_that_was_killed_goes_on_and_a_second_one_at_a_time_is_refused(finished: Path) -> None:
+    run = next((finished / "results/tiny/runs").glob("*/*/*/metrics.json")).relative_to(finished)
+    state = finished / ".snakemake"
+    # Killed after the job had ended, but before that was noted.
+    note = state / "incomplete" / urlsafe_b64encode(str(run).encode()).decode()
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("{}")
+    alive = drop_dead_locks(state)
+    lock = state / "locks/0.output.lock"
+    lock.parent.mkdir()
+    lock.write_text("results/tiny/report.html\n")
+    second = snakemake(finished)
+    assert second.returncode != 0 and "Directory cannot be locked" in second.stderr
+    assert "Traceback" not in second.stderr
+    alive.close()
+    again = snakemake(finished)
+    assert again.returncode == 0 and "Nothing to be done" in again.stderr
+    note.unlink()
 
 
 def test_results_that_were_brought_over_are_taken_as_if_they_had_run_here(

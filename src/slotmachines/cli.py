@@ -91,7 +91,7 @@ def train(
     threads: Threads = 1,
     cuda_graph: CudaGraph = False,
 ) -> None:
-    """Train one network: a slot machine, or its learned or random counterpart."""
+    """Train one network: a slot machine, or its learned or random counterpart; one that is finished stays as it is."""
     from slotmachines.replication.run import make_run
     from slotmachines.training.placement import device_of_job
 
@@ -192,23 +192,32 @@ def status(
 
 
 def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:
+    from slotmachines.training.result import finished_result
     from slotmachines.training.train import train_run
 
     folder = folder or _folder(run)
-    _print_result(train_run(run, folder=folder, checkpoint=checkpoint or _checkpoint(folder), **more), folder)
+    metrics = finished_result(run, folder, more.get("keep_epochs", ()))
+    if metrics is None:
+        metrics = train_run(run, folder=folder, checkpoint=checkpoint or _checkpoint(folder), **more)
+    _print_result(metrics, folder)
 
 
 def _train_together(runs: list[Run], **more: Any) -> None:
     from slotmachines.training.packed import train_runs
+    from slotmachines.training.result import finished_result
 
-    folders = [_folder(run) for run in runs]
-    results = train_runs(runs, folders=folders, checkpoints=[_checkpoint(folder) for folder in folders], **more)
+    earlier = [finished_result(run, _folder(run), more["keep_epochs"]) for run in runs]
+    left = [run for run, metrics in zip(runs, earlier, strict=True) if metrics is None]
+    folders = [_folder(run) for run in left]
+    checkpoints = [_checkpoint(folder) for folder in folders]
+    trained = iter(train_runs(left, folders=folders, checkpoints=checkpoints, **more) if left else [])
     failed = []
-    for run, folder, result in zip(runs, folders, results, strict=True):
+    for run, metrics in zip(runs, earlier, strict=True):
+        result = metrics or next(trained)
         if isinstance(result, UserError):
             failed.append(f"seed {run.seed}: {result}")
         else:
-            _print_result(result, folder)
+            _print_result(result, _folder(run))
     if failed:
         raise UserError("; ".join(failed))
 

@@ -1,4 +1,4 @@
-"""What the project's programs share: how bad input ends them, and the files that several of them are given."""
+"""What the project's programs share: how bad input and signals end them, and the files that several are given."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from slotmachines.errors import UserError
+from slotmachines.stopping import Stopped, stoppable
 
 ResultsFolder = Annotated[Path, typer.Argument(help="the grid's folder of results, with config.yaml and runs.csv")]
 ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
@@ -19,12 +20,19 @@ PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
 
 @contextmanager
 def one_line_errors(program: str) -> Iterator[None]:
-    """Bad input in the block ends the program with one line on standard error and status 2."""
+    """What ends the program in the block is one line on standard error.
+
+    The status is 2 for bad input and, as shells have it, 128 and the number of the signal for SIGINT and SIGTERM.
+    """
     try:
-        yield
+        with stoppable():
+            yield
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stopped:
+        print(f"{program}: {stopped}", file=sys.stderr)
+        sys.exit(128 + stopped.number)
 
 
 def run(command: Callable[..., None]) -> None:

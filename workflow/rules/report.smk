@@ -14,6 +14,7 @@ rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
         workflow.overwrite_configfiles or workflow.configfiles,
+        script="workflow/scripts/config.py",
     output:
         CONFIG,
     log:
@@ -24,7 +25,7 @@ rule config:
     params:
         text=yaml.safe_dump(dict(config), sort_keys=False),
     shell:
-        "printf '%s' {params.text:q} > {output} 2> {log}"
+        "python {input.script} {params.text:q} {output} > {log} 2>&1"
 
 
 rule table:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from slotmachines.data.dataset import Contents, Dataset
 from slotmachines.errors import UserError
@@ -31,7 +31,7 @@ def write_canonical(path: Path, dataset: Dataset, contents: Contents) -> None:
     arrays = {name: np.ascontiguousarray(array) for name, array in contents.arrays.items()}
     with replacing(path) as temporary:
         # One entry only: safetensors writes several metadata entries in an order that changes from run to run.
-        save_file(arrays, temporary, metadata={"dataset": json.dumps(header, sort_keys=True)})
+        temporary.write_bytes(save(arrays, metadata={"dataset": json.dumps(header, sort_keys=True)}))
 
 
 def read_canonical(path: Path, dataset: Dataset) -> tuple[Contents, str]:

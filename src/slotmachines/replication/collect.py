@@ -98,15 +98,16 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     order = {run.identity: number for number, run in enumerate(sorted(planned, key=_sort_key))}
     # Runs that are not planned come last, in the order that they had.
     by_plan: dict[str, Any] = {"by": "identity", "key": lambda column: column.map(order), "kind": "stable"}
-    with replacing(results / RUNS_CSV) as temporary:
-        whole = {"options": "Int64", "start_epoch": "Int64"}
-        runs.astype(whole).sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
     with replacing(results / CURVES_CSV) as temporary:
         # Not pandas' compression, which would put the temporary file's name into the archive.
         text = curves.sort_values(**by_plan).to_csv(index=False, float_format="%.5g")
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
     with replacing(results / SELECTED_CSV) as temporary:
         selected.sort_values(**by_plan).to_csv(temporary, index=False)
+    # Last, as a run whose row is there counts as recorded.
+    with replacing(results / RUNS_CSV) as temporary:
+        whole = {"options": "Int64", "start_epoch": "Int64"}
+        runs.astype(whole).sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
     here = int(runs["identity"].isin(list(order)).sum())
     return Collected(here, len(runs) - here, [to_count[identity] for identity in to_count if identity not in counted])
 

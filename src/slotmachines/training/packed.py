@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from slotmachines.errors import UserError
 from slotmachines.replication.run import Run, with_seed
+from slotmachines.stopping import Stopped, stoppable
 from slotmachines.training.device import prepare_device
 from slotmachines.training.train import (
     UnfinishedRun,
@@ -58,6 +59,7 @@ def train_runs(
     Raises:
         UserError: as `train_run`, for what is known before the first step; or the runs differ in more than their
             seeds, share one, or are too many for a GPU.
+        Stopped: by a signal, with a checkpoint of the last whole epoch of each run; one in its last epoch is finished.
     """
     weights: Sequence[Path | None] = start_weights or [None] * len(runs)
     _require_equal_but_for_seeds(runs)
@@ -89,16 +91,24 @@ def train_runs(
         total=total, desc=f"{Path(runs[0].folder).parent}, {len(runs)} seeds", unit="epoch",
         disable=not show_progress, mininterval=seconds_between_lines(),
     ) as bar:  # fmt: skip
-        return _take_turns(unfinished, lanes, bar)
+        try:
+            with stoppable(lambda: all(one.is_saved for one in unfinished)) as signal_number:
+                return _take_turns(unfinished, lanes, bar, signal_number)
+        except Stopped as stopped:
+            stopped.where = ", ".join(f"seed {one.run.seed} {one.progress}" for one in unfinished if one.epochs_left)
+            raise
 
 
 def _take_turns(
-    unfinished: Sequence[UnfinishedRun], lanes: Sequence[_Lane], bar: tqdm[Any]
+    unfinished: Sequence[UnfinishedRun], lanes: Sequence[_Lane], bar: tqdm[Any], signal_number: Callable[[], int]
 ) -> list[dict[str, Any] | UserError]:
     results: dict[int, dict[str, Any] | UserError] = {}
-    turns = {number: _turns(one, bar) for number, one in enumerate(unfinished)}
+    turns = {number: _turns(one, bar, signal_number) for number, one in enumerate(unfinished)}
     while turns:
         for number, turn in list(turns.items()):
+            if signal_number() and unfinished[number].is_saved:
+                del turns[number]
+                continue
             begin = time.perf_counter()
             try:
                 with lanes[number].turn():
@@ -110,15 +120,19 @@ def _take_turns(
             except UserError as error:
                 results[number] = error
                 del turns[number]
+    if len(results) < len(unfinished):
+        raise Stopped(signal_number())
     return [results[number] for number in range(len(unfinished))]
 
 
-def _turns(unfinished: UnfinishedRun, bar: tqdm[Any]) -> Generator[None, None, dict[str, Any]]:
+def _turns(
+    unfinished: UnfinishedRun, bar: tqdm[Any], signal_number: Callable[[], int]
+) -> Generator[None, None, dict[str, Any]]:
     for epoch in unfinished.epochs_left:
         unfinished.record((yield from unfinished.trainer.turns(epoch)))
         yield  # so that the seconds of this epoch are complete
         bar.update()
-        unfinished.save_sometimes()
+        unfinished.save_sometimes(at_once=signal_number() > 0)
     return unfinished.finish()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from slotmachines.data import Splits
+from slotmachines.errors import UserError
 from slotmachines.files import replacing, replacing_folder
+from slotmachines.replication.metrics import read_metrics
 from slotmachines.replication.recipe import recipe_name
 from slotmachines.replication.run import CURVE, METRICS, WEIGHTS, Run
 from slotmachines.training.evaluation import evaluate
@@ -63,20 +66,42 @@ def last_round(curve: list[Row]) -> list[Row]:
 
 
 def write_result(folder: Path, metrics: dict[str, Any], curve: list[Row], kept: dict[str, dict[str, Tensor]]) -> None:
-    """Write the files of a run: weights and curve first, metrics last, so that a folder with metrics is complete.
+    """Write the files of a run: all of them, before the first takes its place; metrics last.
+
+    So a folder with metrics is complete, and an earlier result is still there if the disk is full.
 
     Raises:
         UserError: a file cannot be written.
     """
-    (folder / METRICS).unlink(missing_ok=True)
-    with replacing(folder / CURVE) as temporary, temporary.open("w", newline="") as lines:
-        if curve:
-            writer = csv.DictWriter(lines, fieldnames=list(curve[0]))
-            writer.writeheader()
-            writer.writerows(curve)
-    with replacing_folder(folder / WEIGHTS) as weights:
+    with (
+        replacing(folder / METRICS) as new_metrics,
+        replacing(folder / CURVE) as new_curve,
+        replacing_folder(folder / WEIGHTS) as new_weights,
+    ):
+        new_metrics.write_text(json.dumps(metrics, indent=2) + "\n")
+        with new_curve.open("w", newline="") as lines:
+            if curve:
+                writer = csv.DictWriter(lines, fieldnames=list(curve[0]))
+                writer.writeheader()
+                writer.writerows(curve)
         for name, state in kept.items():
             epoch = metrics["best_epoch"] if name == "best" else int(name.removeprefix("epoch-"))
-            (weights / f"{name}.safetensors").write_bytes(kept_weights(state, metrics["identity"], epoch))
-    with replacing(folder / METRICS) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n")
+            (new_weights / f"{name}.safetensors").write_bytes(kept_weights(state, metrics["identity"], epoch))
+        (folder / METRICS).unlink(missing_ok=True)
+
+
+def finished_result(run: Run, folder: Path, keep_epochs: Sequence[int]) -> dict[str, Any] | None:
+    """The contents of metrics.json where a folder holds the run's files, with the weights of these epochs, or None.
+
+    Raises:
+        UserError: the folder holds damaged metrics, or those of another run.
+    """
+    if not (folder / METRICS).is_file():
+        return None
+    metrics = read_metrics(folder)
+    if metrics["identity"] != run.identity:
+        raise UserError(
+            f"{folder} holds the run {metrics['identity']}, not {run.identity}; choose another folder, or delete it"
+        )
+    is_kept = [(folder / WEIGHTS / f"epoch-{epoch}.safetensors").is_file() for epoch in keep_epochs]
+    return metrics if all(is_kept) else None

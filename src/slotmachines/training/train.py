@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from slotmachines.errors import UserError
 from slotmachines.files import require_writable
 from slotmachines.networks.registry import find_network
 from slotmachines.replication.run import Run
+from slotmachines.stopping import Stopped, stoppable
 from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
 from slotmachines.training.device import prepare_device
 from slotmachines.training.loop import Row, Trainer
@@ -43,8 +45,9 @@ def train_run(
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
 
     If `checkpoint` exists, training goes on from it, to the same result as without interruption; it is written
-    about every half minute and removed at the end. Where the parts of a resumed run were not trained by the same code
-    on the same machine, metrics.json names all of them (`provenance.together`).
+    about every half minute, and when SIGTERM or SIGINT ends the run, and removed at the end. Where the parts of a
+    resumed run were not trained by the same code on the same machine, metrics.json names all of them
+    (`provenance.together`).
 
     A GPU rounds the factors of products to TF32, in the matrix products and convolutions that metrics.json names.
 
@@ -65,6 +68,7 @@ def train_run(
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
             run, a device that is not there, a folder that cannot be written, or a loss that is no longer finite.
+        Stopped: by a signal, with a checkpoint of the last whole epoch. A run in its last epoch is finished instead.
     """
     require_consistent(run, start_weights, keep_epochs)
     target = prepare_device(device, threads, cuda_graph)
@@ -78,7 +82,17 @@ def train_run(
         cuda_graph=cuda_graph,
         origin=origin_of(target, cuda_graph, runs=1),
     )
-    left = unfinished.epochs_left
+    try:
+        with stoppable(lambda: unfinished.is_saved) as signal_number:
+            _train_epochs(unfinished, signal_number, show_progress)
+            return unfinished.finish()
+    except Stopped as stopped:
+        stopped.where = unfinished.progress
+        raise
+
+
+def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool) -> None:
+    run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
         desc=run.folder, unit="epoch", disable=not show_progress, mininterval=seconds_between_lines(),
@@ -89,8 +103,9 @@ def train_run(
             unfinished.record(row)
             unfinished.state["seconds"] += time.perf_counter() - begin
             bar.set_postfix(val=f"{row['val_accuracy']:.2f}%", loss=f"{row['train_loss']:.4f}", refresh=False)
-            unfinished.save_sometimes()
-    return unfinished.finish()
+            unfinished.save_sometimes(at_once=signal_number() > 0)
+            if signal_number() and unfinished.is_saved:
+                raise Stopped(signal_number())
 
 
 class UnfinishedRun:
@@ -136,7 +151,22 @@ class UnfinishedRun:
         require_writable(checkpoint.parent)
         require_writable(folder)
         state["kept"].setdefault("best", self.trainer.weights())
-        self._saved = time.monotonic()
+        self._saved_at, self._saved_epochs = time.monotonic(), len(state["curve"])
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether stopping now loses the epoch under way alone; not after the last one, when the result is written."""
+        return len(self.state["curve"]) == self._saved_epochs and len(self.epochs_left) > 0
+
+    @property
+    def progress(self) -> str:
+        """How far the checkpoint is, in words."""
+        saved = self.run.start_epoch + self._saved_epochs
+        return (
+            f"after epoch {saved} of {self.run.settings.epochs}"
+            if self._saved_epochs
+            else "before its first checkpoint"
+        )
 
     @property
     def epochs_left(self) -> range:
@@ -152,11 +182,11 @@ class UnfinishedRun:
             self.state["kept"][f"epoch-{row['epoch']}"] = self.trainer.weights()
         curve.append(row)
 
-    def save_sometimes(self) -> None:
-        """Write the checkpoint, if the last one is about half a minute old."""
-        if time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+    def save_sometimes(self, *, at_once: bool) -> None:
+        """Write the checkpoint, at once or if the last one is about half a minute old."""
+        if at_once or time.monotonic() - self._saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
             save_checkpoint(self._checkpoint, {**self.state, **self.trainer.state_dict()})
-            self._saved = time.monotonic()
+            self._saved_at, self._saved_epochs = time.monotonic(), len(self.state["curve"])
 
     def finish(self) -> dict[str, Any]:
         """Write the run's files, and remove the checkpoint; returns the contents of metrics.json."""
