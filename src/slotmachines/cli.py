@@ -191,6 +191,44 @@ def status(
     typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
 
 
+@app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
+    order: Annotated[Path, typer.Argument(help="What to run first, such as config/order.yaml.")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+) -> None:
+    """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""
+    from slotmachines.replication.collect import recorded_identities
+    from slotmachines.replication.config import checked_config, read_config
+    from slotmachines.replication.plan import in_order, plan_lines, read_order
+    from slotmachines.replication.to_do import runs_to_do
+
+    settings = checked_config(read_config(config))
+    folder = results / settings["grid"]
+    runs = runs_to_do(in_order(settings, read_order(order)), recorded_identities(folder), folder)
+    typer.echo("\n".join(plan_lines(settings, runs, folder)))
+
+
+@app.command()
+def work(
+    plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; several small ones share a GPU.")] = 1,
+    minutes: Annotated[float, typer.Option(min=0, help="Stop by then; what was stopped goes on the next time.")] = 1e6,
+    log: Annotated[Path, typer.Option(help="What the runs print.")] = Path("logs/work.log"),
+) -> None:
+    """Run the commands of a plan, one after the other or some at a time, up to a deadline."""
+    from slotmachines.worker import read_plan
+    from slotmachines.worker import work as work_at
+
+    done = work_at(read_plan(plan), jobs=jobs, seconds=60 * minutes, log=log)
+    typer.echo(
+        f"{done.now} runs finished, {done.before} were before, {done.left} are left; "
+        f"make collect gathers them once their folders are in the project"
+    )
+    if done.failed:
+        raise UserError(f"{done.failed} runs failed; {log} says why")
+
+
 def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:
     from slotmachines.training.result import finished_result
     from slotmachines.training.train import train_run

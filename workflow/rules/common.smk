@@ -4,13 +4,14 @@ from functools import cache
 
 import yaml
 
-from slotmachines.replication.collect import RUNS_CSV, read_table
+from slotmachines.replication.collect import recorded_identities
 from slotmachines.replication.cost import read_seconds
 from slotmachines.replication.flops import read_flops
 from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
 from slotmachines.replication.resources import megabytes, minutes
+from slotmachines.replication.plan import training_arguments
 from slotmachines.replication.run import CURVE, METRICS, WEIGHTS
-from slotmachines.replication.to_do import is_finished, kept_weights, not_kept, runs_to_do
+from slotmachines.replication.to_do import is_finished, not_kept, runs_to_do
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
@@ -32,8 +33,7 @@ EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.folder: run for run in grid_runs(config)}
     KEPT = kept_epochs(RUNS.values())
-    collected = Path(RESULTS, RUNS_CSV)
-    RECORDED = set(read_table(collected, ["identity"], "")["identity"]) if collected.is_file() else set()
+    RECORDED = recorded_identities(Path(RESULTS))
     # What a run needs of memory and time follows from these.
     COUNTED, MEASURED = read_flops(FLOPS), read_seconds(SECONDS)
 except UserError as error:
@@ -107,11 +107,7 @@ def train_arguments(wildcards, output):
     By asking for `output`, it is no parameter by which Snakemake would train a finished run again: other experiments
     may say the same settings in other words, or start from other epochs.
     """
-    run = RUNS[wildcards.run]
-    words = run.arguments
-    if run.parent is not None:
-        words = words + ["--weights", str(kept_weights(run.parent, run.start_epoch, Path(RESULTS)))]
-    return words + [word for epoch in KEPT.get(run.identity, []) for word in ("--keep-epoch", str(epoch))]
+    return training_arguments(RUNS[wildcards.run], KEPT, Path(RESULTS))
 
 
 def train_memory(wildcards, attempt):

@@ -112,6 +112,16 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     return Collected(here, len(runs) - here, [to_count[identity] for identity in to_count if identity not in counted])
 
 
+def recorded_identities(results: Path) -> set[str]:
+    """The identities of the runs that `runs.csv` in a grid's folder of results records; none without the file.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = results / RUNS_CSV
+    return set(read_table(path, ["identity"], "")["identity"]) if path.is_file() else set()
+
+
 def _joined(path: Path, columns: Sequence[str], anew: Collection[str], read: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """What was read of some runs anew, and the rows of an earlier file of all others."""
     kept = pd.DataFrame(columns=list(columns))

@@ -1,0 +1,85 @@
+"""The runs of a grid in a given order, as commands: for a machine that is lent for an hour and has no Snakemake."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slotmachines.errors import UserError
+from slotmachines.replication.cell import Config
+from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
+from slotmachines.replication.run import Run
+from slotmachines.replication.to_do import kept_weights
+
+Step = Mapping[str, Sequence[Any]]
+"""Part of an order: `experiments`, and which `networks`, `methods`, `options` and `seeds` of them; all where left out.
+
+Methods that have no options count as those with the option null.
+"""
+
+_CHOICES = {"networks": "network", "methods": "method", "options": "options", "seeds": "seed"}
+
+
+def read_order(path: Path) -> list[Step]:
+    """The steps of an order, from a YAML file.
+
+    Raises:
+        UserError: the file is missing, or no list.
+    """
+    try:
+        order = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read the order {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(order, list):
+        raise UserError(f"{path} is no list of steps; see config/order.yaml")
+    return order
+
+
+def in_order(config: Config, order: Sequence[Step]) -> list[Run]:
+    """The runs of the steps, each once, where the first step has it; a finetuned network after its slot machine.
+
+    Raises:
+        UserError: a step names an experiment that the grid does not have, or chooses by something else.
+    """
+    found: dict[str, Run] = {}
+    for step in order:
+        if not isinstance(step, Mapping) or set(step) - {"experiments", *_CHOICES}:
+            raise UserError(f"order: {step} is no step; each holds experiments and perhaps {', '.join(_CHOICES)}")
+        for experiment in step.get("experiments", list(config["experiments"])):
+            if experiment not in config["experiments"]:
+                raise UserError(f"order: the grid {config['grid']} has no experiment {experiment!r}")
+            for run in experiment_runs(config, experiment):
+                if all(getattr(run, name) in step.get(key, [getattr(run, name)]) for key, name in _CHOICES.items()):
+                    for needed in (run.parent, run):
+                        if needed is not None:
+                            found.setdefault(needed.identity, needed)
+    return list(found.values())
+
+
+def training_arguments(run: Run, kept: Mapping[str, Sequence[int]], results: Path) -> list[str]:
+    """The arguments of `slotmachines` that train a run of a grid.
+
+    Args:
+        kept: from `kept_epochs`: the weights that the run keeps for others to start from.
+        results: the grid's folder of results, where the weights lie that the run starts from.
+    """
+    words = run.arguments
+    if run.parent is not None:
+        words = [*words, "--weights", str(kept_weights(run.parent, run.start_epoch, results))]
+    return [*words, *(word for epoch in kept.get(run.identity, []) for word in ("--keep-epoch", str(epoch)))]
+
+
+def plan_lines(config: Config, runs: Sequence[Run], results: Path) -> list[str]:
+    """A command for each run, with its places below the project's folder as the workflow has them."""
+    kept = kept_epochs(grid_runs(config))
+    lines = []
+    for run in runs:
+        folder = results / "runs" / run.folder
+        places = ["--data", "data", "--folder", str(folder)]
+        places += ["--checkpoint", str(results / "checkpoints" / f"{run.folder}.pt")]
+        lines.append(shlex.join(["slotmachines", *training_arguments(run, kept, results), *places]))
+    return lines

@@ -1,0 +1,127 @@
+"""A plan: the runs of a grid in order, and the worker that does them, up to a deadline and from where it stopped."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from slotmachines import UserError
+from slotmachines.data import fetch
+from slotmachines.replication.config import checked_config, read_config
+from slotmachines.replication.grid import grid_runs
+from slotmachines.replication.plan import in_order, plan_lines, read_order
+from slotmachines.worker import read_plan, work
+
+PROJECT = Path(__file__).parents[1]
+PAPER = checked_config(read_config(PROJECT / "config/paper.yaml"))
+TINY = checked_config(
+    {
+        "grid": "tiny", "description": "d", "recipe": "paper-glorot", "networks": {"lenet": "digits"}, "seeds": [0, 1],
+        "settings": {"lenet": {"epochs": 2, "schedule_epochs": []}}, "tolerance": {"digits": 1.0},
+        "experiments": {
+            "random-vs-selected": {"networks": ["lenet"], "options": [2]},
+            "finetune": {"networks": ["lenet"], "options": [2], "start_epoch": 1},
+        },
+    }
+)  # fmt: skip
+
+
+def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_recipe_of_conv6_first():
+    runs = in_order(PAPER, read_order(PROJECT / "config/order.yaml"))
+    assert len(runs) == len({run.identity for run in runs})
+    assert {run.identity for run in runs} == {run.identity for run in grid_runs(PAPER)}
+    assert [(run.network, run.options) for run in runs[:10]] == [("conv6", 8)] * 10
+    places = {run.identity: number for number, run in enumerate(runs)}
+    assert all(places[run.parent.identity] < places[run.identity] for run in runs if run.parent is not None)
+
+
+def test_a_step_chooses_among_the_runs_of_its_experiments():
+    (step,) = [{"experiments": ["k-sweep"], "networks": ["conv2"], "options": [8, None], "seeds": [3]}]
+    runs = in_order(PAPER, [step])
+    assert [(run.network, run.method, run.options, run.seed) for run in runs] == [
+        ("conv2", "greedy", 8, 3), ("conv2", "learned", None, 3),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- {experiments: [speed]}", "the grid paper has no experiment 'speed'"),
+        ("- {network: conv2}", "is no step; each holds experiments and perhaps networks"),
+        ("{experiments: [k-sweep]}", "is no list of steps"),
+        ("- [", "cannot read the order"),
+    ],
+)
+def test_what_is_no_order_is_refused(tmp_path, text, message):
+    path = tmp_path / "order.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(message)):
+        in_order(PAPER, read_order(path))
+
+
+@pytest.mark.parametrize("line", ["rm -r results", "slotmachines fetch mnist", "slotmachines train --folder", "'"])
+def test_what_is_no_plan_is_refused(tmp_path, line):
+    path = tmp_path / "plan.txt"
+    path.write_text(line)
+    with pytest.raises(UserError, match="make it with: slotmachines plan"):
+        read_plan(path)
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """A plan of seven short runs in an empty project with the digits: two of them start from weights of others."""
+    monkeypatch.chdir(tmp_path)
+    fetch("digits", tmp_path / "data")
+    lines = plan_lines(TINY, in_order(TINY, [{"seeds": [0]}, {"experiments": ["finetune"]}]), Path("results/tiny"))
+    (tmp_path / "plan.txt").write_text("\n".join(lines))
+    return tmp_path / "plan.txt"
+
+
+def test_a_plan_is_worked_at_and_what_is_finished_stays(plan, tmp_path):
+    commands = read_plan(plan)
+    assert len(commands) == 7
+    log = tmp_path / "logs" / "work.log"
+    done = work(commands[:3], jobs=2, seconds=600, log=log)
+    assert (done.before, done.now, done.failed, done.left) == (0, 3, 0, 0)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
+    done = work(commands, jobs=1, seconds=600, log=log)
+    assert (done.before, done.now, done.failed, done.left) == (3, 4, 0, 0)
+    assert all(path.stat().st_mtime_ns == then for path, then in times.items())
+    finetuned = next(words for words in commands if words[1] == "finetune")
+    metrics = json.loads(Path(finetuned[finetuned.index("--folder") + 1], "metrics.json").read_text())
+    assert (metrics["variant"], metrics["start_epoch"]) == ("finetuned", 1)
+
+
+def test_a_run_that_fails_keeps_no_other_from_running(plan, tmp_path):
+    commands = read_plan(plan)[:2]
+    commands[0] = [*commands[0], "--recipe", "none"]
+    done = work(commands, jobs=1, seconds=600, log=tmp_path / "work.log")
+    assert (done.now, done.failed, done.left) == (1, 1, 0)
+    assert "unknown recipe 'none'" in (tmp_path / "work.log").read_text()
+
+
+def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path):
+    words = next(words for words in read_plan(plan) if "greedy" in words)
+    words = [*words, "--set", "epochs=100000"]
+    checkpoint = Path(words[words.index("--checkpoint") + 1])
+    done = work([words], jobs=1, seconds=20, log=tmp_path / "work.log")
+    assert (done.now, done.failed, done.left) == (0, 0, 1)
+    assert checkpoint.exists()
+    assert "stopped by" in (tmp_path / "work.log").read_text()
+
+
+def test_the_commands_plan_and_work(plan, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (tmp_path / "order.yaml").write_text("- {experiments: [random-vs-selected], methods: [random], seeds: [1]}")
+
+    def call(*words: str) -> str:
+        command = [sys.executable, "-m", "slotmachines", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    (tmp_path / "one.txt").write_text(call("plan", "tiny.yaml", "order.yaml"))
+    assert "1 runs finished, 0 were before, 0 are left" in call("work", "one.txt")
+    assert not call("plan", "tiny.yaml", "order.yaml").strip()
