@@ -162,12 +162,13 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     assert ", 1 to do, about " in said and "again" not in said
 
 
-def test_a_network_that_was_not_measured_has_an_unknown_time(places: tuple[Path, Path]) -> None:
-    config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, seeds=1, experiments=["rivals"])
-    said = text(places, config)
-    hours = "about 0.2 hours and unknown time for 2 of 4 runs"
-    assert f"4 to do, {hours} (no epoch of resnet20 on cifar10, greedy, was measured; " in said
-    assert f"4 ({hours})" in said
+def test_a_network_that_was_not_measured_has_an_unknown_time(tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, seeds=1, experiments=["k-sweep"])
+    known = estimated_hours([run for run in planned(config)["k-sweep"] if run.network == "lenet"], SECONDS)
+    hours = f"about {known:.1f} hours and unknown time for 5 of 10 runs"
+    said = text((tmp_path / "results", tmp_path / "figures"), config)
+    assert f"10 to do, {hours} (no epoch of resnet20 on cifar10, greedy, was measured; add it with: make m" in said
+    assert f"10 ({hours})" in said
 
 
 def test_finished_runs_that_were_not_collected_are_not_to_do(places: tuple[Path, Path]) -> None:
