@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 # SLURM wants device files, and opens none of them.
-GPUS = ("/dev/tty0", "/dev/tty1")
+GPUS = ("/dev/zero", "/dev/full")
 PROCESSORS = 4  # whatever the machine has: training is slow where it has fewer, the queue goes on
 
 CONF = """\
@@ -80,6 +80,13 @@ class Cluster:
         answer = subprocess.run(command, env=self.environment, text=True, capture_output=True, timeout=20, check=True)
         return answer.stdout
 
+    def is_ready(self) -> bool:
+        """Whether the node takes jobs."""
+        try:
+            return "idle" in self.call("sinfo", "--noheader", "--format=%T")
+        except subprocess.CalledProcessError:
+            return False
+
     def jobs(self) -> list[dict[str, str]]:
         """The entries of each job, finished ones included, in the order of submission."""
         lines = self.call("scontrol", "--oneliner", "show", "job").splitlines()
@@ -102,7 +109,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             daemons.enter_context(_daemon(command, folder))
         cluster = Cluster(folder)
         deadline = time.monotonic() + 20
-        while "idle" not in cluster.call("sinfo", "--noheader", "--format=%T"):
+        while not cluster.is_ready():
             if time.monotonic() > deadline:
                 logs = "".join(log.read_text() for log in folder.glob("*.log"))
                 raise TimeoutError(f"SLURM does not become ready:\n{logs}")
@@ -111,7 +118,8 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.call("scancel", "--user", getpass.getuser())
-            while cluster.call("squeue", "--noheader") and time.monotonic() < deadline + 600:
+            deadline = time.monotonic() + 30
+            while cluster.call("squeue", "--noheader") and time.monotonic() < deadline:
                 time.sleep(0.2)
 
 
