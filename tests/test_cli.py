@@ -51,7 +51,7 @@ def test_fetch_train_and_finetune(call, tmp_path):
 BAD = {
     "unknown network": (("--network", "lenet5"), "unknown network 'lenet5': use one of lenet, conv2"),
     "unknown dataset": (("--dataset", "imagenet"), "unknown dataset 'imagenet'; choose one of digits, mnist, cifar10"),
-    "unknown recipe": (("--recipe", "fast"), "unknown recipe 'fast': use one of code, paper, paper-glorot"),
+    "unknown recipe": (("--recipe", "fast"), "unknown recipe 'fast': use one of code, frankle-carbin"),
     "missing recipe file": (("--recipe", "my.yaml"), "there is no recipe file my.yaml"),
     "unknown method": (("--method", "adaptive"), "unknown method 'adaptive': use one of greedy"),
     "K = 0": (("--options", "0"), "needs a number of options K of at least 1, not 0"),

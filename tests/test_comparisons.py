@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from slotmachines.methods.registry import METHODS, RIVALS
 from slotmachines.reporting.comparisons import (
     NOTE,
     Comparison,
@@ -25,7 +26,7 @@ from synthetic import EXPERIMENTS, make_config, make_results, make_runs
 RESULTS = make_results()
 PAIRED = [
     "random-vs-selected", "k-sweep", "selection", "finetune", "finetune-checkpoints", "sharing", "rivals", "vgg",
-    "recipe-study", "large-k",
+    "recipe-study", "large-k", "connections-changed", "signs", "initial-weights",
 ]  # fmt: skip
 
 
@@ -75,7 +76,19 @@ def test_cells_of_one_network_are_compared_and_the_correction_is_over_the_whole_
                 for place in ("layer", "network")
             ],
         ),
-        ("rivals", [("greedy, K = 8", "learned")]),
+        (
+            "rivals",
+            [("greedy, K = 8", "learned"), *((METHODS[rival].label, "greedy, K = 8") for rival in RIVALS)],
+        ),
+        (
+            "connections-changed",
+            [
+                (METHODS[rival].label, "learned, as Ivan and Florian train them")
+                for rival in ("free_pruning", "min_pruning", "free_flipping", "min_flipping")
+            ],
+        ),
+        ("signs", [(f"flipping, P(+) = {share}", "flipping, P(+) = 0.1") for share in (0.5, 1)]),
+        ("initial-weights", [("pruning, binary", "pruning, kaiming-normal")]),
         (
             "large-k",
             [

@@ -124,7 +124,7 @@ def test_another_dataset_is_no_evidence() -> None:
 
 def test_the_sentence_adds_up_and_names_the_cells_that_chose_the_recipe() -> None:
     score, text = counts(BOARD), sentence(BOARD)
-    start = "Of 70 published numbers (61 of the paper's own method and baselines, the others of its rivals): "
+    start = "Of 70 published numbers (61 of the paper on its method and baselines, the others of rivals): "
     assert text.startswith(f"{start}{score['reproduced']} reproduced")
     # Conv-2's K = 2 and LeNet's K = 8 are published twice.
     assert "Those that were run belong to 20 cells of ours" in text

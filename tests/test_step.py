@@ -264,9 +264,10 @@ def test_a_gpu_may_use_tf32(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda, "matmul", flags[0])
     monkeypatch.setattr(torch.backends, "cudnn", flags[1])
     monkeypatch.setattr(device_module, "_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     device_module.prepare_device("cpu", 1, cuda_graph=False)
     assert [flag.allow_tf32 for flag in flags] == [False, False]
-    device_module.prepare_device("cuda", 1, cuda_graph=True)
+    device_module.prepare_device("cuda:0", 1, cuda_graph=True)
     assert [flag.allow_tf32 for flag in flags] == [True, True]
 
 

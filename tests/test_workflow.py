@@ -336,7 +336,7 @@ def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: 
     [
         ("options: [2]", "options: [0]", "error: config: experiments."),
         ("grid: tiny", "grid: other", "error: tiny.yaml is of the grid other; name it other.yaml"),
-        ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, paper, paper-glorot"),
+        ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, frankle-carbin"),
         ("epochs: 3", "epoch: 3", "error: the changed settings: unknown setting epoch"),
         ("start_epoch: 2", "start_epoch: 3", "error: finetuning cannot start after 3 of 3 epochs"),
     ],

@@ -42,6 +42,8 @@ def read_order(path: Path) -> list[Step]:
 def in_order(config: Config, order: Sequence[Step]) -> list[Run]:
     """The runs of the steps, each once, where the first step has it; a finetuned network after its slot machine.
 
+    The networks of a step come in the order in which it names them.
+
     Raises:
         UserError: a step names an experiment that the grid does not have, or chooses by something else.
     """
@@ -52,11 +54,15 @@ def in_order(config: Config, order: Sequence[Step]) -> list[Run]:
         for experiment in step.get("experiments", list(config["experiments"])):
             if experiment not in config["experiments"]:
                 raise UserError(f"order: the grid {config['grid']} has no experiment {experiment!r}")
-            for run in experiment_runs(config, experiment):
-                if all(getattr(run, name) in step.get(key, [getattr(run, name)]) for key, name in _CHOICES.items()):
-                    for needed in (run.parent, run):
-                        if needed is not None:
-                            found.setdefault(needed.identity, needed)
+            runs = experiment_runs(config, experiment)
+            for key, name in _CHOICES.items():
+                runs = [run for run in runs if getattr(run, name) in step.get(key, [getattr(run, name)])]
+            if "networks" in step:
+                runs.sort(key=lambda run: step["networks"].index(run.network))
+            for run in runs:
+                for needed in (run.parent, run):
+                    if needed is not None:
+                        found.setdefault(needed.identity, needed)
     return list(found.values())
 
 

@@ -68,9 +68,7 @@ def sentence(board: pd.DataFrame) -> str:
     """The scoreboard in words, and what keeps its numbers from being independent evidence."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts(board).items() if count)
     own = int(((board["source"] == SOURCE) & ~board["method"].isin(RIVALS)).sum())
-    text = (
-        f"Of {len(board)} published numbers ({own} of the paper's own method and baselines, the others of its rivals)"
-    )
+    text = f"Of {len(board)} published numbers ({own} of the paper on its method and baselines, the others of rivals)"
     text += f": {said}."
     run = board[board["verdict"] != Verdict.NOT_RUN]
     cells = run[["dataset", "network", "method", "recipe", "options"]].drop_duplicates()
