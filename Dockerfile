@@ -1,0 +1,24 @@
+# The project and its pinned environment, with Snakemake as the program; how to build and run it: README.md.
+FROM python:3.11.11-slim-bookworm
+
+# Triton compiles what launches its kernels, on the machine with the GPU.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /slotmachines
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes -r requirements.lock
+
+COPY pyproject.toml README.md LICENSE Snakefile environment.yml ./
+COPY src src
+COPY config config
+COPY profiles profiles
+COPY workflow workflow
+COPY results results
+RUN pip install --no-cache-dir --no-deps -e .
+
+# What results say about their origin, as the image has no repository.
+ARG COMMIT=unknown
+ENV SLOTMACHINES_COMMIT=$COMMIT
+
+ENTRYPOINT ["snakemake"]
+CMD ["--cores", "all", "--configfile", "config/smoke.yaml"]
