@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from conftest import images, small_network
 from slotmachines import UserError, bake_, mask_, selected_options
-from slotmachines.masks import altered_share, begin_epoch_, change_penalty, evaluation_samples, named_rule
+from slotmachines.masking import altered_share, begin_epoch_, change_penalty, evaluation_samples, named_rule
 from slotmachines.methods.edge_popup import EdgePopup
 from slotmachines.methods.flipping import Flipping
 from slotmachines.methods.lottery_ticket import LotteryTicket

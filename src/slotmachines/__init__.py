@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
-    from slotmachines.masks import mask_
+    from slotmachines.masking import altered_share, begin_epoch_, change_penalty, mask_
     from slotmachines.networks import build_network
     from slotmachines.released_code import load_released_checkpoint_
     from slotmachines.slots import bake_, option_table, selected_options, slotify_
     from slotmachines.ticket import load_ticket, save_ticket
 
 _HOMES = {
+    "altered_share": "slotmachines.masking",
+    "begin_epoch_": "slotmachines.masking",
+    "change_penalty": "slotmachines.masking",
     "UserError": "slotmachines.errors",
     "bake_": "slotmachines.slots",
     "build_network": "slotmachines.networks",
     "load_released_checkpoint_": "slotmachines.released_code",
     "load_ticket": "slotmachines.ticket",
-    "mask_": "slotmachines.masks",
+    "mask_": "slotmachines.masking",
     "option_table": "slotmachines.slots",
     "save_ticket": "slotmachines.ticket",
     "selected_options": "slotmachines.slots",
@@ -29,6 +32,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "altered_share",
+    "begin_epoch_",
+    "change_penalty",
     "UserError",
     "bake_",
     "build_network",

@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from slotmachines.data import ImageSet, Splits
-from slotmachines.masks import evaluation_samples
+from slotmachines.masking import evaluation_samples
 
 _BATCH = 1000
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from slotmachines.data import Splits
 from slotmachines.errors import UserError
-from slotmachines.masks import altered_share, begin_epoch_, masks_of
+from slotmachines.masking import altered_share, begin_epoch_, masks_of
 from slotmachines.philox import key_of, permutation
 from slotmachines.replication.recipe import Settings
 from slotmachines.slots import baked_state, is_slot_machine, slot_machines

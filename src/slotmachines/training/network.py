@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from slotmachines.errors import UserError
 from slotmachines.initial import draw_weights_
-from slotmachines.masks import mask_, named_rule
+from slotmachines.masking import mask_, named_rule
 from slotmachines.methods.registry import METHODS
 from slotmachines.networks import build_network
 from slotmachines.options import Sharing

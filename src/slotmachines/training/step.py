@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from slotmachines.data import Splits, augment
-from slotmachines.masks import change_penalty
+from slotmachines.masking import change_penalty
 from slotmachines.replication.recipe import Settings
 
 _STEPS_BEFORE_CAPTURE = 3  # in which libraries compile, choose algorithms and take memory, and SGD makes its momentum
