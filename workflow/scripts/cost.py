@@ -47,7 +47,8 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
                     unmeasured.append(network_label(network))
                 else:
                     curve(panel, cell, "test_accuracy", colour, label, style, each)
-        left.set(title=place(dataset, network), xlabel=rf"floating-point operations ($10^{{{unit}}}$)")
+        power = rf" ($10^{{{unit}}}$)" if unit else ""
+        left.set(title=place(dataset, network), xlabel=f"floating-point operations{power}")
         left.set_ylabel("test accuracy (%)")
         right.set_xlabel("time, in epochs of ordinary training")
         for panel in (left, right):
