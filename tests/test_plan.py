@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slotmachines import UserError
+from slotmachines import UserError, worker
 from slotmachines.data import fetch
 from slotmachines.replication.config import checked_config, read_config
 from slotmachines.replication.grid import grid_runs
@@ -104,7 +104,8 @@ def test_a_run_that_fails_keeps_no_other_from_running(plan, tmp_path):
     assert "unknown recipe 'none'" in (tmp_path / "work.log").read_text()
 
 
-def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path):
+def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_PATIENCE", 10.0)
     words = next(words for words in read_plan(plan) if "greedy" in words)
     words = [*words, "--set", "epochs=100000"]
     checkpoint = Path(words[words.index("--checkpoint") + 1])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from slotmachines.errors import UserError
 from slotmachines.replication.run import METRICS
 
 _SECONDS_BETWEEN_LOOKS = 0.2
+_PATIENCE = 60.0  # seconds until a run is asked again to stop
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,24 @@ def work(commands: Sequence[list[str]], *, jobs: int, seconds: float, log: Path)
                     failed += not _is_finished(running.pop(process))
                     bar.update()
         finally:
-            for process in running:
-                process.send_signal(signal.SIGTERM)
-            for process in running:
-                process.wait()
+            _stop(running)
     now = sum(map(_is_finished, commands)) - before
     return Done(before, now, failed, total - now - failed)
+
+
+def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask processes to stop until all have: one that is asked while it starts may not hear it.
+
+    A run ends its epoch first, and at the second time of asking does not.
+    """
+    left = list(processes)
+    while left:
+        for process in left:
+            process.terminate()
+        patience = time.monotonic() + _PATIENCE
+        while left and time.monotonic() < patience:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            left = [process for process in left if process.poll() is None]
 
 
 def _is_finished(words: Sequence[str]) -> bool:
