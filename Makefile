@@ -25,7 +25,7 @@ test: .venv/installed ## Run the tests.
 # The interrupt lets the test stop the cluster that it started.
 test-slurm: .venv/installed ## Test the profile on a SLURM of its own with simulated GPUs (Debian; root, if SLURM is to be installed).
 	@command -v slurmctld > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SLURM); }
-	$(RUN) timeout --signal=INT --kill-after=60 1200 pytest -q -n 0 tests/slurm
+	$(RUN) timeout --signal=INT --kill-after=60 1800 pytest -q -n 0 tests/slurm
 
 test-conda: .venv/installed ## Test --use-conda with a stand-in for conda.
 	$(UV) pip install --quiet --target .venv/rattler py-rattler==0.28.0

@@ -88,7 +88,7 @@ def snakemake(
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes], project: Path) -> None:
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 600
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail((project / "snakemake.log").read_text()[-6000:])
@@ -129,7 +129,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         wait_for(lambda: [*there.glob(f"results/small/checkpoints/{PREEMPTED}*/*.pt")], remote, there)
         preempt(cluster)
         for process, project in ((remote, there), (local, here)):
-            assert process.wait(timeout=800) == 0, (project / "snakemake.log").read_text()[-6000:]
+            assert process.wait(timeout=1200) == 0, (project / "snakemake.log").read_text()[-6000:]
         jobs = [job for job in cluster.jobs() if job["Partition"] == "usual"]
         return Finished(there, here, jobs, cluster.gpus_of_tasks())
 
