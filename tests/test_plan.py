@@ -31,7 +31,7 @@ TINY = checked_config(
 
 
 def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_recipe_of_conv6_first():
-    runs = in_order(PAPER, read_order(PROJECT / "config/order.yaml"))
+    runs = in_order(PAPER, read_order(PROJECT / "config/orders/gpu.yaml"))
     assert len(runs) == len({run.identity for run in runs})
     assert {run.identity for run in runs} == {run.identity for run in grid_runs(PAPER)}
     assert [(run.network, run.options) for run in runs[:10]] == [("conv6", 8)] * 10

@@ -194,7 +194,7 @@ def status(
 @app.command()
 def plan(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
-    order: Annotated[Path, typer.Argument(help="What to run first, such as config/order.yaml.")],
+    order: Annotated[Path, typer.Argument(help="What to run first, such as config/orders/gpu.yaml.")],
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:
     """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""

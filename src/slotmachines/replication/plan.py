@@ -35,7 +35,7 @@ def read_order(path: Path) -> list[Step]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"cannot read the order {path}: {' '.join(str(error).split())}") from None
     if not isinstance(order, list):
-        raise UserError(f"{path} is no list of steps; see config/order.yaml")
+        raise UserError(f"{path} is no list of steps; see config/orders/gpu.yaml")
     return order
 
 
