@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from slotmachines.replication.collect import CURVE_COLUMNS, SELECTED_COLUMNS
+from slotmachines.replication.collect import SELECTED_COLUMNS
 from slotmachines.replication.grid import experiment_runs, grid_runs
+from slotmachines.replication.metrics import CURVE_COLUMNS
 from slotmachines.replication.run import Run
 from slotmachines.reporting.reference import read_reference
 from slotmachines.reporting.results import Results

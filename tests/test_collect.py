@@ -11,7 +11,9 @@ import pytest
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotmachines.replication.collect import COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS, Collected, collect, read_table
+from slotmachines.replication.collect import COLUMNS, SELECTED_COLUMNS, Collected, collect
+from slotmachines.replication.csv_tables import read_table
+from slotmachines.replication.metrics import CURVE_COLUMNS
 from slotmachines.replication.run import Run, finetuned
 from slotmachines.replication.selected_weights import BINS
 from slotmachines.training.train import train_run

@@ -51,9 +51,10 @@ def test_a_step_chooses_among_the_runs_of_its_experiments():
     ("text", "message"),
     [
         ("- {experiments: [speed]}", "the grid paper has no experiment 'speed'"),
-        ("- {network: conv2}", "is no step; each holds experiments and perhaps networks"),
+        ("- {network: conv2}", "is no step; each holds lists of experiments, networks"),
         ("{experiments: [k-sweep]}", "is no list of steps"),
-        ("- [", "cannot read the order"),
+        ("- [", "is not valid YAML"),
+        ("- {seeds: 3}", "is no step"),
     ],
 )
 def test_what_is_no_order_is_refused(tmp_path, text, message):

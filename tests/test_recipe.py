@@ -170,7 +170,7 @@ def test_a_recipe_that_builds_on_another(tmp_path):
 
 
 BAD_FILES = {
-    "no YAML": "{description: [",
+    "not valid YAML": "{description: [",
     "must hold description": "[1, 2]",
     "must hold description, settings and overrides, and perhaps extends": "{settings: {}}",
     "nothing else": "{description: d, epochs: 3}",
@@ -190,8 +190,8 @@ BAD_FILES = {
     "schedule_epochs cannot be": "{description: d, extends: paper, settings: {schedule_epochs: [a]}}",
     "epochs must be a number of at least 0, not -1": "{description: d, extends: paper, settings: {epochs: -1}}",
     "batch_size must be": "{description: d, extends: paper, settings: {batch_size: 0}}",
-    "learning_rate must be": "{description: d, extends: paper, settings: {learning_rate: .nan}}",
-    "weight_decay must be": "{description: d, extends: paper, settings: {weight_decay: .inf}}",
+    "learning_rate must be a number of at least 0": "{description: d, extends: paper, settings: {learning_rate: -0.1}}",
+    "inf is no number to work with": "{description: d, extends: paper, settings: {weight_decay: .inf}}",
     "unknown sharing 'all'": "{description: d, extends: paper, settings: {sharing: all}}",
     "unknown schedule 'cosine'": "{description: d, extends: paper, settings: {schedule: cosine}}",
 }

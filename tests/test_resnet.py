@@ -137,7 +137,7 @@ def test_a_slot_machine_is_trained_resumed_kept_counted_and_finetuned(
     assert not torch.equal(weights["norm1.weight"], torch.ones(16))  # learned
     assert weights["norm1.num_batches_tracked"] == 2
 
-    layers = histogram(tmp_path / "whole").groupby("layer")["count"].sum()
+    layers = histogram(tmp_path / "whole", run).groupby("layer")["count"].sum()
     assert layers.sum() == 270_896 and len(layers) == 22
     assert layers["stage2_block1.shortcut"] == 16 * 32
 

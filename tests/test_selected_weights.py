@@ -1,6 +1,5 @@
 """Histograms of selected weights: every weight is counted once, where numpy puts it."""
 
-import json
 import math
 import subprocess
 import sys
@@ -17,6 +16,9 @@ from slotmachines.replication.selected_weights import BINS, histogram
 from slotmachines.training.train import train_run
 
 LENET_SHAPES = {"dense1": (300, 784), "dense2": (100, 300), "dense3": (10, 100)}
+
+
+BOUND_BY_A_HALF = tiny_run(value_bound=0.5)
 
 
 def glorot(shape, numerator=6):
@@ -36,11 +38,9 @@ def slot_machine(tmp_path_factory, digits_folder) -> Path:
 def written(tmp_path):
     """Write the files of a run by hand; those left out are missing."""
 
-    def call(weights, **metrics) -> Path:
+    def call(weights) -> Path:
         folder = tmp_path / "run"
         (folder / "weights").mkdir(parents=True)
-        described = {"identity": "0badcafe", "settings": {"value_bound": 0.5}, **metrics}
-        (folder / "metrics.json").write_text(json.dumps(described))
         save_file({name: np.asarray(values) for name, values in weights.items()}, folder / "weights/best.safetensors")
         return folder
 
@@ -54,7 +54,7 @@ def counts_of(table, layer):
 
 
 def test_every_weight_of_a_trained_run_is_counted_once(slot_machine):
-    table = histogram(slot_machine)
+    table = histogram(slot_machine, tiny_run())
     assert list(table.columns) == ["identity", "layer", "bin", "count"]
     assert set(table["identity"]) == {tiny_run().identity}
     assert table.groupby("layer")["count"].sum().to_dict() == {n: math.prod(s) for n, s in LENET_SHAPES.items()}
@@ -70,15 +70,16 @@ def test_every_weight_of_a_trained_run_is_counted_once(slot_machine):
     ("network", "bound"), [("lenet", "glorot-uniform"), ("lenet", "glorot-deviation"), ("conv2", 0.01)]
 )
 def test_random_options_fill_all_bins_alike(train, tmp_path, network, bound):
-    train(tiny_run("random", network, value_bound=bound))
-    table = histogram(tmp_path / "run")
+    run = tiny_run("random", network, value_bound=bound)
+    train(run)
+    table = histogram(tmp_path / "run", run)
     p_values = [stats.chisquare(counts_of(table, layer)).pvalue for layer in table["layer"].unique()]
     assert min(p_values) > 0.001
 
 
 def test_buffers_and_biases_are_no_selected_weights(written):
     folder = written({"conv1.weight": np.zeros((2, 3, 3, 3)), "norm1.running_mean": np.ones(2), "count": np.array(7)})
-    table = histogram(folder)
+    table = histogram(folder, BOUND_BY_A_HALF)
     assert set(table["layer"]) == {"conv1"} and table["count"].sum() == 54
 
 
@@ -89,7 +90,7 @@ def test_buffers_and_biases_are_no_selected_weights(written):
 def test_each_value_bound_sets_the_bins(written, value_bound, expected):
     weight = np.zeros((2, 4, 3, 3), dtype=np.float32)  # fan in 4 * 9, fan out 2 * 9
     weight[0] = 0.99 * expected
-    counts = counts_of(histogram(written({"conv1.weight": weight}, settings={"value_bound": value_bound})), "conv1")
+    counts = counts_of(histogram(written({"conv1.weight": weight}), tiny_run(value_bound=value_bound)), "conv1")
     assert counts[BINS - 1] == 36 and counts[BINS // 2] == 36
 
 
@@ -98,7 +99,7 @@ def test_values_at_the_bound_or_rounded_beyond_are_in_the_outer_bins(written, dt
     bound = dtype(0.1)
     beyond = np.nextafter(bound, dtype(1))
     weight = np.array([[bound, beyond, -bound, -beyond, 0]], dtype=dtype)
-    counts = counts_of(histogram(written({"dense1.weight": weight}, settings={"value_bound": 0.1})), "dense1")
+    counts = counts_of(histogram(written({"dense1.weight": weight}), tiny_run(value_bound=0.1)), "dense1")
     assert counts[BINS - 1] == 2 and counts[0] == 2 and counts[BINS // 2] == 1
 
 
@@ -106,35 +107,25 @@ def test_values_at_the_bound_or_rounded_beyond_are_in_the_outer_bins(written, dt
 def test_a_file_of_another_run_is_refused(written, wrong):
     weights = {"dense1.weight": np.array([[0.1, wrong]], dtype=np.float32)}
     with pytest.raises(UserError, match="goes beyond the value bound"):
-        histogram(written(weights))
+        histogram(written(weights), BOUND_BY_A_HALF)
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("metrics.json", "{"),
-        ("metrics.json", "[]"),
-        ("metrics.json", '{"identity": "0badcafe"}'),
-        ("metrics.json", '{"identity": "0badcafe", "settings": {"value_bound": "xavier"}}'),
-        ("metrics.json", None),
-        ("weights/best.safetensors", "damaged"),
-        ("weights/best.safetensors", None),
-    ],
-)
-def test_damaged_and_missing_files_are_one_line(written, name, content):
+@pytest.mark.parametrize("content", ["damaged", None])
+def test_a_damaged_or_missing_file_is_one_line(written, content):
     folder = written({"dense1.weight": np.zeros((2, 2), dtype=np.float32)})
+    path = folder / "weights" / "best.safetensors"
     if content is None:
-        (folder / name).unlink()
+        path.unlink()
     else:
-        (folder / name).write_text(content)
+        path.write_text(content)
     with pytest.raises(UserError, match="delete the folder and, if it has one, its row in") as refusal:
-        histogram(folder)
+        histogram(folder, BOUND_BY_A_HALF)
     assert "\n" not in str(refusal.value) and str(folder) in str(refusal.value)
 
 
 def test_a_file_without_weights_is_refused(written):
     with pytest.raises(UserError, match="holds no weights"):
-        histogram(written({"norm1.running_mean": np.zeros(3)}))
+        histogram(written({"norm1.running_mean": np.zeros(3)}), BOUND_BY_A_HALF)
 
 
 def test_neither_histograms_nor_costs_load_torch():

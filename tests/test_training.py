@@ -14,7 +14,7 @@ from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.data import load
 from slotmachines.methods.registry import RIVALS
-from slotmachines.replication.collect import CURVE_COLUMNS
+from slotmachines.replication.metrics import CURVE_COLUMNS
 from slotmachines.replication.run import finetuned
 from slotmachines.training import step as step_module
 from slotmachines.training.evaluation import evaluate

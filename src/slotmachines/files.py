@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 """A temporary file that nobody has written to for so long belongs to a process that was killed."""
@@ -120,4 +120,4 @@ def _unwritten(path: Path, error: OSError) -> UserError:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split())
+    return error.strerror or one_line(error)

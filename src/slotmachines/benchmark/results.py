@@ -11,7 +11,7 @@ import pandas as pd
 
 from slotmachines.benchmark.goals import limit_of, verdict
 from slotmachines.data.registry import dataset_label
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.files import replacing
 from slotmachines.networks.registry import network_label
 
@@ -82,7 +82,7 @@ def read_measurements(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, "str"))
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}; delete it and call make bench") from None
+        raise UserError(f"cannot read {path}: {one_line(error)}; delete it and call make bench") from None
     if list(table.columns) != COLUMNS:
         raise UserError(f"{path} does not hold measurements of this version; delete it and call make bench")
     return table.fillna(dict.fromkeys(_TEXTS, ""))

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from slotmachines.data.canonical import canonical_path, read_canonical, write_canonical
 from slotmachines.data.dataset import Contents, Dataset
 from slotmachines.data.registry import find
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 
 _PATIENCE_SECONDS = 60.0
 
@@ -67,9 +67,9 @@ def _download(dataset: Dataset, folder: Path) -> Contents:
             return dataset.download(Path(name))
         # What torchvision lets through: no network, a full disk, a broken archive, a wrong checksum.
         except (OSError, EOFError, HTTPException, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
-                f"cannot download {dataset.name}: {reason}; try again, or get it by other means and give --from FOLDER"
+                f"cannot download {dataset.name}: {one_line(error)}; "
+                "try again, or get it by other means and give --from FOLDER"
             ) from None
 
 

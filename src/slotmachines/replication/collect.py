@@ -4,58 +4,30 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_float_dtype
 
-from slotmachines.errors import UserError
 from slotmachines.files import replacing
+from slotmachines.replication.csv_tables import read_table
+from slotmachines.replication.curves import read_curves
+from slotmachines.replication.metrics import CURVE_COLUMNS, read_metrics, unreadable
 from slotmachines.replication.recipe import changed_settings
-from slotmachines.replication.run import CURVE, METRICS, WEIGHTS, Run
+from slotmachines.replication.run import WEIGHTS, Run
 from slotmachines.replication.selected_weights import histogram
-from slotmachines.replication.to_do import AGAIN, is_finished
+from slotmachines.replication.to_do import is_finished
 
 COLUMNS = (
     "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch", "test_accuracy",
     "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit", "started", "python",
     "torch", "data_note", "identity", "parent", "tf32", "cuda", "settings",
 )  # fmt: skip
-CURVE_COLUMNS = (
-    "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
-    "changed_share", "mean_magnitude", "altered_share", "round",
-)  # fmt: skip
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
-RESTORE = "restore it (git checkout), or delete it and collect again"
-
-# Without this an identity such as 12345678 or 1234e567 would be read as a number.
-_TEXT = (
-    "identity", "parent", "commit", "variant", "data_note", "python", "torch", "device", "processor", "tf32", "cuda",
-    "settings", "layer",
-)  # fmt: skip
-TYPES = dict.fromkeys(_TEXT, "str") | dict.fromkeys(["options", "start_epoch"], "Int64")
-
-
-def read_table(path: str | Path, columns: Sequence[str], absent: str) -> pd.DataFrame:
-    """Read a CSV file (compressed or not) and make sure that it has `columns`; `absent`: what to do if it is missing.
-
-    Raises:
-        UserError: the file is missing, unreadable or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path, dtype={name: TYPES[name] for name in TYPES})
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; {absent}") from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot read {path} ({reason}); {RESTORE}") from None
-    if missing := [name for name in columns if name not in table.columns]:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; {RESTORE}")
-    return table
 
 
 @dataclass(frozen=True)
@@ -87,12 +59,17 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     Raises:
         UserError: a run's file is missing or damaged.
     """
-    folders = {run.identity: results / "runs" / run.folder for run in planned if is_finished(run, results)}
-    read = [_read(folder, identity) for identity, folder in folders.items()]
-    runs = _joined(results / RUNS_CSV, COLUMNS, folders, [pd.DataFrame([metrics for metrics, _ in read])])
-    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, folders, [curve for _, curve in read])
+    finished = [run for run in planned if is_finished(run, results)]
+    folders = {run.identity: results / "runs" / run.folder for run in finished}
+    rows = pd.DataFrame([_row(run, folders[run.identity]) for run in finished])
+    runs = _joined(results / RUNS_CSV, COLUMNS, folders, [rows])
+    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, folders, [read_curves(finished, results)])
     to_count = {run.identity: folders[run.identity] for run in with_histograms if run.identity in folders}
-    counted = {identity: histogram(folder) for identity, folder in to_count.items() if (folder / WEIGHTS).is_dir()}
+    counted = {
+        run.identity: histogram(folders[run.identity], run)
+        for run in with_histograms
+        if run.identity in folders and (folders[run.identity] / WEIGHTS).is_dir()
+    }
     selected = _joined(results / SELECTED_CSV, SELECTED_COLUMNS, counted, list(counted.values()))
 
     order = {run.identity: number for number, run in enumerate(sorted(planned, key=_sort_key))}
@@ -100,7 +77,7 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     by_plan: dict[str, Any] = {"by": "identity", "key": lambda column: column.map(order), "kind": "stable"}
     with replacing(results / CURVES_CSV) as temporary:
         # Not pandas' compression, which would put the temporary file's name into the archive.
-        text = curves.sort_values(**by_plan).to_csv(index=False, float_format="%.5g")
+        text = _text_of(curves.sort_values(**by_plan)).to_csv(index=False)
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
     with replacing(results / SELECTED_CSV) as temporary:
         selected.sort_values(**by_plan).to_csv(temporary, index=False)
@@ -140,18 +117,22 @@ def _sort_key(run: Run) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _read(folder: Path, identity: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    try:
-        metrics = json.loads((folder / METRICS).read_text())
-        if metrics["identity"] != identity:
-            raise ValueError(f"its metrics are those of the run {metrics['identity']}")
-        text = (folder / CURVE).read_text()
-        curve = pd.read_csv(folder / CURVE) if text else pd.DataFrame()
-        curve.insert(0, "identity", identity)
-        if metrics["device"] == "cpu":
-            metrics["tf32"] = ""  # runs of older versions say false
-        metrics["settings"] = json.dumps(changed_settings(metrics["settings"]), sort_keys=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"cannot read the run {folder}: {reason}; {AGAIN}") from None
-    return metrics, curve
+def _row(run: Run, folder: Path) -> dict[str, Any]:
+    """What a run's metrics say of it, as the row of a table."""
+    metrics = read_metrics(folder)
+    if metrics["identity"] != run.identity:
+        raise unreadable(folder, ValueError(f"its metrics are those of the run {metrics['identity']}"))
+    if metrics["device"] == "cpu":
+        metrics["tf32"] = ""  # runs of older versions say false
+    return {**metrics, "settings": json.dumps(changed_settings(metrics["settings"]), sort_keys=True)}
+
+
+def _text_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of a table as text of five significant digits, ten times as fast as pandas writes them."""
+    texts = {
+        name: [f"{value:.5g}" if value == value else "" for value in column.tolist()]  # NaN is not itself
+        if is_float_dtype(column)
+        else column
+        for name, column in table.items()
+    }
+    return pd.DataFrame(texts)

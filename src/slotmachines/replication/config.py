@@ -8,21 +8,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from slotmachines.data.registry import find
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.methods.registry import RIVAL_RECIPES, RIVALS
 from slotmachines.networks.registry import NETWORKS
+from slotmachines.plain_yaml import parse_yaml, read_yaml, require_plain
 
 
 def config_schema() -> dict[str, Any]:
     """The JSON schema of a grid's config, which says what each entry means, with the names of the registries."""
     text = (resources.files("slotmachines.replication") / "config.schema.yaml").read_text(encoding="utf-8")
-    schema: dict[str, Any] = yaml.safe_load(text)
+    schema: dict[str, Any] = parse_yaml(text, "the schema of configs")
     schema["$defs"]["network"]["enum"] = list(NETWORKS)
     schema["$defs"]["rival"]["enum"] = list(RIVALS)
     schema["$defs"]["rival_recipe"]["enum"] = list(RIVAL_RECIPES)
@@ -36,11 +36,12 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: one line that names the first entry that is wrong, and why.
     """
+    require_plain(config, "config")
     schema = config_schema()
     error = best_match(Draft202012Validator(schema).iter_errors(dict(config)))
     if error is not None:
         place = ".".join(str(step) for step in error.absolute_path)
-        raise UserError(f"config: {place or 'top level'}: {error.message}")
+        raise UserError(f"config: {place or 'top level'}: {one_line(error.message)}")
     defaults = {name: entry["default"] for name, entry in schema["properties"].items() if "default" in entry}
     whole = deepcopy({**config, **{name: value for name, value in defaults.items() if name not in config}})
     for name, experiment in whole["experiments"].items():
@@ -58,12 +59,7 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """Read a grid's configuration as it is written: neither checked nor with its defaults, see `checked_config`."""
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give the configuration of a grid") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    config = read_yaml(path, "the configuration of a grid")
     if not isinstance(config, dict) or not {"grid", "networks", "experiments"} <= set(config):
         raise UserError(f"{path} is not the configuration of a grid; see the files in config/")
     return config

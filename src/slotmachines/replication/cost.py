@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 
 from slotmachines.errors import NotMeasured, UserError
+from slotmachines.replication.csv_tables import read_table
 from slotmachines.replication.run import Run
+
+_MEASURE, _BENCH = (("make it with: make measure",) * 2, ("make it with: make bench",) * 2)
 
 
 def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
@@ -67,10 +70,7 @@ def read_seconds(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the table is missing or damaged.
     """
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; make it with: make measure") from None
+    return read_table(path, ["network", "dataset", "method", "options", "seconds_per_epoch"], *_MEASURE)
 
 
 def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
@@ -105,11 +105,8 @@ def read_step_times(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the table is missing or damaged.
     """
-    try:
-        times = pd.read_csv(path)
-        return times[times["method"] == "one-number"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"cannot read {path}: {error}; make it with: make bench") from None
+    times = read_table(path, ["network", "selection", "options", "method", "ratio"], *_BENCH)
+    return times[times["method"] == "one-number"]
 
 
 def relative_step_time(run: Run, times: pd.DataFrame) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from slotmachines.errors import NotMeasured, UserError
+from slotmachines.errors import NotMeasured, UserError, one_line
 from slotmachines.methods.registry import SLOT_METHODS
 from slotmachines.replication.recipe import Settings
 from slotmachines.replication.run import Run
@@ -41,7 +41,7 @@ def read_flops(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, usecols=list(_COLUMNS), dtype=_COLUMNS, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}; make it with: make measure") from None
+        raise UserError(f"cannot read {path}: {one_line(error)}; make it with: make measure") from None
 
 
 def settings_text(network_settings: Mapping[str, Any]) -> str:

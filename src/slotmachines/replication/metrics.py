@@ -1,4 +1,4 @@
-"""What a finished run says of itself: the contents of its metrics.json."""
+"""What a finished run says of itself: the contents of its metrics.json, and the columns of its curve.csv."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.replication.run import METRICS
 from slotmachines.replication.to_do import AGAIN
+
+CURVE_COLUMNS = (
+    "identity", "epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy",
+    "changed_share", "mean_magnitude", "altered_share", "round",
+)  # fmt: skip
+OLD_CURVE_COLUMNS = tuple(name for name in CURVE_COLUMNS if name not in ("altered_share", "round"))
+"""Those that the runs of every version have."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -68,5 +75,4 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def unreadable(folder: Path, error: BaseException) -> UserError:
     """What to say of a run of which a file cannot be read."""
-    reason = " ".join(str(error).split())[:160]
-    return UserError(f"cannot read the run {folder}: {reason}; {AGAIN}")
+    return UserError(f"cannot read the run {folder}: {one_line(error)}; {AGAIN}")

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
+from slotmachines.plain_yaml import read_yaml
 from slotmachines.replication.cell import Config
 from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
 from slotmachines.replication.run import Run
@@ -28,14 +27,17 @@ def read_order(path: Path) -> list[Step]:
     """The steps of an order, from a YAML file.
 
     Raises:
-        UserError: the file is missing, or no list.
+        UserError: the file is missing, or no list of steps.
     """
-    try:
-        order = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read the order {path}: {' '.join(str(error).split())}") from None
+    order = read_yaml(path, "an order of runs")
     if not isinstance(order, list):
         raise UserError(f"{path} is no list of steps; see config/orders/gpu.yaml")
+    for step in order:
+        is_step = isinstance(step, Mapping) and set(step) <= {"experiments", *_CHOICES}
+        if not is_step or not all(isinstance(value, list) for value in step.values()):
+            raise UserError(
+                f"{path}: {one_line(step)} is no step; each holds lists of experiments, {', '.join(_CHOICES)}"
+            )
     return order
 
 
@@ -45,12 +47,10 @@ def in_order(config: Config, order: Sequence[Step]) -> list[Run]:
     The networks of a step come in the order in which it names them.
 
     Raises:
-        UserError: a step names an experiment that the grid does not have, or chooses by something else.
+        UserError: a step names an experiment that the grid does not have.
     """
     found: dict[str, Run] = {}
     for step in order:
-        if not isinstance(step, Mapping) or set(step) - {"experiments", *_CHOICES}:
-            raise UserError(f"order: {step} is no step; each holds experiments and perhaps {', '.join(_CHOICES)}")
         for experiment in step.get("experiments", list(config["experiments"])):
             if experiment not in config["experiments"]:
                 raise UserError(f"order: the grid {config['grid']} has no experiment {experiment!r}")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from slotmachines.data.registry import find
@@ -51,7 +52,7 @@ class Run:
         """ "finetuned", or blank."""
         return "finetuned" if self.parent else ""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Eight hexadecimal digits that depend on the description of the run: on what it trains, not on where.
 

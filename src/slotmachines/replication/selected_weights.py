@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from slotmachines.errors import UserError
-from slotmachines.replication.run import METRICS, WEIGHTS
+from slotmachines.replication.metrics import unreadable
+from slotmachines.replication.run import WEIGHTS, Run
 from slotmachines.replication.to_do import AGAIN
 from slotmachines.value_bound import value_bound_of
 
@@ -19,14 +19,15 @@ BINS = 40
 """Equal bins of w / b from -1 to 1."""
 
 
-def histogram(folder: Path) -> pd.DataFrame:
+def histogram(folder: Path, run: Run) -> pd.DataFrame:
     """Count the weights of each Linear and Conv layer of a finished run in bins of w / b.
 
     The weights are those of the best epoch on validation. b is the value bound of their layer; random values are
     U(-b, b), so that weights which nobody selected fill all bins alike.
 
     Args:
-        folder: of the run.
+        folder: of the run's files.
+        run: a slot machine.
 
     Returns:
         Columns identity, layer, bin (0 to BINS - 1) and count.
@@ -36,15 +37,12 @@ def histogram(folder: Path) -> pd.DataFrame:
     """
     path = folder / WEIGHTS / "best.safetensors"
     try:
-        metrics = json.loads((folder / METRICS).read_text())
-        identity, value_bound = metrics["identity"], metrics["settings"]["value_bound"]
         weights = {name: weight for name, weight in load_file(path).items() if weight.ndim >= 2}
-        bounds = {name: value_bound_of(weight.shape, value_bound) for name, weight in weights.items()}
+        bounds = {name: value_bound_of(weight.shape, run.settings.value_bound) for name, weight in weights.items()}
         if not weights:
             raise ValueError(f"{path.name} holds no weights")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"cannot read the run {folder}: {reason}; {AGAIN}") from None
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise unreadable(folder, error) from None
     parts = []
     for name, weight in weights.items():
         relative = weight / np.float64(bounds[name])
@@ -52,5 +50,5 @@ def histogram(folder: Path) -> pd.DataFrame:
             raise UserError(f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; {AGAIN}")
         counts, _ = np.histogram(relative.clip(-1, 1), bins=BINS, range=(-1, 1))
         layer = name.removesuffix(".weight")
-        parts.append(pd.DataFrame({"identity": identity, "layer": layer, "bin": range(BINS), "count": counts}))
+        parts.append(pd.DataFrame({"identity": run.identity, "layer": layer, "bin": range(BINS), "count": counts}))
     return pd.concat(parts, ignore_index=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from slotmachines.methods.registry import RIVAL_RECIPES, RIVALS
 from slotmachines.replication.cell import Cell
-from slotmachines.replication.collect import read_table
+from slotmachines.replication.csv_tables import read_table
 
 SOURCE = "aladago2021"
 RECIPES = {"zhou2019": "zhou"}

@@ -12,20 +12,18 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotmachines.replication.collect import (
     COLUMNS,
-    CURVE_COLUMNS,
     CURVES_CSV,
-    RESTORE,
     RUNS_CSV,
     SELECTED_COLUMNS,
     SELECTED_CSV,
-    read_table,
 )
 from slotmachines.replication.config import read_config
+from slotmachines.replication.csv_tables import RESTORE, read_table
+from slotmachines.replication.metrics import CURVE_COLUMNS, OLD_CURVE_COLUMNS
 from slotmachines.reporting.reference import read_reference
 
 # What tables, figures and report need; the other columns say more about a run, and results from before them count too.
 RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda", "settings")]
-OLD_CURVE_COLUMNS = [name for name in CURVE_COLUMNS if name not in ("altered_share", "round")]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import torch
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 
 
 def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
@@ -44,5 +44,5 @@ def _device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device  # of "cuda", the index too
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = one_line(error)
         raise UserError(f"cannot use device {name!r}: {reason}; use 'cpu', or 'cuda' on a machine with a GPU") from None

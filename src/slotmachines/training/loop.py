@@ -117,7 +117,7 @@ class Trainer:
         """Go on from `state_dict`."""
         self.network.load_state_dict(state["network"])
         self._step.load_state_dict(state["optimiser"])
-        self._round = state.get("round", 1)  # older checkpoints have none
+        self._round = state["round"]
         self._choices = self._current_choices()
 
     def weights(self) -> dict[str, Tensor]:

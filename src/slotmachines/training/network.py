@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.initial import draw_weights_
 from slotmachines.masking import mask_, named_rule
 from slotmachines.methods.registry import METHODS
@@ -90,7 +90,6 @@ def _load_weights(network: nn.Module, path: Path, expected: str) -> None:
         state: dict[str, Tensor] = load_file(path)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"cannot start from {path}: {reason}; train its slot machine again, keeping this epoch"
+            f"cannot start from {path}: {one_line(error)}; train its slot machine again, keeping this epoch"
         ) from None

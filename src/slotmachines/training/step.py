@@ -16,6 +16,9 @@ from slotmachines.replication.recipe import Settings
 
 _STEPS_BEFORE_CAPTURE = 3  # in which libraries compile, choose algorithms and take memory, and SGD makes its momentum
 
+_GATHERED = {"sgd": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_sq")}
+"""What an optimiser keeps of each parameter."""
+
 
 class TrainingStep:
     """Trains a network on one batch at a time; on a GPU, the host waits for no step.
@@ -65,9 +68,18 @@ class TrainingStep:
         self._forget_graph()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the state of the optimiser of an equal step, on whatever device that was."""
+        """Go on from the state of the optimiser of an equal step, on whatever device that was.
+
+        Raises:
+            ValueError: it is the state of another optimiser, or of another network.
+        """
         own = self.optimiser.state_dict()["param_groups"]  # the settings, and what of them depends on the device
         self.optimiser.load_state_dict({**state, "param_groups": own})
+        gathered = _GATHERED[self._settings.optimiser]
+        for parameter, values in self.optimiser.state.items():
+            shapes = {name: value.shape for name, value in values.items() if value is not None}
+            if set(shapes) - set(gathered) or not all(shape in (parameter.shape, ()) for shape in shapes.values()):
+                raise ValueError(f"the state of the optimiser is not that of {self._settings.optimiser}")
         self._forget_graph()
 
     def _forget_graph(self) -> None:

@@ -14,12 +14,12 @@ from torch import nn
 from tqdm import tqdm
 
 from slotmachines.data import Splits, augment, load
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.files import require_writable
 from slotmachines.networks.registry import find_network
 from slotmachines.replication.run import Run
 from slotmachines.stopping import Stopped, stoppable
-from slotmachines.training.checkpoint import load_checkpoint, save_checkpoint
+from slotmachines.training.checkpoint import load_checkpoint, require_whole, save_checkpoint
 from slotmachines.training.device import prepare_device
 from slotmachines.training.loop import Row, Trainer
 from slotmachines.training.network import starting_network
@@ -138,13 +138,13 @@ class UnfinishedRun:
             state = {"identity": run.identity, "started": started, "seconds": 0.0, "curve": [], "kept": {}}
             state["origins"] = [origin]
         else:
+            self._resume(state)
             passed = run.start_epoch + len(state["curve"])
             if lost := [epoch for epoch in keep_epochs if epoch <= passed and f"epoch-{epoch}" not in state["kept"]]:
                 raise UserError(
                     f"{checkpoint} is past epoch {lost[0]} and did not keep its weights; "
                     "delete it to start this run anew"
                 )
-            self.trainer.load_state_dict(state)
             # Older checkpoints do not say where they come from.
             state["origins"] = [*state.get("origins", [{}]), origin]
         self.state = state
@@ -152,6 +152,16 @@ class UnfinishedRun:
         require_writable(folder)
         state["kept"].setdefault("best", self.trainer.weights())
         self._saved_at, self._saved_epochs = time.monotonic(), len(state["curve"])
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        try:
+            require_whole(state, self.trainer.weights())
+            self.trainer.load_state_dict(state)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"the checkpoint {self._checkpoint} does not fit this run ({one_line(error)}); "
+                "delete it to start this run anew"
+            ) from None
 
     @property
     def is_saved(self) -> bool:
