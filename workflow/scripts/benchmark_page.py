@@ -1,4 +1,4 @@
-"""Put the tables of the benchmark, and of the precision, into a page, between its marks."""
+"""Put the tables of the benchmarks, and of the precision, into a page, between its marks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import typer
 from slotmachines.benchmark.page import benchmark_text
 from slotmachines.benchmark.precision import precision_text
 from slotmachines.benchmark.results import by_device
+from slotmachines.benchmark.scale import scale_text
 from slotmachines.command import run
 from slotmachines.reporting.page import fill_marks
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="the folder of what make bench and precision.py measured")],
+    folder: Annotated[Path, typer.Argument(help="the folder of what make bench, make scale and precision.py measured")],
     page: Annotated[Path, typer.Argument(help="the file to change")] = Path("docs/performance.md"),
 ) -> None:
-    """Replace what stands between the marks benchmark-cpu, benchmark-gpu and precision by what was measured."""
+    """Replace what stands between the marks benchmark-cpu, benchmark-gpu, precision and scale by what was measured."""
     for device, table in by_device(folder / "measurements.csv").items():
         fill_marks(page, f"benchmark-{device}", benchmark_text(table))
     tables = [folder / "precision.csv", folder / "precision_accuracy.csv"]
     if all(path.exists() for path in tables):
         fill_marks(page, "precision", precision_text(*map(pd.read_csv, tables)))
+    if (folder / "scale.csv").exists():
+        fill_marks(page, "scale", scale_text(pd.read_csv(folder / "scale.csv")))
 
 
 if __name__ == "__main__":
