@@ -67,6 +67,8 @@ lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that 
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
 
+# Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each job would compile
+# all of PyTorch for itself.
 # uv installs much faster than pip. Where it is missing, pip gets it, from ensurepip or from the system.
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
@@ -76,6 +78,6 @@ lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that 
 		|| { .venv/bin/python -m ensurepip && .venv/bin/python -m pip install uv; } > /dev/null 2>&1 \
 		|| $(PYTHON) -m pip --python .venv/bin/python install uv > /dev/null 2>&1 \
 		|| { echo "cannot install: $(PYTHON) has no pip; install uv, or on Debian: apt install python3-venv" >&2; exit 1; }
-	$(UV) pip install --quiet --python .venv --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --python .venv --no-deps --editable .
 	@touch $@

@@ -121,7 +121,7 @@ def _short(config: Mapping[str, Any], name: str, seeds: int) -> dict[str, Any]:
     return {
         **config, "grid": name, "seeds": list(range(seeds)), "networks": {"lenet": "digits"}, "chosen_by": {},
         "settings": {"lenet": {"epochs": 1, "schedule": "constant", "schedule_epochs": []}}, "tolerance": {"digits": 1},
-        "experiments": {"churn": {"networks": ["lenet"], "options": [8]}},
+        "experiments": {"selected-weights": {"networks": ["lenet"], "options": [8]}},
     }  # fmt: skip
 
 
