@@ -7,7 +7,11 @@ import os
 import pickle
 import subprocess
 import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
@@ -15,7 +19,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from slotmachines.data import cifar10, fetch, mnist
+from slotmachines.data import cifar10, fetch, fetching, mnist
 from slotmachines.data.canonical import read_canonical
 from slotmachines.data.dataset import Contents
 from slotmachines.data.registry import DATASETS, find
@@ -211,16 +215,85 @@ def test_download_goes_through_torchvision_and_cleans_up(mnist_source, tmp_path,
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 @pytest.mark.parametrize("error", [URLError("no route"), RuntimeError("File not found\nor corrupted."), TimeoutError()])
-def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch, name, error):
+def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch, without_pauses, name, error):
     def unreachable(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", unreachable)
-    monkeypatch.setattr(torchvision.datasets, "CIFAR10", unreachable)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", unreachable)
     with pytest.raises(UserError, match=f"cannot download {name}: .*try again.*--from FOLDER") as caught:
         fetch(name, tmp_path / "data")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.fixture
+def without_pauses(monkeypatch):
+    monkeypatch.setattr(fetching, "_PAUSES_SECONDS", (0.0, 0.0))
+
+
+@pytest.fixture
+def server(batches_source, monkeypatch) -> Iterator[Callable[..., list[str]]]:
+    """Serve the archive of CIFAR-10; what happens to each request, in its order, is said beforehand."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(batches_source / cifar10.BATCHES, cifar10.BATCHES)
+    content = packed.getvalue()
+    asked, answers = [], []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Method"] == "HEAD":  # torchvision asks for redirections first
+                self.send_response(200)
+                return self.end_headers()
+            asked.append(self.path)
+            answer = answers.pop(0)
+            self.send_response(404 if answer == "missing" else 200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if answer != "missing":
+                damaged = content[:-9] + bytes(9) if answer == "damaged" else content
+                self.wfile.write(damaged[: len(content) // 2] if answer == "cut" else damaged)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=http.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "*")
+    place = f"http://127.0.0.1:{http.server_port}"
+    monkeypatch.setattr(cifar10, "MIRRORS", (f"{place}/first", f"{place}/second"))
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
+
+    def script(*what: str) -> list[str]:
+        answers.extend(what)
+        return asked
+
+    yield script
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.mark.parametrize("first", ["missing", "cut", "damaged"])
+def test_a_download_goes_on_at_the_next_mirror(server, tmp_path, first):
+    asked = server(first, "whole")
+    path = fetch("cifar10", tmp_path / "data")
+    assert asked == ["/first", "/second"] and len(contents(path).train_labels) == 4
+    assert list((tmp_path / "data").iterdir()) == [path]
+
+
+def test_a_download_is_tried_again(server, tmp_path, without_pauses, capsys):
+    asked = server("cut", "missing", "whole")
+    path = fetch("cifar10", tmp_path / "data")
+    assert asked == ["/first", "/second", "/first"] and len(contents(path).train_labels) == 4
+    assert "download of cifar10: " in capsys.readouterr().err
+
+
+def test_a_download_that_never_works_leaves_nothing(server, tmp_path, without_pauses):
+    asked = server(*["damaged", "missing"] * 3)
+    with pytest.raises(UserError, match=r"cannot download cifar10: .*/first: .*; .*/second: .*--from FOLDER"):
+        fetch("cifar10", tmp_path / "data")
+    assert len(asked) == 6 and list((tmp_path / "data").iterdir()) == []
 
 
 def test_digits_need_no_source(tmp_path):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+
+DOWNLOAD_ERRORS = (OSError, EOFError, HTTPException, RuntimeError)
+"""What torchvision lets through: no network, a full disk, a broken archive, a wrong checksum."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Dataset:
         mean, std: per channel, for images scaled to [0, 1].
         read: the contents from a local folder; a missing or damaged file is a `UserError` that names it. None where
             the images come with a library, and are in no folder.
-        download: the contents from the network, through the given empty folder, which the caller removes.
+        download: the contents from the network, through the given folder, which the caller removes; it may hold what
+            an earlier attempt left.
         resizable: whether images may be scaled up and repeated over channels to fit a network.
     """
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slotmachines.data.canonical import canonical_path, read_canonical, write_canonical
-from slotmachines.data.dataset import Contents, Dataset
+from slotmachines.data.dataset import DOWNLOAD_ERRORS, Contents, Dataset
 from slotmachines.data.registry import find
 from slotmachines.errors import UserError, one_line
 
 _PATIENCE_SECONDS = 60.0
+_PAUSES_SECONDS = (2.0, 10.0)
+"""Between one try of a download and the next."""
 
 
 def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Path:
@@ -26,8 +29,8 @@ def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Pa
         name: of the dataset.
         folder: the data folder; made if it is missing.
         source: a local folder that holds the dataset, itself or in a subfolder of the dataset's name; it plays no part
-            for a dataset that comes with a library. None downloads the official files from torchvision's mirrors,
-            checksums included.
+            for a dataset that comes with a library. None downloads the official files from their mirrors, in
+            several tries, and compares their checksums.
 
     Returns:
         The path of the canonical file.
@@ -63,14 +66,20 @@ def _download(dataset: Dataset, folder: Path) -> Contents:
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}; choose a folder you may write to") from None
     with temporary as name, _timeout(_PATIENCE_SECONDS):
-        try:
-            return dataset.download(Path(name))
-        # What torchvision lets through: no network, a full disk, a broken archive, a wrong checksum.
-        except (OSError, EOFError, HTTPException, RuntimeError) as error:
-            raise UserError(
-                f"cannot download {dataset.name}: {one_line(error)}; "
-                "try again, or get it by other means and give --from FOLDER"
-            ) from None
+        pauses = iter(_PAUSES_SECONDS)
+        while True:
+            try:
+                return dataset.download(Path(name))
+            except DOWNLOAD_ERRORS as error:
+                reason = one_line(error)
+            pause = next(pauses, None)
+            if pause is None:
+                raise UserError(
+                    f"cannot download {dataset.name}: {reason}; "
+                    "try again, or get it by other means and give --from FOLDER"
+                )
+            print(f"download of {dataset.name}: {reason}; next try in {pause:g} s", file=sys.stderr)
+            time.sleep(pause)
 
 
 @contextmanager
