@@ -1,0 +1,101 @@
+"""Results that one clone shares by DVC and another one gets: nothing is trained twice, and changes can be seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from test_workflow import PROJECT, jobs, new_project
+
+# Under the name of a grid that has a stage of its own in dvc.yaml.
+GRID = """
+grid: mnist
+description: two epochs on digits
+recipe: paper-glorot
+seeds: [0]
+networks: {lenet: digits}
+settings: {lenet: {epochs: 2, schedule: constant, schedule_epochs: []}}
+tolerance: {digits: 1.0}
+experiments:
+  k-sweep: {networks: [lenet], options: [2]}
+"""
+
+
+def call(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    who = {f"GIT_{role}_{what}": "someone" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = os.environ | who | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {"PYTHONPATH": str(project / "src"), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+    answer = subprocess.run(words, cwd=project, env=environment, text=True, capture_output=True, timeout=600)
+    assert answer.returncode == 0, (words, answer.stdout[-2000:], answer.stderr[-4000:])
+    return answer
+
+
+def workflow(project: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return call(project, "snakemake", "--cores", "2", *more, "--configfile", "config/mnist.yaml")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose runs are in a remote, as the README says; and then one more seed, in a second commit."""
+    folder = tmp_path_factory.mktemp("dvc")
+    project = new_project(folder / "project")
+    for name in ("dvc.yaml", ".gitignore"):
+        shutil.copy(PROJECT / name, project)
+    (project / "config/mnist.yaml").write_text(GRID)
+    call(project, "git", "init", "--quiet")
+    call(project, "dvc", "init", "--quiet")
+    workflow(project)
+    # The stage waits for the data of the grid that this one stands for.
+    shutil.copy(project / "data/digits.safetensors", project / "data/mnist.safetensors")
+    call(project, "dvc", "remote", "add", "--default", "store", str(folder / "store"))
+    for seeds in ("[0]", "[0, 1]"):
+        (project / "config/mnist.yaml").write_text(GRID.replace("seeds: [0]", f"seeds: {seeds}"))
+        workflow(project)
+        call(project, "dvc", "commit", "--force", "mnist")
+        call(project, "dvc", "push", "mnist")
+        call(project, "git", "add", "--all")
+        call(project, "git", "commit", "--quiet", "--message", f"seeds {seeds}")
+    return project
+
+
+@pytest.fixture(scope="module")
+def clone(shared: Path) -> Path:
+    """A fresh clone with what the remote holds: all of its files are newer than when they were made."""
+    call(shared.parent, "git", "clone", "--quiet", str(shared), "clone")
+    call(shared.parent / "clone", "dvc", "pull", "mnist")
+    return shared.parent / "clone"
+
+
+def test_git_holds_no_run_and_dvc_brings_them_all(shared: Path, clone: Path) -> None:
+    assert not [name for name in call(shared, "git", "ls-files").stdout.split() if "/runs/" in name]
+    runs = sorted((shared / "results/mnist/runs").rglob("*.*"))
+    assert len(runs) > 8
+    for path in runs:
+        if path.is_file():
+            assert (clone / path.relative_to(shared)).read_bytes() == path.read_bytes()
+
+
+def test_after_a_pull_nothing_is_trained_and_no_result_changes(shared: Path, clone: Path) -> None:
+    planned = jobs(workflow(clone, "-n"))
+    assert "train" not in planned and "fetch" not in planned
+    workflow(clone)
+    assert call(clone, "git", "status", "--porcelain").stdout == ""
+    assert "Nothing to be done" in (again := workflow(clone, "-n")).stdout + again.stderr
+
+
+def test_metrics_and_plots_show_what_a_change_did(shared: Path) -> None:
+    (changes,) = json.loads(call(shared, "dvc", "metrics", "diff", "HEAD~1", "--json").stdout).values()
+    change = changes["accuracy.k-sweep.lenet-greedy-2"]
+    assert change["old"] != change["new"] and changes.keys() == {
+        "accuracy.k-sweep.lenet-greedy-2",
+        "accuracy.k-sweep.lenet-learned",
+    }
+    call(shared, "dvc", "plots", "diff", "HEAD~1", "--out", "plots")
+    pictures = [path for path in (shared / "plots").rglob("*.png") if "k-sweep" in path.name]
+    assert (shared / "plots/index.html").is_file() and len(pictures) == 2  # before and now
