@@ -170,6 +170,19 @@ def test_a_grid_without_k_sweep_shows_all_its_experiments() -> None:
     assert "edge-popup" in text and "probabilistic" in text
 
 
+@pytest.mark.parametrize(
+    ("devices", "said", "unsaid"),
+    [
+        (["cpu", "cpu"], "give the same bits on the same kind of processor", "GPU"),
+        (["cpu", "NVIDIA H200"], "; they do not give the same bits on a GPU", "Its commit;"),
+        (["NVIDIA H200"] * 2, "do not give the same bits on a GPU", "processor"),
+    ],
+)
+def test_provenance_says_where_a_repeated_run_can_differ(grid: Path, devices, said, unsaid) -> None:
+    text = provenance(read_runs(grid / "runs.csv").iloc[:2].assign(device=devices))["To repeat a run"]
+    assert said in text and unsaid not in text
+
+
 def test_provenance_adds_up_the_hours(grid: Path) -> None:
     runs = read_runs(grid / "runs.csv")
     assert provenance(runs)["Runs"] == str(len(runs))

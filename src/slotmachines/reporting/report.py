@@ -69,8 +69,19 @@ def provenance(runs: pd.DataFrame) -> dict[str, str]:
         "Started (UTC)": "" if not days else days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
         "Wall time, summed over runs": duration(runs["wall_seconds"].sum()),
         "Notes on the data": listed("data_note"),
+        "To repeat a run": _repeating(set(runs["device"])),
     }
     return {name: text for name, text in lines.items() if text}
+
+
+def _repeating(devices: set[str]) -> str:
+    """What a run that is made again has in common with the first one."""
+    same = "Its commit, with the packages that requirements.lock pins there, its seed and its settings"
+    processor = "give the same bits on the same kind of processor with as many threads, whatever runs beside it"
+    gpu = "do not give the same bits on a GPU, to which the order of some sums is left: rounding differs"
+    parts = [processor] if "cpu" in devices else []
+    parts += [gpu] if devices - {"cpu"} else []
+    return f"{same} {'; they '.join(parts)}."
 
 
 def duration(seconds: float) -> str:
