@@ -31,6 +31,10 @@ def no_space() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def read_only() -> OSError:
+    return OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 @contextmanager
 def watched(
     folder: Path, first: int | None = None, error: Callable[[], BaseException] = Killed, only: tuple[str, ...] = ()

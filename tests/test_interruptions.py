@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import files_of, tiny_run
-from faults import Killed, no_space, watched
+from faults import Killed, no_space, read_only, watched
 from slotmachines import UserError
 from slotmachines.data import fetch
 from slotmachines.files import replacing, replacing_folder
@@ -139,6 +139,26 @@ def test_a_full_disk_takes_no_earlier_result(train, tmp_path, first):
     with watched(tmp_path / "run", first, no_space, ANEW), pytest.raises(UserError, match="No space left on device"):
         train(tiny_run(epochs=1))
     assert content(tmp_path / "run") == before
+
+
+# A folder of results that may be read only
+
+
+def test_a_folder_that_may_be_read_only_refuses_a_run_before_its_first_epoch(train, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(Trainer, "train_epoch", lambda *_: pytest.fail("trained"))
+    with watched(tmp_path, 1, read_only), pytest.raises(UserError, match=r"Read-only file system; choose a folder"):
+        train(tiny_run())
+    assert content(tmp_path) == {}
+
+
+@CHANGES
+def test_a_folder_that_may_be_read_only_stays_as_it_is(change):
+    folder, make = change
+    before = content(folder)
+    with watched(folder, 1, read_only), pytest.raises(UserError, match="Read-only file system"):
+        make()
+    assert content(folder) == before
 
 
 # A power cut loses what is not on the disk yet
