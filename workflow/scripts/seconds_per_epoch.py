@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,14 +18,20 @@ from tqdm import tqdm
 from slotmachines.command import run
 from slotmachines.data.registry import DATASETS, find
 from slotmachines.files import replacing
+from slotmachines.methods.registry import RIVALS, find_method
 from slotmachines.networks.registry import NETWORKS, find_network
 from slotmachines.replication.config import checked_config, read_config
+from slotmachines.replication.cost import read_seconds
 from slotmachines.replication.run import Run, make_run
 from slotmachines.training.network import starting_network
 from slotmachines.training.provenance import provenance
 
 GRIDS = Path(__file__).parents[2] / "config"
-METHODS = [("learned", None), *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64))]
+METHODS = [
+    ("learned", None),
+    *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64)),
+    *((rival, None) for rival in RIVALS),
+]
 STEPS = 5
 
 
@@ -55,25 +62,42 @@ def seconds_per_step(measured: Run, device: torch.device) -> float:
 
 
 def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")]) -> None:
-    """Measure one thread, or the GPU where there is one; evaluation is not counted."""
+    """Measure one thread, or the GPU where there is one; evaluation is not counted.
+
+    What OUTPUT has from the same kind of machine with the same PyTorch stays; delete the file to measure all anew.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     origin = provenance(device)
+    where = {key: origin[key] for key in ("device", "processor", "threads", "torch", "commit")}
+    earlier = _earlier(output, where)
     rows = []
     for (network, dataset), (method, options) in tqdm([(p, m) for p in places() for m in METHODS]):
         place: dict[str, Any] = {"network": network, "dataset": dataset, "method": method, "options": options}
-        measured = make_run(**place, seed=0, recipe="paper-glorot")
+        if row := earlier.get(tuple(place.values())):
+            rows.append(row)
+            continue
+        measured = make_run(**place, seed=0, recipe=find_method(method).recipe or "paper-glorot")
         steps = -(-(find(dataset).train_count - measured.settings.validation) // measured.settings.batch_size)
         seconds = steps * seconds_per_step(measured, device)
-        rows.append(
-            {
-                **place,
-                "seconds_per_epoch": f"{seconds:.3g}",
-                **{key: origin[key] for key in ("device", "processor", "threads", "torch", "commit")},
-            }
-        )
+        rows.append({**place, "seconds_per_epoch": f"{seconds:.3g}", **where})
     with replacing(output) as temporary:
         pd.DataFrame(rows).astype({"options": "Int64"}).to_csv(temporary, index=False)
+
+
+def _earlier(path: Path, where: Mapping[str, Any]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The rows that were measured on such a machine, by network, dataset, method and options."""
+    if not path.exists():
+        return {}
+    table = read_seconds(path).replace({float("nan"): None})
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    same = [row for row in rows if all(row[key] == where[key] for key in ("device", "processor", "torch"))]
+    return {
+        tuple(row[key] for key in ("network", "dataset", "method", "options")): {
+            **row, "seconds_per_epoch": f"{row['seconds_per_epoch']:.3g}"
+        }
+        for row in same
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
