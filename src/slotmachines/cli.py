@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from slotmachines.command import one_line_errors
 from slotmachines.data.registry import DATASETS
 from slotmachines.errors import UserError
 from slotmachines.methods.registry import METHODS, find_method
 from slotmachines.networks.registry import NETWORKS
+from slotmachines.plain_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from slotmachines.replication.run import Run
@@ -281,10 +281,7 @@ def _settings(changes: list[str]) -> dict[str, Any]:
         name, equals, value = change.partition("=")
         if not equals:
             raise UserError(f"--set {change} is not of the form NAME=VALUE")
-        try:
-            settings[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"--set {change}: {value!r} is no value in YAML") from None
+        settings[name] = parse_yaml(value, f"--set {change}")
     return settings
 
 
