@@ -44,7 +44,7 @@ RUN = tiny_run(epochs=2)
 # The same examples each time; SLOTMACHINES_FUZZ=1000 looks at so many, and other ones.
 MANY = os.environ.get("SLOTMACHINES_FUZZ")
 FEW = settings(
-    max_examples=int(MANY or 40), derandomize=not MANY, deadline=None,
+    max_examples=int(MANY or 25), derandomize=not MANY, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
