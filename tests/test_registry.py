@@ -10,6 +10,7 @@ import pytest
 from slotmachines import UserError, build_network
 from slotmachines.benchmark.cases import dataset_of
 from slotmachines.data.registry import DATASETS, dataset_label
+from slotmachines.methods.registry import METHODS
 from slotmachines.networks.registry import NETWORKS, Network, find_network, network_label
 from slotmachines.replication.config import checked_config, config_schema
 
@@ -51,3 +52,8 @@ def test_a_new_line_is_known_to_the_schema_and_to_the_builder(monkeypatch: pytes
 def test_networks_are_benchmarked_on_the_papers_datasets() -> None:
     assert {dataset_of(name) for name in ("conv2", "conv4", "conv6", "vgg19")} == {"cifar10"}
     assert dataset_of("lenet") == "mnist"
+
+
+@pytest.mark.parametrize(("altered", "bits"), [(0.0, "0"), (1.0, "0"), (0.5, "1"), (0.25, "0.811")])
+def test_a_mask_takes_the_entropy_of_its_altered_share(altered: float, bits: str) -> None:
+    assert f"{METHODS['free_flipping'].bits(None, altered):.3g}" == bits

@@ -20,7 +20,8 @@ def _of_option(options: int | None, altered: float) -> float:
 
 def _of_mask(options: int | None, altered: float) -> float:
     """Which of two: the entropy of a coin that falls on one side with the share of the altered connections."""
-    return -sum(share * math.log2(share) for share in (altered, 1 - altered) if share > 0)
+    # Not the -0.0 that stands for certainty.
+    return max(0.0, -sum(share * math.log2(share) for share in (altered, 1 - altered) if share > 0))
 
 
 def _of_ticket(options: int | None, altered: float) -> float:
