@@ -76,7 +76,7 @@ def provenance(runs: pd.DataFrame) -> dict[str, str]:
 
 def _repeating(devices: set[str]) -> str:
     """What a run that is made again has in common with the first one."""
-    same = "Its commit, with the packages that requirements.lock pins there, its seed and its settings"
+    same = "Its commit, with the packages that requirements.lock pins there (if it has one), its seed and its settings"
     processor = "give the same bits on the same kind of processor with as many threads, whatever runs beside it"
     gpu = "do not give the same bits on a GPU, to which the order of some sums is left: rounding differs"
     parts = [processor] if "cpu" in devices else []
