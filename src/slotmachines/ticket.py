@@ -169,12 +169,13 @@ def _described(pool: OptionPool, theta: Tensor) -> dict[str, Any]:
 
 def _weight_of(record: dict[str, Any]) -> _Weight:
     """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
-    if not (type(record["seed"]) is int and type(record["name"]) is str and 0 < record["options"] < 2**31):
+    is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
+    if not (is_pool and 0 < record["options"] < 2**31):
         raise ValueError("no slot machine is made of that")
     pool = OptionPool(
         seed=record["seed"],
         name=record["name"],
-        options=int(record["options"]),
+        options=record["options"],
         value_bound=float.fromhex(record["value_bound"]),
         score_bound=float.fromhex(record["score_bound"]),
         dtype=_DTYPES[record["precision"]],
