@@ -87,7 +87,7 @@ def test_cells_of_one_network_are_compared_and_the_correction_is_over_the_whole_
                 for rival in ("free_pruning", "min_pruning", "free_flipping", "min_flipping")
             ],
         ),
-        ("signs", [(f"flipping, P(+) = {share}", "flipping, P(+) = 0.1") for share in (0.5, 1)]),
+        ("signs", [(f"flipping, P(+) = {share}", "flipping, P(+) = 0.5") for share in (0.1, 1)]),
         ("initial-weights", [("pruning, binary", "pruning, kaiming-normal")]),
         (
             "large-k",

@@ -5,10 +5,13 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from conftest import small_network
 from slotmachines.distributions import DISTRIBUTIONS
 from slotmachines.initial import draw_weights_, normal_numbers, uniform_numbers
+from slotmachines.masking import mask_
+from slotmachines.networks import build_network
 
 LAYERS = {"dense": (nn.Linear(300, 200), 300, 200), "grouped": (nn.Conv2d(64, 128, 3, groups=2), 32 * 9, 128 * 9)}
 
@@ -57,6 +60,16 @@ def test_binary_weights_with_scaled_inputs_are_the_network_of_constant_weights()
         sizes = {float(size) for size in layers[0].weight.detach().abs().unique()}
         assert sizes == ({1.0} if name == "binary" else {math.sqrt(2 / 27)})
     assert torch.allclose(*outputs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("share", "silent"), [(0.01, True), (0.1, True), (0.5, False), (1.0, False)])
+def test_mostly_negative_weights_of_rectified_units_leave_no_gradient(share, silent):
+    network = draw_weights_(build_network("lenet"), "kaiming-normal", positive_share=share)
+    mask_(network, "free_flipping")
+    pixels = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    functional.cross_entropy(network(pixels), torch.arange(64) % 10).backward()
+    gradients = [score.grad for score in network.parameters() if score.requires_grad]
+    assert len(gradients) == 3 and all(bool((gradient == 0).all()) == silent for gradient in gradients)
 
 
 def test_what_is_no_distribution_is_refused():

@@ -331,6 +331,17 @@ def test_the_learning_rate_of_large_k_is_picked_on_validation() -> None:
     assert "K = 1024 at learning rate 0.05, best on validation, ends" in lenet
 
 
+def test_networks_in_which_no_score_moves_are_told_apart_from_those_that_learn() -> None:
+    table = experiment_table(RESULTS, "signs")
+    assert "not one connection" not in said(RESULTS, "signs", table)[0]
+    silent = row(table, network="lenet", variant="P(+) = 0.1")["identities"]
+    moved = RESULTS.curves["altered_share"].mask(RESULTS.curves["identity"].isin(silent), 0.0)
+    results = replace(RESULTS, curves=RESULTS.curves.assign(altered_share=moved))
+    lenet, conv2 = said(results, "signs", table)
+    assert "not one connection is altered at P(+) = 0.1: " in lenet
+    assert "not one connection" not in conv2
+
+
 def test_inexact_data_is_said_wherever_its_results_are_shown() -> None:
     said = f"Data: CIFAR-10, {NOTE}."
     table = experiment_table(RESULTS, "k-sweep")

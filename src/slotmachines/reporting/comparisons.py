@@ -11,11 +11,13 @@ import pandas as pd
 from slotmachines.data.registry import dataset_label
 from slotmachines.methods.registry import RIVALS
 from slotmachines.networks.registry import network_label
-from slotmachines.replication.experiments import GROWS, RATE
+from slotmachines.replication.experiments import GROWS, POSITIVE, RATE
 from slotmachines.reporting.statistics import Difference, compare_means, holm
 from slotmachines.reporting.table import DASH, by_network, method_name, number, rows_of
 
 Pairs = Iterator[tuple[Any, Any]]
+EQUAL = f"{POSITIVE}0.5"
+"""The variant of signs in which both are equally frequent."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,12 @@ def _first_variant(rows: list[Any]) -> Pairs:
     yield from _against(rows[1:], rows[0] if rows else None)
 
 
+def _signs(rows: list[Any]) -> Pairs:
+    """Each probability of a positive weight against signs that are equally frequent."""
+    equal = next((row for row in rows if row.variant == EQUAL), None)
+    yield from _against([row for row in rows if row.variant != EQUAL], equal)
+
+
 def _factors(rows: list[Any]) -> Pairs:
     """A recipe with factors of another one against the recipe as it is."""
     for row in rows:
@@ -149,7 +157,7 @@ PAIRS: dict[str, Callable[[list[Any]], Pairs]] = {
     "sharing": _variants,
     "rivals": _rivals,
     "connections-changed": _altered,
-    "signs": _first_variant,
+    "signs": _signs,
     "initial-weights": _first_variant,
     "vgg": _vgg,
     "recipe-study": _factors,

@@ -23,7 +23,7 @@ from slotmachines.reporting.comparisons import (
     plain,
     seeded,
 )
-from slotmachines.reporting.measures import OPERATIONS, STEP_TIME
+from slotmachines.reporting.measures import ALTERED, OPERATIONS, STEP_TIME
 from slotmachines.reporting.results import Results
 from slotmachines.reporting.statistics import t_interval
 from slotmachines.reporting.table import by_network, number, rows_of
@@ -220,6 +220,18 @@ def series(here: Evidence) -> list[str]:
     return text
 
 
+def signs(here: Evidence) -> list[str]:
+    """The accuracy of each probability of a positive weight; and in which networks no connection was altered."""
+    untouched = [row.variant for row, values in here.measured_rows if values.get(ALTERED) == 0]
+    text = series(here)
+    if untouched:
+        text.append(
+            f"not one connection is altered at {', '.join(untouched)}: where mostly negative weights meet inputs that "
+            "are not negative, no rectified unit is active on any image, and no gradient reaches a score"
+        )
+    return text
+
+
 def bits(here: Evidence) -> list[str]:
     """What each result takes, from the fewest bits to the most."""
     ranked = sorted(here.measured_rows, key=lambda pair: pair[1]["bits per connection"])
@@ -333,7 +345,7 @@ FINDINGS: dict[str, Finder] = {
     "recipe-study": recipe_study,
     "large-k": large_k,
     "connections-changed": connections_changed,
-    "signs": series,
+    "signs": signs,
     "initial-weights": series,
     "bits": bits,
 }

@@ -23,6 +23,7 @@ Measure = Callable[[Any, Run], dict[str, float]]
 """From a row of a table, and a run of its cell, to what was measured, by name."""
 
 OPERATIONS, STEP_TIME = "operations of a training, 10^12", "time of a step, in ordinary steps"
+ALTERED = "connections altered, %"
 FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
 
 
@@ -93,7 +94,7 @@ def _stored(results: Results) -> Measure:
     def measure(row: Any, run: Run) -> dict[str, float]:
         altered = float(altered_shares(results, row.identities).mean())
         return {
-            "connections altered, %": 100 * altered,
+            ALTERED: 100 * altered,
             "bits per connection": bits_of(row, altered),
         }
 
@@ -114,7 +115,7 @@ def _connections_changed(results: Results) -> Measure:
         fewest = enough.groupby("identity")["altered_share"].min()
         # The mean over the seeds says something only if all of them get there.
         return {
-            "connections altered, %": 100 * altered_shares(results, row.identities).mean(),
+            ALTERED: 100 * altered_shares(results, row.identities).mean(),
             "fewest altered for 90% of learned, %": 100 * fewest.mean() if len(fewest) == row.n else math.nan,
         }
 
