@@ -151,3 +151,11 @@ def test_the_ring_is_around_the_learning_rate_that_is_best_on_validation() -> No
     left, _ = draw(make_results(CONFIG, runs), "large-k").axes
     rings = [line for line in left.lines if line.get_markersize() == 13]
     assert [line.get_ydata()[0] for line in rings] == pytest.approx([table.loc[(64, ""), "mean"], 90.0])
+
+
+def test_the_recipe_says_from_which_k_on_its_learning_rate_is_another_one() -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["large-k"])
+    config["experiments"]["large-k"] |= {"options": [2, 8, 64, 1024]}
+    left, _ = draw(make_results(config), "large-k").axes
+    labels = left.get_legend_handles_labels()[1]
+    assert "the recipe (learning rate 0.2, from K = 64 on 0.1)" in labels

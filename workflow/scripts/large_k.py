@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotmachines.replication.cell import Cell, cell_run
+from slotmachines.replication.cell import Cell, Config, cell_run
 from slotmachines.replication.experiments import RATE
 from slotmachines.reporting.comparisons import is_best_rate
 from slotmachines.reporting.figure import experiment_figure
@@ -63,6 +63,18 @@ def rings(axes: Axes, part: pd.DataFrame, found: dict[str, Look]) -> None:
             )  # fmt: skip
 
 
+def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
+    """The learning rates of the recipe, from the smallest K on."""
+    cells = [Cell(dataset, network, "greedy", int(k)) for k in ks]
+    rates = [cell_run(config, cell, config["seeds"][0]).settings.learning_rate for cell in cells]
+    changes = [
+        f"from K = {k} on {rate:g}"
+        for k, rate, before in zip(ks[1:], rates[1:], rates[:-1], strict=True)
+        if rate != before
+    ]
+    return ", ".join([f"{rates[0]:g}", *changes])
+
+
 def draw(results: Results, table: pd.DataFrame) -> Figure:
     """Two panels per network: accuracy, and mean abs(w) / b after the last epoch."""
     config = results.config
@@ -73,8 +85,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
         found = looks(list(dict.fromkeys(part["variant"])))
         ks = sorted(set(part["options"]))
-        runs = [cell_run(config, Cell(dataset, network, "greedy", int(k)), config["seeds"][0]) for k in ks]
-        own = ", ".join(dict.fromkeys(f"{run.settings.learning_rate:g}" for run in runs))
+        own = own_rates(config, dataset, network, ks)
         for variant, look in found.items():
             rows = rows_of(part[part["variant"] == variant].sort_values("options"))
             options = [row.options for row in rows]
