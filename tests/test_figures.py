@@ -232,6 +232,18 @@ def test_a_legend_names_every_label_once(results: Results) -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours"]
 
 
+@pytest.mark.parametrize(("length", "columns"), [(5, 4), (30, 2), (60, 1)])
+def test_a_legend_has_the_columns_that_fit_its_figure(length: int, columns: int, results: Results) -> None:
+    figure, (panel,) = panels(1)
+    for label in "abcde":
+        panel.plot([0, 1], label=label * length)
+    finish(figure, results.config["recipe"], "title", results.runs, [])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x1 <= figure.bbox.width
+    assert len({round(text.get_window_extent().x0) for text in legend.get_texts()}) == columns
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_bad_input_is_one_line_and_status_2(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -110,7 +110,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "paper's mean, its bar from lowest to highest seed. The ring was picked on validation accuracy, not by what is "
         "drawn, among rates with equally many seeds. Right: w the selected weights after the last epoch, b the bound "
         "of their layer's values. Score range grows: initial scores lie within "
-        f"K / {base} times that bound.",
+        f"K / {base} times that bound, which is, but for weight decay, a learning rate K / {base} times lower.",
         not_run(table),
     ]
     return finish(figure, config["recipe"], "Far more options than the paper tried", table, notes)

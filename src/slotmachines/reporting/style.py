@@ -141,11 +141,16 @@ def finish(figure: Figure, recipe: str, title: str, shown: pd.DataFrame, notes: 
             handles.setdefault(label, handle)
     caption = [f"Recipe {recipe}{_seeds(shown)}.", *notes, *data_notes(shown)]
     with rc_context(LOOK):
-        # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper left", ncols=4, fontsize=10, alignment="left",
-            title=title, title_fontproperties={"size": 14, "weight": "bold"},
-        )  # fmt: skip
+        # As many columns as the figure is wide enough for.
+        for columns in (4, 3, 2, 1):
+            # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
+            legend = figure.legend(
+                handles.values(), handles.keys(), loc="outside upper left", ncols=columns, fontsize=10,
+                alignment="left", title=title, title_fontproperties={"size": 14, "weight": "bold"},
+            )  # fmt: skip
+            if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+                break
+            legend.remove()
         lines = textwrap.wrap(" ".join(note for note in caption if note), 125)
         figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=9, color=FAINT)
     return figure
