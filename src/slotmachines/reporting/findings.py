@@ -226,8 +226,8 @@ def signs(here: Evidence) -> list[str]:
     text = series(here)
     if untouched:
         text.append(
-            f"not one connection is altered at {', '.join(untouched)}: where mostly negative weights meet inputs that "
-            "are not negative, no rectified unit is active on any image, and no gradient reaches a score"
+            f"not one connection is altered at {', '.join(untouched)}: mostly negative weights silence rectified "
+            "units, and no score has a gradient then (docs/rivals.md)"
         )
     return text
 
