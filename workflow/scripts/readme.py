@@ -16,7 +16,10 @@ from slotmachines.reporting.scoreboard import by_dataset, scoreboard, sentence
 
 def command(
     reference_csv: ReferenceFile,
-    grids: Annotated[list[Path], typer.Argument(help="folders of the grids' results, the most trusted first")],
+    grids: Annotated[
+        list[Path],
+        typer.Argument(help="folders of the grids' results, the most trusted first of those with as many seeds"),
+    ],
     readme: Annotated[Path, typer.Option(help="the file to change")] = Path("README.md"),
 ) -> None:
     """Fill the marks `scoreboard` (over all grids) and `<grid>` (main table of the last grid) of a page."""
