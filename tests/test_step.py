@@ -8,12 +8,16 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from typer.testing import CliRunner
 
 from conftest import tiny_run
 from random_images import random_splits
-from slotmachines import UserError, build_network, machine, slotify_
+from slotmachines import UserError, build_network, cli, machine, slotify_
+from slotmachines.methods.registry import METHODS
 from slotmachines.philox import permutation
 from slotmachines.training import device as device_module
+from slotmachines.training import placement
+from slotmachines.training import train as train_module
 from slotmachines.training.loop import Trainer
 from slotmachines.training.network import starting_network
 from slotmachines.training.step import TrainingStep
@@ -28,6 +32,7 @@ CASES = {
     "probabilistic": ("probabilistic", "none"),
 }
 BATCH = 8
+RESULT = {"test_accuracy": 50.0, "val_accuracy": 50.0, "best_epoch": 1}
 
 
 def make(case: str, device: str = "cpu", cuda_graph: bool = False) -> tuple[torch.nn.Module, TrainingStep]:
@@ -259,6 +264,41 @@ def test_a_graph_needs_a_gpu(train, tmp_path):
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("device", "method", "words", "expected"),
+    [
+        ("cpu", "greedy", (), False),
+        ("cuda:1", "greedy", (), True),
+        ("cuda:1", "learned", (), True),
+        ("cuda:1", "edge_popup", (), False),  # of rivals, graphs and single operations were not compared
+        ("cuda:1", "edge_popup", ("--cuda-graph",), True),
+        ("cuda:1", "greedy", ("--no-cuda-graph",), False),
+    ],
+)
+def test_graphs_are_the_default_on_a_gpu(monkeypatch, tmp_path, device, method, words, expected):
+    monkeypatch.setattr(placement, "device_of_job", lambda name: nullcontext(device))
+    asked = []
+    monkeypatch.setattr(train_module, "train_run", lambda run, **more: asked.append(more) or RESULT)
+    options = ["--options", "4"] if method == "greedy" else []
+    command = ["train", "--method", method, *options, "--folder", str(tmp_path), *words]
+    assert CliRunner().invoke(cli.app, command).exit_code == 0
+    assert [(more["device"], more["cuda_graph"]) for more in asked] == [(device, expected)]
+
+
+def test_finetuning_takes_graphs_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(placement, "device_of_job", lambda name: nullcontext("cuda:0"))
+    asked = []
+    monkeypatch.setattr(train_module, "train_run", lambda run, **more: asked.append(more) or RESULT)
+    command = ["finetune", "--options", "4", "--start-epoch", "5", "--weights", "w", "--folder", str(tmp_path)]
+    assert CliRunner().invoke(cli.app, command).exit_code == 0
+    assert asked[0]["cuda_graph"] is True
+
+
+def test_without_triton_there_is_no_graph_by_default(monkeypatch):
+    monkeypatch.setattr(device_module, "find_spec", lambda name: None)
+    assert not device_module.graph_by_default("cuda", "greedy")
+
+
 def test_a_gpu_may_use_tf32(monkeypatch):
     flags = SimpleNamespace(allow_tf32=False), SimpleNamespace(allow_tf32=False)
     monkeypatch.setattr(torch.backends.cuda, "matmul", flags[0])
@@ -304,11 +344,12 @@ def test_no_host_waits_for_a_step_on_a_gpu(case):
 
 
 @gpu
-def test_an_epoch_with_a_graph_gives_the_row_of_one_without():
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.is_trained])
+def test_an_epoch_with_a_graph_gives_the_row_of_one_without(method):
     rows = []
     for cuda_graph in (False, True):
-        run = tiny_run(batch_size=BATCH, learning_rate=0.02)
-        network = slotify_(build_network("lenet").cuda(), options=4, seed=1)
+        run = tiny_run(method, batch_size=BATCH, learning_rate=0.02)
+        network = starting_network(run, torch.device("cuda"), None)
         trainer = Trainer(network, run.settings, random_splits(device="cuda"), seed=1, cuda_graph=cuda_graph)
         rows.append([trainer.train_epoch(epoch) for epoch in (1, 2)])
     for eager, graph in zip(*rows, strict=True):

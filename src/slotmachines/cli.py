@@ -54,7 +54,11 @@ Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU that fewest jobs use, if any.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor threads; results are repeatable for one number of them.")]
 CudaGraph = Annotated[
-    bool, typer.Option(help="On a GPU, replay each step as one CUDA graph; not yet measured, hence off by default.")
+    bool | None,
+    typer.Option(
+        help="Replay each step as one CUDA graph; default: on a GPU with Triton, for all methods but the rivals.",
+        show_default=False,
+    ),
 ]
 Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected weights of this epoch, too.")]
 
@@ -89,10 +93,11 @@ def train(
     keep_epochs: Keep = [],  # noqa: B006
     device: Device = "auto",
     threads: Threads = 1,
-    cuda_graph: CudaGraph = False,
+    cuda_graph: CudaGraph = None,
 ) -> None:
     """Train one network: a slot machine, or its learned or random counterpart; one that is finished stays as it is."""
     from slotmachines.replication.run import make_run
+    from slotmachines.training.device import graph_by_default
     from slotmachines.training.placement import device_of_job
 
     runs = [
@@ -110,11 +115,12 @@ def train(
     if len(runs) > 1 and (folder, checkpoint) != (None, None):
         raise UserError("each of several seeds has a folder of its own below runs; leave out --folder and --checkpoint")
     with device_of_job(device) as place:
+        graph = graph_by_default(place, method) if cuda_graph is None else cuda_graph
         more = {"data_folder": data, "keep_epochs": tuple(keep_epochs), "device": place, "threads": threads}
         if len(runs) == 1:
-            _train(runs[0], folder, checkpoint, cuda_graph=cuda_graph, **more)
+            _train(runs[0], folder, checkpoint, cuda_graph=graph, **more)
         else:
-            _train_together(runs, cuda_graph=cuda_graph, **more)
+            _train_together(runs, cuda_graph=graph, **more)
 
 
 @app.command()
@@ -133,10 +139,11 @@ def finetune(
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     threads: Threads = 1,
-    cuda_graph: CudaGraph = False,
+    cuda_graph: CudaGraph = None,
 ) -> None:
     """Train the selected weights of a slot machine in the usual way, up to as many epochs in total as it was given."""
     from slotmachines.replication.run import finetuned, make_run
+    from slotmachines.training.device import graph_by_default
     from slotmachines.training.placement import device_of_job
 
     parent = make_run(
@@ -150,8 +157,9 @@ def finetune(
     )
     run = finetuned(parent, start_epoch)
     with device_of_job(device) as place:
+        graph = graph_by_default(place, method) if cuda_graph is None else cuda_graph
         more = {"data_folder": data, "start_weights": weights, "device": place, "threads": threads}
-        _train(run, folder, checkpoint, cuda_graph=cuda_graph, **more)
+        _train(run, folder, checkpoint, cuda_graph=graph, **more)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import torch
 
 from slotmachines.errors import UserError, one_line
+from slotmachines.methods.registry import find_method
 
 
 def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
@@ -29,6 +30,14 @@ def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
         allow_tf32()
     torch.set_num_threads(threads)
     return device
+
+
+def graph_by_default(device: str, method: str) -> bool:
+    """Whether each step is replayed as one CUDA graph where nobody says: on a GPU with Triton, but for the rivals.
+
+    Graphs of slot machines and of learned weights were compared with single operations on a GPU; those of rivals not.
+    """
+    return torch.device(device).type == "cuda" and find_spec("triton") is not None and not find_method(method).rule
 
 
 def allow_tf32() -> None:
