@@ -30,11 +30,11 @@ TINY = checked_config(
 )  # fmt: skip
 
 
-def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_recipe_of_conv6_first():
+def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_recipe_of_conv2_first():
     runs = in_order(PAPER, read_order(PROJECT / "config/orders/gpu.yaml"))
     assert len(runs) == len({run.identity for run in runs})
     assert {run.identity for run in runs} == {run.identity for run in grid_runs(PAPER)}
-    assert [(run.network, run.options) for run in runs[:10]] == [("conv6", 8)] * 10
+    assert [(run.network, run.options) for run in runs[:10]] == [("conv2", 8)] * 10
     places = {run.identity: number for number, run in enumerate(runs)}
     assert all(places[run.parent.identity] < places[run.identity] for run in runs if run.parent is not None)
 

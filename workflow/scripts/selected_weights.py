@@ -77,7 +77,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         if not names:
             row[0].set_xticks([])
-            empty(row[0])
+            empty(row[0], "weights not kept" if part["n"].any() else "not run yet")
     notes = [
         "Selected weights w by the bound b of their layer's random values, which are spread evenly over [-b, b]: where "
         "a line lies above the dashed one, such values were selected more often than others. Weights of the epoch that "

@@ -22,7 +22,8 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         shares = part["variant"].str.removeprefix(POSITIVE).astype(float)
         ordered = part.assign(share=shares).sort_values("share")
-        panel.plot(ordered["share"], ordered["mean"], color=COLOURS[method], linewidth=1.2, alpha=0.7)
+        if part["n"].any():
+            panel.plot(ordered["share"], ordered["mean"], color=COLOURS[method], linewidth=1.2, alpha=0.7)
         for row in rows_of(ordered[ordered["n"] > 0]):
             ours(panel, row, row.share, row.share - 0.015, label=METHODS[method].label)
         panel.set(
