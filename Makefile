@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help smoke test test-slurm test-conda report collect measure bench scale lint lock
+.PHONY: help smoke test test-slurm test-conda report collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,10 @@ bench: .venv/installed ## Measure time and memory beside ordinary training (hour
 	$(RUN) python workflow/scripts/benchmark.py results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)
 	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
 	$(if $(QUICK),,$(RUN) python workflow/scripts/benchmark_page.py results/benchmark)
+
+epochs: .venv/installed ## Measure seconds per epoch on a GPU, one operation after the other, as CUDA graphs, and of seeds together.
+	$(RUN) python workflow/scripts/epochs.py results/benchmark/epochs.csv
+	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
 
 scale: .venv/installed ## Measure what grids cost beside training.
 	$(RUN) python workflow/scripts/scale.py results/benchmark/scale.csv

@@ -8,6 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from slotmachines.benchmark.epochs import epochs_text
 from slotmachines.benchmark.page import benchmark_text
 from slotmachines.benchmark.precision import precision_text
 from slotmachines.benchmark.results import by_device
@@ -17,12 +18,14 @@ from slotmachines.reporting.page import fill_marks
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="the folder of what make bench, make scale and precision.py measured")],
+    folder: Annotated[Path, typer.Argument(help="the folder of what was measured")],
     page: Annotated[Path, typer.Argument(help="the file to change")] = Path("docs/performance.md"),
 ) -> None:
-    """Replace what stands between the marks benchmark-cpu, benchmark-gpu, precision and scale by what was measured."""
+    """Replace what stands between the marks by what was measured: benchmark-cpu and -gpu, epochs, precision, scale."""
     for device, table in by_device(folder / "measurements.csv").items():
         fill_marks(page, f"benchmark-{device}", benchmark_text(table))
+    if (folder / "epochs.csv").exists():
+        fill_marks(page, "epochs", epochs_text(pd.read_csv(folder / "epochs.csv")))
     tables = [folder / "precision.csv", folder / "precision_accuracy.csv"]
     if all(path.exists() for path in tables):
         fill_marks(page, "precision", precision_text(*map(pd.read_csv, tables)))

@@ -70,7 +70,7 @@ def train_runs(
         raise UserError(f"a GPU can train at most {_MOST_ON_A_GPU} runs together, not {len(runs)}; give fewer seeds")
     data = load_data(runs[0], data_folder, target)
     origin = origin_of(target, cuda_graph, runs=len(runs))
-    lanes = [_Lane(data.train.labels.device) for _ in runs]
+    lanes = [Lane(data.train.labels.device) for _ in runs]
     unfinished = []
     for lane, run, folder, checkpoint, start in zip(lanes, runs, folders, checkpoints, weights, strict=True):
         with lane.turn():
@@ -100,7 +100,7 @@ def train_runs(
 
 
 def _take_turns(
-    unfinished: Sequence[UnfinishedRun], lanes: Sequence[_Lane], bar: tqdm[Any], signal_number: Callable[[], int]
+    unfinished: Sequence[UnfinishedRun], lanes: Sequence[Lane], bar: tqdm[Any], signal_number: Callable[[], int]
 ) -> list[dict[str, Any] | UserError]:
     results: dict[int, dict[str, Any] | UserError] = {}
     turns = {number: _turns(one, bar, signal_number) for number, one in enumerate(unfinished)}
@@ -136,7 +136,7 @@ def _turns(
     return unfinished.finish()
 
 
-class _Lane:
+class Lane:
     """What each of several runs has to itself: random numbers and, on a GPU, a stream.
 
     On a GPU the generator changes hands in the way that graphs allow for: each graph goes on with the random numbers
