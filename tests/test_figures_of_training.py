@@ -74,6 +74,12 @@ def test_cost_of_a_network_that_was_not_measured(results: Results, tmp_path: Pat
     assert all("of ordinary training" in sentence for sentence in lenet)
     assert sum("in a time that was not measured" in sentence for sentence in resnet) == 2
     assert not any("not counted" in sentence for sentence in lenet + resnet)
+    cell = Cell("cifar10", "resnet20", "learned", None)
+    learned = cell_run(config, cell, 0)
+    images = 50_000 - learned.settings.validation
+    flops = training_flops(learned, EPOCHS, images, read_flops(REFERENCE.parent / "flops_per_step.csv"))
+    mantissa, exponent = f"{flops:.2e}".split("e+")
+    assert any(f" after {mantissa} x 10^{exponent} operations" in sentence for sentence in resnet)
 
     project = tmp_path / "project"  # where nobody counted the operations of ResNet-20
     for name in ("config/flops_per_step.csv", "results/benchmark/measurements.csv"):
@@ -105,6 +111,18 @@ def test_densities_of_selected_weights_integrate_to_one(results: Results) -> Non
     centres = (edges[:-1] + edges[1:]) / 2
     magnitude = np.abs(centres) @ (density * np.diff(edges))
     assert f"K = 8: {magnitude:.2f}" in [text.get_text() for text in first.texts]
+
+
+def test_weights_that_were_not_kept_are_said_to_be_missing(results: Results) -> None:
+    table = experiment_table(results, "selected-weights")
+    identities = set(table.loc[table["options"] == 8, "identities"].explode())
+    some = replace(results, selected=results.selected[~results.selected["identity"].isin(identities)])
+    ((_, said),) = findings(some, "selected-weights", table, measures(some, "selected-weights", table))
+    assert said[-1] == "the weights that K = 8 selects were not kept"
+    assert not any(sentence.startswith("mean abs(w)/b of what K = 8") for sentence in said)
+    none = replace(results, selected=results.selected.iloc[:0])
+    (axes,) = draw(none, "selected-weights").axes
+    assert [text.get_text() for text in axes.texts][-1] == "weights not kept"
 
 
 def test_a_deep_network_shows_four_layers_in_its_order(results: Results) -> None:

@@ -131,11 +131,16 @@ def cost(here: Evidence) -> list[str]:
     for row, values in here.measured_rows:
         counted, timed = "operations that were not counted", "a time that was not measured"
         if OPERATIONS in values:
-            counted = f"{number(values[OPERATIONS], '.3g')} x 10^12 operations"
+            counted = f"{_power_of_ten(1e12 * values[OPERATIONS])} operations"
         if STEP_TIME in values:
             timed = f"the time of {number(values[STEP_TIME] * row.epochs, '.0f')} epochs of ordinary training"
         text.append(f"{label(row)} ends at {accuracy(row)} after {counted}, in {timed}")
     return text
+
+
+def _power_of_ten(value: float) -> str:
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa} x 10^{int(exponent)}"
 
 
 def finetune(here: Evidence) -> list[str]:
@@ -313,8 +318,11 @@ def churn(here: Evidence) -> list[str]:
 
 def selected_weights(here: Evidence) -> list[str]:
     """Mean magnitude of the selected weights, and the share of them in the outer tenth of the range, layer by layer."""
-    text = []
+    text, missing = [], []
     for row, values in here.measured_rows:
+        if values.empty:
+            missing.append(f"the weights that K = {row.options} selects were not kept")
+            continue
         pairs = zip(values.index[::2], values.iloc[::2], values.iloc[1::2], strict=True)
         layers = [
             f"{name.partition(':')[0]} {number(mean)} ({number(outer, '.0f')}% beyond 0.9 b)"
@@ -323,7 +331,7 @@ def selected_weights(here: Evidence) -> list[str]:
         text.append(f"mean abs(w)/b of what K = {row.options} selects: " + ", ".join(layers))
     if text:
         text.append("of all options it is 0.50 (10% beyond 0.9 b)")
-    return text
+    return text + missing
 
 
 def _percent(value: float) -> str:
