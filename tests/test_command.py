@@ -67,11 +67,12 @@ def test_too_few_arguments(script: str) -> None:
     assert "Traceback" not in answer.stderr
 
 
-def test_the_readme_gets_the_table_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
+def test_the_readme_gets_the_tables_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    marks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in ("scoreboard", "synthetic"))
+    names = ("scoreboard", "digits", "synthetic")
+    marks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in names)
     readme.write_text(f"before\n{marks}after\n")
-    digits = write_grid(tmp_path / "digits", make_config({"lenet": "digits"}))
+    digits = write_grid(tmp_path / "digits", make_config({"lenet": "digits"}) | {"grid": "digits"})
     arguments = ("readme", REFERENCE, digits, grid, "--readme", readme)
     assert call(*arguments).returncode == 0
     text = readme.read_text()
@@ -79,6 +80,7 @@ def test_the_readme_gets_the_table_and_keeps_the_rest(grid: Path, tmp_path: Path
     assert text.startswith(f"before\n<!-- begin scoreboard -->\n**{sentence(board)}**\n\n| dataset ")
     assert text.endswith(f"\n\nData: CIFAR-10, {NOTE}.\n<!-- end synthetic -->\nafter\n")
     assert "| MNIST" in text
+    assert "| digits " in text.partition("<!-- begin digits -->")[2].partition("<!-- end digits -->")[0]
     assert "old" not in text
     readme.write_text("no marks")
     answer = call(*arguments)

@@ -152,6 +152,16 @@ def test_the_main_table_for_the_terminal_has_every_cell_once(grid: Path) -> None
     assert f"reproduced {CHOSEN}" in text
 
 
+def test_the_main_table_of_what_was_run(grid: Path) -> None:
+    results = read_results(grid, REFERENCE)
+    some = replace(results, runs=results.runs[results.runs["network"] == "lenet"])
+    every, run = (main_table_text(some, "pipe", only_run=only_run) for only_run in (False, True))
+    assert "Conv-2" in every and "Conv-2" not in run
+    assert "not run" in every and "not run" not in run
+    cells = [[line.split() for line in text.splitlines() if "LeNet" in line] for text in (every, run)]
+    assert cells[0] == cells[1] != []
+
+
 def test_the_command_shows_the_main_table(grid: Path, tmp_path: Path) -> None:
     config = tmp_path / "results/synthetic/config.yaml"
     write_grid(config.parent, make_config())

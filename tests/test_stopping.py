@@ -23,6 +23,14 @@ from test_resume import assert_equal_results
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
+@pytest.fixture(autouse=True)
+def heeds_interrupts():
+    """Also where the tests were started in the background of a script, whose shell has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def send(monkeypatch):
     """Send a signal to this process, some times, before the first step of the nth epoch that anyone trains."""

@@ -1,4 +1,4 @@
-"""Put the scoreboard and the main table into the README, between their marks."""
+"""Put the scoreboard and the main tables into the README, between their marks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def command(
     ],
     readme: Annotated[Path, typer.Option(help="the file to change")] = Path("README.md"),
 ) -> None:
-    """Fill the marks `scoreboard` (over all grids) and `<grid>` (main table of the last grid) of a page."""
+    """Fill the marks `scoreboard` (over all grids) and `<grid>` (what was run of its main table) of a page."""
     results = [read_results(grid, reference_csv) for grid in grids]
     board = scoreboard(results)
     table = by_dataset(board).to_markdown(index=False, disable_numparse=True)
     fill_marks(readme, "scoreboard", f"**{sentence(board)}**\n\n{table}")
-    fill_marks(readme, results[-1].config["grid"], main_table_text(results[-1], style="pipe"))
+    for grid in results:
+        fill_marks(readme, grid.config["grid"], main_table_text(grid, style="pipe", only_run=True))
 
 
 if __name__ == "__main__":

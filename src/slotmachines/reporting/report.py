@@ -174,11 +174,12 @@ def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) ->
     }
 
 
-def main_table_text(results: Results, style: str = "simple") -> str:
+def main_table_text(results: Results, style: str = "simple", *, only_run: bool = False) -> str:
     """The grid's main table: k-sweep and selection, or all experiments where the grid has neither.
 
-    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. Paragraphs below the table
-    say what the results have to mention about their data and their recipe.
+    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. With `only_run`, cells
+    without a run are left out. Paragraphs below the table say what the results have to mention about their data and
+    their recipe.
     """
     experiments = results.config["experiments"]
     names = [name for name in ("k-sweep", "selection") if name in experiments] or list(experiments)
@@ -187,6 +188,8 @@ def main_table_text(results: Results, style: str = "simple") -> str:
     table = table.drop_duplicates([*CELL, "epochs"]).sort_values(
         "network", key=lambda column: column.map(networks.index), kind="stable"
     )
+    if only_run:
+        table = table[table["n"] > 0]
     shown = readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
     text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
     return "\n\n".join([text, *chosen_note(table), *data_notes(table)])

@@ -37,7 +37,7 @@ def graph_by_default(device: str, method: str) -> bool:
 
     Graphs of slot machines and of learned weights were compared with single operations on a GPU; those of rivals not.
     """
-    return torch.device(device).type == "cuda" and find_spec("triton") is not None and not find_method(method).rule
+    return device.partition(":")[0] == "cuda" and find_spec("triton") is not None and not find_method(method).rule
 
 
 def allow_tf32() -> None:
