@@ -102,6 +102,19 @@ def test_one_seed_is_inconclusive_and_has_no_interval() -> None:
     assert pd.isna(cell["low"])
 
 
+def test_what_was_run_is_said_where_there_is_nothing_to_compare_it_with() -> None:
+    results = with_runs(RUNS[(RUNS["method"] == "random") | (RUNS["options"] == 8)])
+    guessed = row(experiment_table(results, "random-vs-selected"), network="conv2", method="random")["mean"]
+    for name, start in {
+        "random-vs-selected": f"untrained random weights reach {guessed:.2f}% (n = 3).",
+        "k-sweep": "mean test accuracy: ",
+    }.items():
+        table = experiment_table(results, name)
+        sentence = next(text for text in said(results, name, table) if text.startswith("Conv-2"))
+        assert sentence.startswith(f"Conv-2 on CIFAR-10: {start}")
+    assert "% (n = 3) at K = 8" in sentence
+
+
 def test_without_any_run_every_table_is_complete() -> None:
     for name, table in experiment_tables(EMPTY).items():
         assert set(table["verdict"]) == {Verdict.NOT_RUN}

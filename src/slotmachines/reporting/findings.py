@@ -92,12 +92,13 @@ def with_(found: list[Comparison], row: Any) -> list[Comparison]:
 
 
 def random_vs_selected(here: Evidence) -> list[str]:
-    """Random weights against the best choice between few."""
-    return [
+    """Random weights against the best choice between few; alone, where no choice was run."""
+    text = [
         f"untrained random weights reach {accuracy(one.second)}; a choice between K = {one.first.options} of them "
         f"{accuracy(one.first)}, {compared(one, 'that')}"
         for one in here.found
     ]
+    return text or [f"untrained random weights reach {accuracy(row)}" for row in here.rows if row.method == "random"]
 
 
 def k_sweep(here: Evidence) -> list[str]:
@@ -105,7 +106,7 @@ def k_sweep(here: Evidence) -> list[str]:
     greedy = sorted(plain(here.rows, "greedy"), key=lambda row: row.options)
     if not greedy:
         return []
-    text = ["mean test accuracy: " + ", ".join(f"{number(row.mean)}% at K = {row.options}" for row in greedy)]
+    text = ["mean test accuracy: " + ", ".join(f"{accuracy(row)} at K = {row.options}" for row in greedy)]
     if len(greedy) > 1:
         best = max(greedy, key=lambda row: row.mean)
         text.append(f"the highest mean is that of K = {best.options}, {accuracy(best)}, picked after the runs")
