@@ -44,21 +44,18 @@ def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
         "tolerance": None,
         "verdict": str(Verdict.NOT_RUN), "chosen_by": False, "grid": "", "provenance": paper.provenance,
     }  # fmt: skip
-    candidates = [_verdict_of(results, cell, paper) for results in grids if _has(results, cell)]
+    candidates = [found for results in grids if (found := _verdict_of(results, cell, paper))]
     # By the number of seeds alone: to choose by what they say would choose the verdict.
-    return entry | max(candidates, key=lambda ours: ours["n"], default={})
-
-
-def _has(results: Results, cell: Cell) -> bool:
-    return bool(results.config["networks"].get(cell.network) == cell.dataset) and not _runs(results, cell).empty
-
-
-def _runs(results: Results, cell: Cell) -> pd.DataFrame:
-    return runs_of(results, cell, sorted(set(results.runs["seed"])))
+    return entry | max(candidates, key=lambda found: found["n"], default={})
 
 
 def _verdict_of(results: Results, cell: Cell, paper: Published) -> dict[str, Any]:
-    found = _runs(results, cell)
+    """What one grid says of a published number; nothing where it has no run of that cell."""
+    if results.config["networks"].get(cell.network) != cell.dataset:
+        return {}
+    found = runs_of(results, cell, sorted(set(results.runs["seed"])))
+    if found.empty:
+        return {}
     accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
     tolerance, verdict = judge(accuracies, cell, paper, results.config["tolerance"])
     return {
