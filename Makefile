@@ -33,36 +33,37 @@ test-conda: .venv/installed ## Test --use-conda with a stand-in for conda.
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
-	$(RUN) python workflow/scripts/readme.py config/reference.csv $(patsubst %/runs.csv,%,$(wildcard results/paper/runs.csv)) results/mnist
-	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/measurements.csv figures/benchmark
-	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
+	$(RUN) slotmachines readme config/reference.csv $(patsubst %/runs.csv,%,$(wildcard results/paper/runs.csv)) results/mnist
+	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
+	$(RUN) python -m benchmarks.write_page results/benchmark
 
 collect: .venv/installed ## Gather the finished runs of a grid (GRID=mnist), wherever they were made, and rebuild.
 	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --nolock --configfile config/$(GRID).yaml --forcerun config --allowed-rules config
-	$(RUN) python workflow/scripts/collect.py results/$(GRID)
+	$(RUN) slotmachines collect results/$(GRID)
 	@$(MAKE) --no-print-directory report
 
 measure: .venv/installed ## Measure what training each network costs: seconds per epoch on this machine, and floating-point operations.
-	$(RUN) python workflow/scripts/seconds_per_epoch.py config/seconds_per_epoch.csv
-	$(RUN) python workflow/scripts/flops.py config/flops_per_step.csv
+	$(RUN) python -m benchmarks.run_seconds_per_epoch config/seconds_per_epoch.csv
+	$(RUN) python -m benchmarks.run_flops config/flops_per_step.csv
 
 bench: .venv/installed ## Measure time and memory beside ordinary training (hours on 2 cores; minutes with QUICK=1).
-	$(RUN) python workflow/scripts/benchmark.py results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)
-	$(RUN) python workflow/scripts/benchmark_figure.py results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
-	$(if $(QUICK),,$(RUN) python workflow/scripts/benchmark_page.py results/benchmark)
+	$(RUN) python -m benchmarks.run_steps results/benchmark/$(if $(QUICK),quick.csv --quick,measurements.csv)
+	$(RUN) python -m benchmarks.draw results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
+	$(if $(QUICK),,$(RUN) python -m benchmarks.write_page results/benchmark)
 
 epochs: .venv/installed ## Measure seconds per epoch on a GPU, one operation after the other, as CUDA graphs, and of seeds together.
-	$(RUN) python workflow/scripts/epochs.py results/benchmark/epochs.csv
-	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
+	$(RUN) python -m benchmarks.run_epochs results/benchmark/epochs.csv
+	$(RUN) python -m benchmarks.write_page results/benchmark
 
 scale: .venv/installed ## Measure what grids cost beside training.
-	$(RUN) python workflow/scripts/scale.py results/benchmark/scale.csv
-	$(RUN) python workflow/scripts/benchmark_page.py results/benchmark
+	$(RUN) python -m benchmarks.run_scale results/benchmark/scale.csv
+	$(RUN) python -m benchmarks.write_page results/benchmark
 
 lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint --configfile config/smoke.yaml
 

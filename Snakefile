@@ -11,9 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from slotmachines.errors import UserError
-from slotmachines.replication.config import checked_config
-from slotmachines.replication.cost import time_text
-from slotmachines.replication.snakemake_locks import drop_dead_locks
+from slotpipeline.runs.config import checked_config
+from slotpipeline.runs.run_time import time_text
+from slotpipeline.planning.snakemake_locks import drop_dead_locks
 from snakemake.utils import min_version
 
 min_version("9.0")

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from slotmachines.data import fetch
-from slotmachines.methods.registry import METHODS
-from slotmachines.replication.run import Run, make_run
-from slotmachines.slots import slot_machines
-from slotmachines.training.train import train_run
+from slotmachines.slots.convert import slot_machines
+from slotpipeline.data import fetch
+from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
+from slotpipeline.runs.run import Run, make_run
+from slotpipeline.training.train import train_run
 
 BOTH = pytest.mark.parametrize("selection", ["greedy", "probabilistic"])
 
@@ -55,7 +55,7 @@ def theta_of(layer: nn.Module) -> nn.Parameter:
 def tiny_run(method: str = "greedy", network: str = "lenet", **changes) -> Run:
     return make_run(
         network=network, dataset="digits", method=method, options=4 if method in ("greedy", "probabilistic") else None,
-        seed=1, recipe=METHODS[method].recipe or "paper-glorot",
+        seed=1, recipe=AUTHORS_RECIPES.get(method, "paper-glorot"),
         changes={"epochs": 4, "schedule_epochs": [2], **changes},
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from slotmachines.data import ImageSet, Splits
+from slotpipeline.data import ImageSet, Splits
 
 
 def random_splits(shape=(1, 28, 28), train: int = 44, device: str = "cpu") -> Splits:

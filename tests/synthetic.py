@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from slotmachines.replication.collect import SELECTED_COLUMNS
-from slotmachines.replication.grid import experiment_runs, grid_runs
-from slotmachines.replication.metrics import CURVE_COLUMNS
-from slotmachines.replication.run import Run
-from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.results import Results
+from slotpipeline.experiments.grid import experiment_runs, grid_runs
+from slotpipeline.results.collect import SELECTED_COLUMNS
+from slotpipeline.results.read import Results
+from slotpipeline.results.reference import read_reference
+from slotpipeline.runs.metrics import CURVE_COLUMNS
+from slotpipeline.runs.run import Run
 
 REFERENCE = Path(__file__).parents[1] / "config" / "reference.csv"
 EPOCHS, START = 110, 75

@@ -11,7 +11,7 @@ from torchvision.models import VisionTransformer, resnet18, vit_b_16
 from torchvision.models.resnet import BasicBlock
 
 from slotmachines import bake_, selected_options, slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
 
 RAW = {"class_token", "encoder.pos_embedding"}  # parameters of vit_b_16 itself, not weights of its layers
 

@@ -11,9 +11,9 @@ from torch.nn.utils import parametrize
 
 from conftest import BOTH, scramble, tiny_run
 from slotmachines import bake_, option_table, selected_options, slotify_
-from slotmachines.dense import dense_scores, dense_slotify_
-from slotmachines.slots import slot_machines
-from slotmachines.training import network as training_network
+from slotmachines.slots.convert import slot_machines
+from slotmachines.slots.dense import dense_scores, dense_slotify_
+from slotpipeline.training import start as training_network
 
 KINDS = {
     "packed": {},

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from conftest import BOTH, images, scramble, small_network
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
-from slotmachines.slots import baked_state, is_slot_machine
+from slotmachines.slots.convert import baked_state, is_slot_machine
 
 
 @BOTH

@@ -13,8 +13,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from slotmachines.benchmark.batches import fetched_dataset, fresh_batches
-from slotmachines.benchmark.cases import (
+from benchmarks.batches import fetched_dataset, fresh_batches
+from benchmarks.cases import (
     AFFORDABLE,
     AFFORDABLE_IN_MEMORY,
     Case,
@@ -24,17 +24,17 @@ from slotmachines.benchmark.cases import (
     make_slots_,
     starting_network,
 )
-from slotmachines.benchmark.goals import limit_of, verdict
-from slotmachines.benchmark.memory import peak_bytes
-from slotmachines.benchmark.page import benchmark_text
-from slotmachines.benchmark.precision import precision_text
-from slotmachines.benchmark.results import by_device, is_measured, read_measurements, rows_of_case, write_measurements
-from slotmachines.benchmark.timing import Effort, time_case
-from slotmachines.benchmark.training import Training
+from benchmarks.goals import limit_of, verdict
+from benchmarks.measurements import by_device, is_measured, read_measurements, rows_of_case, write_measurements
+from benchmarks.peak_memory import peak_bytes
+from benchmarks.performance_page import benchmark_text
+from benchmarks.precision_table import precision_text
+from benchmarks.timing import Effort, time_case
+from benchmarks.training_arms import Training
 from slotmachines.errors import UserError
 from slotmachines.networks import NETWORKS
 
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 CPU = torch.device("cpu")
 LENET = Case("lenet", "greedy", 8)
 ORIGIN = {
@@ -167,7 +167,7 @@ def peak_numbers() -> list[float]:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak")
 def test_peak_memory_of_dense_training_grows_as_its_scores_do() -> None:
-    in_fresh_process = runpy.run_path(str(SCRIPTS / "benchmark.py"))["in_fresh_process"]
+    in_fresh_process = runpy.run_path(str(SCRIPTS / "run_steps.py"))["in_fresh_process"]
     ordinary, dense = in_fresh_process(peak_numbers)
     assert 3 < ordinary < 8  # weight, gradient, momentum; then activations
     assert 4 * 16 < dense - ordinary < 8 * 16  # values, scores, gradients, momentum; then what weight decay adds
@@ -255,7 +255,7 @@ def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch:
         picture = imread(tmp_path / name)
         assert picture.shape[1] == 1350
         assert picture.std() > 0.05
-    figure = runpy.run_path(str(SCRIPTS / "benchmark_figure.py"))["draw"](by_device(path)["cpu"])
+    figure = runpy.run_path(str(SCRIPTS / "draw.py"))["draw"](by_device(path)["cpu"])
     assert [axes.get_title() for axes in figure.axes[:2]] == ["LeNet", "Conv-6"]
     assert all(axes.get_xscale() == axes.get_yscale() == "log" for axes in figure.axes)
 

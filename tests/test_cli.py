@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from slotmachines import cli
+from slotpipeline import cli
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_bad_input_of_other_commands(call, tmp_path, words, message):
 )
 def test_an_optional_part_that_is_not_installed(call, monkeypatch, missing, part, words):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "slotmachines.replication.config", raising=False)
+    monkeypatch.delitem(sys.modules, "slotpipeline.runs.config", raising=False)
     status, out, err = call(*words)
     assert status == 2 and out == []
     assert len(err) == 1 and "\n" not in err[0]
@@ -151,7 +151,7 @@ def test_an_optional_part_that_is_not_installed(call, monkeypatch, missing, part
 
 
 def test_an_error_of_the_package_itself_is_shown(call, monkeypatch):
-    monkeypatch.setitem(sys.modules, "slotmachines.data.fetching", None)
+    monkeypatch.setitem(sys.modules, "slotpipeline.data.fetching", None)
     with pytest.raises(ImportError):
         call("fetch", "digits")
 

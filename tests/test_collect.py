@@ -11,12 +11,12 @@ import pytest
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotmachines.replication.collect import COLUMNS, SELECTED_COLUMNS, Collected, collect
-from slotmachines.replication.csv_tables import read_table
-from slotmachines.replication.metrics import CURVE_COLUMNS
-from slotmachines.replication.run import Run, finetuned
-from slotmachines.replication.selected_weights import BINS
-from slotmachines.training.train import train_run
+from slotpipeline.results.collect import COLUMNS, SELECTED_COLUMNS, Collected, collect
+from slotpipeline.results.weight_histograms import BINS
+from slotpipeline.runs.csv_tables import read_table
+from slotpipeline.runs.metrics import CURVE_COLUMNS
+from slotpipeline.runs.run import Run, finetuned
+from slotpipeline.training.train import train_run
 
 GREEDY = tiny_run()
 RUNS = [GREEDY, finetuned(GREEDY, 2), tiny_run("random"), tiny_run("learned"), tiny_run("probabilistic")]

@@ -1,4 +1,4 @@
-"""Scripts of the workflow, given something wrong: one line and status 2; and what the README's table becomes."""
+"""Verbs of the workflow, given something wrong: one line and status 2; and what the README's table becomes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from slotmachines.command import one_line_errors
 from slotmachines.errors import UserError
-from slotmachines.replication.config import read_config
-from slotmachines.replication.grid import grid_runs
-from slotmachines.reporting.results import read_results
-from slotmachines.reporting.scoreboard import scoreboard, sentence
+from slotpipeline.command import one_line_errors
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.reporting.scoreboard import scoreboard, sentence
+from slotpipeline.results.read import read_results
+from slotpipeline.runs.config import read_config
 from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
 
 __all__ = ["grid"]
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 
 
-def call(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
+def call(verb: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "slotmachines", verb, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -54,7 +53,7 @@ def test_collecting_a_damaged_run(grid: Path, tmp_path: Path) -> None:
     (tmp_path / "runs" / run.folder / "metrics.json").write_text("{")
     answer = call("collect", tmp_path)
     assert answer.returncode == 2
-    assert answer.stderr.startswith(f"error: cannot read the run {tmp_path}/runs/{run.folder}: ")
+    assert answer.stderr.startswith(f"slotmachines: cannot read the run {tmp_path}/runs/{run.folder}: ")
     assert answer.stderr.count("\n") == 1
     assert not (tmp_path / "runs.csv").exists()
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from slotmachines.methods.registry import METHODS, RIVALS
-from slotmachines.reporting.comparisons import (
+from slotmachines.methods import METHODS, RIVALS
+from slotpipeline.analysis.comparisons import (
     NOTE,
     Comparison,
     comparisons,
@@ -18,9 +18,9 @@ from slotmachines.reporting.comparisons import (
     readable_comparisons,
     seeded,
 )
-from slotmachines.reporting.results import Results
-from slotmachines.reporting.statistics import compare_means, holm
-from slotmachines.reporting.table import experiment_table
+from slotpipeline.analysis.statistics import compare_means, holm
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.read import Results
 from synthetic import EXPERIMENTS, make_config, make_results, make_runs
 
 RESULTS = make_results()

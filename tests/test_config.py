@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from slotmachines.errors import UserError
-from slotmachines.replication.config import checked_config, config_schema, read_config
-from slotmachines.replication.experiments import EXPERIMENTS
+from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.runs.config import checked_config, config_schema, read_config
 
 PROJECT = Path(__file__).parents[1]
 STUDY = {"recipes": ["paper", "code"], "together": []}

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from slotmachines.data.augmentation import AUGMENTATIONS, augment
 from slotmachines.errors import UserError
+from slotpipeline.data.augmentation import AUGMENTATIONS, augment
 
 
 def batch(count: int, channels: int = 3, height: int = 6, width: int = 5) -> torch.Tensor:

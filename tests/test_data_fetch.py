@@ -19,11 +19,11 @@ import pytest
 import torchvision
 from PIL import Image
 
-from slotmachines.data import cifar10, fetch, fetching, mnist
-from slotmachines.data.canonical import read_canonical
-from slotmachines.data.dataset import Contents
-from slotmachines.data.registry import DATASETS, find
 from slotmachines.errors import UserError
+from slotpipeline.data import cifar10, fetch, fetching, mnist
+from slotpipeline.data.canonical import read_canonical
+from slotpipeline.data.dataset import Contents
+from slotpipeline.data.datasets import DATASETS, find
 
 
 def contents(path: Path) -> Contents:
@@ -311,6 +311,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, name):
 
 
 def test_naming_the_datasets_does_not_import_torch():
-    code = "import sys; from slotmachines.data import fetch, registry; sys.exit('torch' in sys.modules)"
+    code = "import sys; from slotpipeline.data import fetch, registry; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

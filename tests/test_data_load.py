@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slotmachines.data import fetch, load
-from slotmachines.data.canonical import read_canonical, write_canonical
-from slotmachines.data.dataset import Contents, Dataset
-from slotmachines.data.registry import DATASETS
 from slotmachines.errors import UserError
+from slotpipeline.data import fetch, load
+from slotpipeline.data.canonical import read_canonical, write_canonical
+from slotpipeline.data.dataset import Contents, Dataset
+from slotpipeline.data.datasets import DATASETS
 
 SHAPE = (1, 28, 28)
 

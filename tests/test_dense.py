@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from slotmachines import build_network, option_table, selected_options, slotify_
-from slotmachines.dense import dense_scores, dense_slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
+from slotmachines.slots.dense import dense_scores, dense_slotify_
 
 # options, the layers that choose, Nesterov, steps; each step of the paper's form moves K float64 scores for each of the
 # connections, so the whole of lenet gets few steps at large K

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks.epoch_times import COLUMNS, all_cases, epochs_text, seconds_per_epoch
 from conftest import tiny_run
 from random_images import random_splits
-from slotmachines.benchmark.epochs import COLUMNS, all_cases, epochs_text, seconds_per_epoch
-from slotmachines.replication.run import with_seed
-from slotmachines.reporting.table import DASH
-from slotmachines.training.loop import Trainer
+from slotpipeline.reporting.tables import DASH
+from slotpipeline.runs.run import with_seed
+from slotpipeline.training.loop import Trainer
 
-SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "epochs.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "run_epochs.py"
 ROW = {
     "network": "conv2", "method": "greedy", "options": 8, "cuda_graph": True, "runs_together": 1, "seconds": 0.25,
     "device": "a GPU", "processor": "its host", "torch": "2.6", "commit": "0123456789",

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 
 from conftest import tiny_run
 from slotmachines import option_table
-from slotmachines.methods.registry import RIVALS
-from slotmachines.replication.cell import cell_run
-from slotmachines.replication.config import read_config
-from slotmachines.replication.experiments import EXPERIMENTS, FACTORS
-from slotmachines.replication.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
-from slotmachines.replication.recipe import recipe_name
-from slotmachines.reporting import experiments as described
-from slotmachines.training.network import starting_network
+from slotmachines.methods import RIVALS
+from slotpipeline.experiments.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
+from slotpipeline.experiments.registry import EXPERIMENTS, FACTORS
+from slotpipeline.reporting import sections as described
+from slotpipeline.runs.cell import cell_run
+from slotpipeline.runs.config import read_config
+from slotpipeline.runs.recipe import recipe_name
+from slotpipeline.training.start import starting_network
 
 PAPER = {"seeds": [0, 1, 2, 3, 4]} | read_config(Path(__file__).parents[1] / "config/paper.yaml")
 SHAPES = PAPER["experiments"]

@@ -32,7 +32,7 @@ def commands(number: int, section: str = "Training") -> list[list[str]]:
 def add_line(registry: Path, line: str) -> None:
     """Put a line, which has a plus before it, to the end of the list, the first one of the module."""
     assert line.startswith("+    ") and line.count("\n") == 1
-    before, end, after = registry.read_text().partition("\n)\n")
+    before, end, after = re.split(r"(\n[)}]\n)", registry.read_text(), maxsplit=1)
     registry.write_text(f"{before}\n{line[1:].rstrip()}{end}{after}")
 
 
@@ -54,13 +54,22 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(PROJECT / name, folder)
-    files = {"A network": "networks/strided.py", "A dataset": "data/photos.py", "A method": "methods/flip_popup.py"}
-    for section, file in files.items():
-        path = folder / "src/slotmachines" / file
-        assert f"`src/slotmachines/{file}`" in PAGE and not path.exists()
-        (text,), (line,) = blocks(section, "python"), blocks(section, "diff")
+    files = {
+        "A network": ("slotmachines/networks/strided.py", ["slotmachines/networks/names.py"]),
+        "A dataset": ("slotpipeline/data/photos.py", ["slotpipeline/data/datasets.py"]),
+        "A method": (
+            "slotmachines/rivals/flip_popup.py",
+            ["slotmachines/methods.py", "slotpipeline/runs/authors_recipes.py"],
+        ),
+    }
+    for section, (file, lists) in files.items():
+        path = folder / "src" / file
+        assert f"`src/{file}`" in PAGE and not path.exists()
+        (text,) = blocks(section, "python")
         path.write_text(text)
-        add_line(path.with_name("registry.py"), line)
+        for name, line in zip(lists, blocks(section, "diff"), strict=True):
+            assert f"`src/{name}`" in PAGE
+            add_line(folder / "src" / name, line)
     return folder
 
 

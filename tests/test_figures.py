@@ -18,16 +18,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from slotmachines.methods.registry import METHODS, RIVALS
-from slotmachines.replication.grid import experiment_runs
-from slotmachines.reporting.experiments import EXPERIMENTS
-from slotmachines.reporting.results import Results
-from slotmachines.reporting.style import LOOK, finish, not_run, panels
-from slotmachines.reporting.table import experiment_table
+from slotmachines.methods import METHODS, RIVALS
+from slotpipeline.experiments.grid import experiment_runs
+from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.reporting.style import LOOK, finish, not_run, panels
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.read import Results
 from synthetic import NOTE, REFERENCE, START, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "figures"
 NAMES = [*EXPERIMENTS, "curves"]
 EVERY = pytest.mark.parametrize("name", NAMES)
 FILES = ("config.yaml", "runs.csv", "curves.csv.gz")

@@ -14,17 +14,17 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from slotmachines.errors import UserError
-from slotmachines.replication.cell import Cell, cell_run
-from slotmachines.replication.cost import read_step_times, relative_step_time
-from slotmachines.replication.flops import read_flops, training_flops
-from slotmachines.reporting.findings import findings
-from slotmachines.reporting.measures import measures
-from slotmachines.reporting.results import Results
-from slotmachines.reporting.style import LOOK
-from slotmachines.reporting.table import experiment_table
+from slotpipeline.analysis.findings import findings
+from slotpipeline.analysis.measures import measures
+from slotpipeline.reporting.style import LOOK
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.read import Results
+from slotpipeline.runs.cell import Cell, cell_run
+from slotpipeline.runs.flops import read_flops, training_flops
+from slotpipeline.runs.run_time import read_step_times, relative_step_time
 from synthetic import EPOCHS, REFERENCE, make_config, make_results, make_runs
 
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "figures"
 CONFIG = make_config({"lenet": "mnist"})
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotmachines.data.canonical import canonical_path, read_canonical
-from slotmachines.data.registry import find
-from slotmachines.replication.flops import optimiser_flops, read_flops, slot_machine_flops, training_flops
-from slotmachines.replication.run import finetuned, make_run
+from slotpipeline.data.canonical import canonical_path, read_canonical
+from slotpipeline.data.datasets import find
+from slotpipeline.runs.flops import optimiser_flops, read_flops, slot_machine_flops, training_flops
+from slotpipeline.runs.run import finetuned, make_run
 
 PROJECT = Path(__file__).parents[1]
 FLOPS_CSV = PROJECT / "config" / "flops_per_step.csv"
@@ -43,7 +43,7 @@ def cost(run, epochs=1, images=IMAGES, **more):
 
 @pytest.fixture(scope="module")
 def count():
-    return runpy.run_path(str(PROJECT / "workflow" / "scripts" / "flops.py"))["count"]
+    return runpy.run_path(str(PROJECT / "benchmarks" / "run_flops.py"))["count"]
 
 
 @pytest.mark.parametrize(

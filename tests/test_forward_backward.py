@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from conftest import BOTH, images, scramble, small_network, theta_of
 from slotmachines import bake_, slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
 
 
 @BOTH

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from slotmachines import UserError
-from slotmachines.replication.cell import Cell
-from slotmachines.replication.cost import estimated_hours, read_step_times, relative_step_time, time_text
-from slotmachines.replication.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
-from slotmachines.replication.run import Run, make_run
+from slotpipeline.experiments.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
+from slotpipeline.runs.cell import Cell
+from slotpipeline.runs.run import Run, make_run
+from slotpipeline.runs.run_time import estimated_hours, read_step_times, relative_step_time, time_text
 
 SHAPE = {"networks": ["lenet"], "options": [2, 8]}
 

@@ -18,25 +18,25 @@ from hypothesis import strategies as st
 from conftest import files_of, tiny_run
 from hostile import damaged, forged
 from slotmachines import UserError
-from slotmachines.data import load
-from slotmachines.plain_yaml import parse_yaml
-from slotmachines.replication.collect import collect
-from slotmachines.replication.config import checked_config, read_config
-from slotmachines.replication.cost import read_seconds, read_step_times
-from slotmachines.replication.flops import read_flops
-from slotmachines.replication.grid import grid_runs
-from slotmachines.replication.metrics import read_metrics
-from slotmachines.replication.plan import in_order, read_order
-from slotmachines.replication.recipe import load_recipe
-from slotmachines.replication.run import finetuned
-from slotmachines.replication.selected_weights import histogram
-from slotmachines.reporting.experiments import EXPERIMENTS
-from slotmachines.reporting.reference import read_reference
-from slotmachines.reporting.results import read_curves, read_results, read_runs, read_selected
-from slotmachines.reporting.table import experiment_table
-from slotmachines.training.checkpoint import save_checkpoint
-from slotmachines.training.train import UnfinishedRun
-from slotmachines.worker import read_plan
+from slotpipeline.data import load
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.planning.plan import in_order, read_order
+from slotpipeline.planning.worker import read_plan
+from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.collect import collect
+from slotpipeline.results.read import read_curves, read_results, read_runs, read_selected
+from slotpipeline.results.reference import read_reference
+from slotpipeline.results.weight_histograms import histogram
+from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.flops import read_flops
+from slotpipeline.runs.metrics import read_metrics
+from slotpipeline.runs.recipe import load_recipe
+from slotpipeline.runs.run import finetuned
+from slotpipeline.runs.run_time import read_seconds, read_step_times
+from slotpipeline.training.checkpoint import save_checkpoint
+from slotpipeline.training.train import UnfinishedRun
 from synthetic import make_config, write_grid
 
 PROJECT = Path(__file__).parents[1]
@@ -237,7 +237,7 @@ def test_runs_with_something_else_in_a_place(grid, data):
 
 GRID = read_config(PROJECT / "config" / "smoke.yaml")
 ORDER = yaml.safe_load((PROJECT / "config" / "orders" / "gpu.yaml").read_text())
-RECIPE = yaml.safe_load((PROJECT / "src" / "slotmachines" / "recipes" / "code.yaml").read_text())
+RECIPE = yaml.safe_load((PROJECT / "src" / "slotpipeline" / "recipes" / "code.yaml").read_text())
 
 
 @FEW

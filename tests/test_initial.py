@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from conftest import small_network
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.initial import draw_weights_, normal_numbers, uniform_numbers
-from slotmachines.masking import mask_
 from slotmachines.networks import build_network
+from slotmachines.rivals.apply import mask_
+from slotmachines.rivals.initial import draw_weights_, normal_numbers, uniform_numbers
 
 LAYERS = {"dense": (nn.Linear(300, 200), 300, 200), "grouped": (nn.Conv2d(64, 128, 3, groups=2), 32 * 9, 128 * 9)}
 

@@ -11,14 +11,14 @@ import pytest
 from conftest import files_of, tiny_run
 from faults import Killed, no_space, read_only, watched
 from slotmachines import UserError
-from slotmachines.data import fetch
 from slotmachines.files import replacing, replacing_folder
-from slotmachines.replication.collect import collect
-from slotmachines.reporting.results import read_results
-from slotmachines.reporting.table_files import write_table
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
-from slotmachines.training.result import write_result
+from slotpipeline.data import fetch
+from slotpipeline.reporting.table_files import write_table
+from slotpipeline.results.collect import collect
+from slotpipeline.results.read import read_results
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
+from slotpipeline.training.result import write_result
 from synthetic import REFERENCE, make_config, write_grid
 from test_resume import assert_equal_results
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotmachines.kernels import cpu, kernels_for, plain
-from slotmachines.kernels.cache import Cache
-from slotmachines.options import SHARINGS, OptionPool
-from slotmachines.selection import StraightThrough
+from slotmachines.slots.kernels import cpu, kernels_for, plain
+from slotmachines.slots.kernels.cache import Cache
+from slotmachines.slots.random_options import SHARINGS, OptionPool
+from slotmachines.slots.straight_through import StraightThrough
 
 KERNELS = pytest.mark.parametrize("kernels", [plain, cpu], ids=["plain", "compiled"])
 DTYPES = st.sampled_from([torch.float32, torch.float64])
@@ -257,9 +257,9 @@ def refuse(*arguments, **settings):
     raise OSError("read-only file system")
 tempfile.TemporaryFile = refuse
 import torch
-from slotmachines.kernels import cpu, loops, plain
-from slotmachines.kernels.cache import Cache
-from slotmachines.options import OptionPool
+from slotmachines.slots.kernels import cpu, loops, plain
+from slotmachines.slots.kernels.cache import Cache
+from slotmachines.slots.random_options import OptionPool
 assert not loops._has_cache_folder()
 theta, scale, pool = torch.ones(10), torch.tensor(1.0), OptionPool(0, "w", 3, 0.1, 0.1)
 assert torch.equal(*(k.best_option(theta, scale, pool) for k in (cpu, plain)))

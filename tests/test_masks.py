@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from conftest import images, small_network
 from slotmachines import UserError, bake_, mask_, selected_options
-from slotmachines.masking import altered_share, begin_epoch_, change_penalty, evaluation_samples, named_rule
-from slotmachines.methods.edge_popup import EdgePopup
-from slotmachines.methods.flipping import Flipping
-from slotmachines.methods.lottery_ticket import LotteryTicket
-from slotmachines.methods.pruning import Pruning
-from slotmachines.methods.registry import RIVALS
-from slotmachines.methods.supermask import Supermask
-from slotmachines.weights import weight_selectors
+from slotmachines.methods import RIVALS
+from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, evaluation_samples, named_rule
+from slotmachines.rivals.edge_popup import EdgePopup
+from slotmachines.rivals.flipping import Flipping
+from slotmachines.rivals.lottery_ticket import LotteryTicket
+from slotmachines.rivals.pruning import Pruning
+from slotmachines.rivals.supermask import Supermask
+from slotmachines.selectable import weight_selectors
 
 LABELS = torch.tensor([0, 1, 2, 0, 1])
 SIZES = (12, 8, 3)

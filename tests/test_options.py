@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slotmachines import options
-from slotmachines.options import OptionPool, value_bound_of
+from slotmachines.slots import random_options as options
+from slotmachines.slots.random_options import OptionPool, value_bound_of
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -10,9 +10,9 @@ import torch
 from conftest import files_of, tiny_run
 from random_images import random_splits
 from slotmachines import UserError, cli
-from slotmachines.training import train as train_module
-from slotmachines.training.packed import train_runs
-from slotmachines.training.train import UnfinishedRun
+from slotpipeline.training import train as train_module
+from slotpipeline.training.packed import train_runs
+from slotpipeline.training.train import UnfinishedRun
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 SEEDS = (1, 2, 3)
@@ -85,7 +85,7 @@ def test_with_dropout_and_augmentation(train, together, tmp_path, small_data):
 
 
 def test_finetuning_together(train, together, tmp_path):
-    from slotmachines.replication.run import finetuned
+    from slotpipeline.runs.run import finetuned
 
     parents = of_seeds(tiny_run(), (1, 2))
     for parent in parents:

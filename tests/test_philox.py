@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotmachines.philox import key_of, permutation, philox, uniform
+from slotmachines.slots.philox import key_of, permutation, philox, uniform
 
 # Known answers for philox4x32-10 that come with Random123: counter, key, output.
 VECTORS = [

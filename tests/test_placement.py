@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from slotmachines import UserError
-from slotmachines.training.placement import device_of_job, least_used
+from slotpipeline.training.placement import device_of_job, least_used
 
 GPUS = ["GPU-a", "GPU-b", "GPU-c"]
 
@@ -38,7 +38,7 @@ def test_jobs_that_see_different_gpus_count_those_that_both_see(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from slotmachines.training.placement import least_used
+from slotpipeline.training.placement import least_used
 with least_used(sys.argv[2:], Path(sys.argv[1])) as index:
     print(index, flush=True)
     sys.stdin.read()

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slotmachines import UserError, worker
-from slotmachines.data import fetch
-from slotmachines.replication.config import checked_config, read_config
-from slotmachines.replication.grid import grid_runs
-from slotmachines.replication.plan import in_order, plan_lines, read_order
-from slotmachines.worker import read_plan, work
+from slotmachines import UserError
+from slotpipeline.data import fetch
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.planning import worker
+from slotpipeline.planning.plan import in_order, plan_lines, read_order
+from slotpipeline.planning.worker import read_plan, work
+from slotpipeline.runs.config import checked_config, read_config
 
 PROJECT = Path(__file__).parents[1]
 PAPER = checked_config(read_config(PROJECT / "config/paper.yaml"))

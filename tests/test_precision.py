@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from slotmachines.data import load
+from slotpipeline.data import load
 
-SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "precision.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "run_precision.py"
 
 
 @pytest.fixture(scope="module")

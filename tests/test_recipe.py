@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slotmachines import UserError
-from slotmachines.data.registry import DATASETS
-from slotmachines.methods.registry import RIVAL_RECIPES
-from slotmachines.replication.recipe import Settings, load_recipe, make_settings, recipe_names
+from slotpipeline.data.datasets import DATASETS
+from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
+from slotpipeline.runs.recipe import Settings, load_recipe, make_settings, recipe_names
 
 NETWORKS = {"lenet": "mnist", "conv2": "cifar10", "conv4": "cifar10", "conv6": "cifar10", "vgg19": "cifar10"}
 RECIPES = ("paper", "code", "paper-glorot")

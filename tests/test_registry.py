@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
+from benchmarks.cases import dataset_of
 from slotmachines import UserError, build_network
-from slotmachines.benchmark.cases import dataset_of
-from slotmachines.data.registry import DATASETS, dataset_label
-from slotmachines.methods.registry import METHODS
-from slotmachines.networks.registry import NETWORKS, Network, find_network, network_label
-from slotmachines.replication.config import checked_config, config_schema
+from slotmachines.methods import METHODS
+from slotmachines.networks.names import NETWORKS, Network, find_network, network_label
+from slotpipeline.data.datasets import DATASETS, dataset_label
+from slotpipeline.runs.config import checked_config, config_schema
 
 
 def test_networks_and_datasets_are_listed_without_torch() -> None:
-    modules = "slotmachines.networks, slotmachines.networks.registry, slotmachines.data.registry, slotmachines.cli"
+    modules = "slotmachines.networks, slotmachines.networks.names, slotpipeline.data.datasets, slotpipeline.cli"
     code = f"import {modules}, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -23,8 +23,8 @@ from slotmachines import (
     selected_options,
     slotify_,
 )
-from slotmachines.dense import dense_scores
-from slotmachines.slots import baked_state
+from slotmachines.slots.convert import baked_state
+from slotmachines.slots.dense import dense_scores
 
 LENET = {"classifier.fc1": (300, 784), "classifier.fc2": (100, 300), "classifier.fc3": (10, 100)}
 CONV = {"features.conv_1": (4, 1, 3, 3), "classifier.fc1": (3, 64)}

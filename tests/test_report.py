@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import slotmachines
-from slotmachines import cli
 from slotmachines.errors import UserError
-from slotmachines.reporting.experiments import EXPERIMENTS
-from slotmachines.reporting.report import costs, main_table_text, provenance, write_report
-from slotmachines.reporting.results import Results, read_results, read_runs
-from slotmachines.reporting.scoreboard import counts, scoreboard, sentence
-from slotmachines.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
-from slotmachines.reporting.summary import write_summary
-from slotmachines.reporting.table import CHOSEN, experiment_tables
+from slotpipeline import cli
+from slotpipeline.reporting.report import costs, main_table_text, provenance, write_report
+from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
+from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
+from slotpipeline.reporting.summary import write_summary
+from slotpipeline.reporting.tables import CHOSEN, experiment_tables
+from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]

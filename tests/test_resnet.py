@@ -17,10 +17,10 @@ from conftest import tiny_run
 from random_images import random_splits
 from slotmachines import UserError, build_network, load_ticket, save_ticket, slotify_
 from slotmachines.networks.resnet import Block
-from slotmachines.replication.run import Run, finetuned
-from slotmachines.replication.selected_weights import histogram
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
+from slotpipeline.results.weight_histograms import histogram
+from slotpipeline.runs.run import Run, finetuned
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
 
 # 3x3 convolutions: the first one, 6 of 16 channels, 1 + 5 of 32, 1 + 5 of 64; then the dense layer.
 WEIGHTS = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64) + 64 * 10

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from slotmachines.replication.cost import read_seconds
-from slotmachines.replication.flops import read_flops
-from slotmachines.replication.resources import megabytes, minutes
-from slotmachines.replication.run import finetuned, make_run
+from slotpipeline.planning.resources import megabytes, minutes
+from slotpipeline.runs.flops import read_flops
+from slotpipeline.runs.run import finetuned, make_run
+from slotpipeline.runs.run_time import read_seconds
 
 SECONDS, FLOPS = read_seconds("config/seconds_per_epoch.csv"), read_flops("config/flops_per_step.csv")
 DAY = 24 * 60

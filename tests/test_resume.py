@@ -8,10 +8,10 @@ import torch
 
 from conftest import files_of, tiny_run
 from slotmachines import UserError
-from slotmachines.data import ImageSet, load
-from slotmachines.replication.run import finetuned
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
+from slotpipeline.data import ImageSet, load
+from slotpipeline.runs.run import finetuned
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from slotmachines import UserError, cli
-from slotmachines.replication import recipe as recipe_module
-from slotmachines.replication.config import read_config
-from slotmachines.replication.grid import experiment_runs
-from slotmachines.replication.recipe import Settings, changed_settings
-from slotmachines.replication.run import Run, finetuned, make_run, with_seed
+from slotpipeline import recipe as recipe_module
+from slotpipeline.experiments.grid import experiment_runs
+from slotpipeline.runs.config import read_config
+from slotpipeline.runs.recipe import Settings, changed_settings
+from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
 
 
 def greedy(**changes) -> Run:
@@ -220,5 +220,5 @@ def test_random_networks_are_not_trained():
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, slotmachines.replication.grid as g; sys.exit('torch' in sys.modules)"
+    code = "import sys, slotpipeline.experiments.grid as g; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from conftest import tiny_run
-from slotmachines.replication.recipe import make_settings
-from slotmachines.training.schedule import learning_rate
+from slotpipeline.runs.recipe import make_settings
+from slotpipeline.training.schedule import learning_rate
 
 
 def schedule(**values):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from conftest import images, theta_of
 from slotmachines import slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
 
 
 def train(network: nn.Module, learning_rate: float, momentum: float, steps: int) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from slotmachines.reporting.reference import SOURCE, read_reference
-from slotmachines.reporting.results import Results
-from slotmachines.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotmachines.reporting.table import CHOSEN, experiment_table
-from slotmachines.reporting.verdict import Verdict
+from slotpipeline.analysis.verdict import Verdict
+from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
+from slotpipeline.reporting.tables import CHOSEN, experiment_table
+from slotpipeline.results.read import Results
+from slotpipeline.results.reference import SOURCE, read_reference
 from synthetic import REFERENCE, make_config, make_results, make_runs
 
 RESULTS = make_results()

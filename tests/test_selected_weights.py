@@ -12,8 +12,8 @@ from scipy import stats
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotmachines.replication.selected_weights import BINS, histogram
-from slotmachines.training.train import train_run
+from slotpipeline.results.weight_histograms import BINS, histogram
+from slotpipeline.training.train import train_run
 
 LENET_SHAPES = {"dense1": (300, 784), "dense2": (100, 300), "dense3": (10, 100)}
 
@@ -130,7 +130,6 @@ def test_a_file_without_weights_is_refused(written):
 
 def test_neither_histograms_nor_costs_load_torch():
     code = (
-        "import slotmachines.replication.selected_weights, slotmachines.replication.flops, sys; "
-        "sys.exit('torch' in sys.modules)"
+        "import slotpipeline.results.weight_histograms, slotpipeline.runs.flops, sys; sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

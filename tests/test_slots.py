@@ -13,9 +13,9 @@ from torch import nn
 
 from conftest import BOTH, scramble, small_network, theta_of
 from slotmachines import bake_, build_network, option_table, selected_options, slotify_
-from slotmachines.memory import require_memory
-from slotmachines.options import value_bound_of
-from slotmachines.slots import baked_state
+from slotmachines.slots.convert import baked_state
+from slotmachines.slots.device_memory import require_memory
+from slotmachines.slots.random_options import value_bound_of
 
 # Turning a network into a slot machine
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotmachines.reporting.statistics import compare_means, holm, summarise, t_interval, welch_interval
-from slotmachines.reporting.verdict import Verdict, equivalence
+from slotpipeline.analysis.statistics import compare_means, holm, summarise, t_interval, welch_interval
+from slotpipeline.analysis.verdict import Verdict, equivalence
 
 accuracies = st.lists(st.floats(0, 100), min_size=2, max_size=8)
 hundredths = st.integers(0, 10_000).map(lambda number: number / 100)  # as accuracies on 10,000 images are

@@ -13,19 +13,19 @@ import yaml
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from slotmachines.cli import app
 from slotmachines.errors import UserError
-from slotmachines.replication.cost import estimated_hours
-from slotmachines.replication.grid import experiment_runs, planned
-from slotmachines.replication.to_do import kept_weights
-from slotmachines.reporting.report import write_report
-from slotmachines.reporting.results import Results, read_results
-from slotmachines.reporting.sources import curves_digest, figure_digest
-from slotmachines.reporting.status import State, grid_status, status_text
-from slotmachines.reporting.style import save
-from slotmachines.reporting.summary import write_summary
-from slotmachines.reporting.table import experiment_table
-from slotmachines.reporting.table_files import write_table
+from slotpipeline.cli import app
+from slotpipeline.experiments.grid import experiment_runs, planned
+from slotpipeline.reporting.report import write_report
+from slotpipeline.reporting.sources import curves_digest, figure_digest
+from slotpipeline.reporting.status import State, grid_status, status_text
+from slotpipeline.reporting.style import save
+from slotpipeline.reporting.summary import write_summary
+from slotpipeline.reporting.table_files import write_table
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.read import Results, read_results
+from slotpipeline.runs.run_time import estimated_hours
+from slotpipeline.runs.to_do import kept_weights
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])

@@ -12,15 +12,17 @@ from typer.testing import CliRunner
 
 from conftest import tiny_run
 from random_images import random_splits
-from slotmachines import UserError, build_network, cli, machine, slotify_
-from slotmachines.methods.registry import METHODS
-from slotmachines.philox import permutation
-from slotmachines.training import device as device_module
-from slotmachines.training import placement
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
-from slotmachines.training.network import starting_network
-from slotmachines.training.step import TrainingStep
+from slotmachines import UserError, build_network, slotify_
+from slotmachines.methods import METHODS
+from slotmachines.slots import machine
+from slotmachines.slots.philox import permutation
+from slotpipeline import cli
+from slotpipeline.training import device as device_module
+from slotpipeline.training import placement
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
+from slotpipeline.training.start import starting_network
+from slotpipeline.training.step import TrainingStep
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -11,12 +11,12 @@ import time
 import pytest
 
 from conftest import files_of, tiny_run
-from slotmachines import cli
-from slotmachines.command import one_line_errors
-from slotmachines.stopping import Stopped, stoppable
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
-from slotmachines.training.packed import train_runs
+from slotpipeline import cli
+from slotpipeline.command import one_line_errors
+from slotpipeline.stopping import Stopped, stoppable
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
+from slotpipeline.training.packed import train_runs
 from test_packed import of_seeds
 from test_resume import assert_equal_results
 

@@ -9,15 +9,14 @@ import pandas as pd
 import pytest
 
 from slotmachines.errors import UserError
-from slotmachines.methods.registry import RIVALS
-from slotmachines.replication.cell import Cell
-from slotmachines.reporting.experiments import EXPERIMENTS
-from slotmachines.reporting.findings import findings
-from slotmachines.reporting.measures import measures, readable_measures
-from slotmachines.reporting.reference import published, read_reference
-from slotmachines.reporting.results import Results, read_curves, read_results, read_runs
-from slotmachines.reporting.summary import summarise_grid
-from slotmachines.reporting.table import (
+from slotmachines.methods import RIVALS
+from slotpipeline.analysis.findings import findings
+from slotpipeline.analysis.measures import measures, readable_measures
+from slotpipeline.analysis.verdict import Verdict
+from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.reporting.summary import summarise_grid
+from slotpipeline.reporting.table_files import write_table
+from slotpipeline.reporting.tables import (
     CHOSEN,
     data_notes,
     experiment_table,
@@ -25,8 +24,9 @@ from slotmachines.reporting.table import (
     markdown,
     readable,
 )
-from slotmachines.reporting.table_files import write_table
-from slotmachines.reporting.verdict import Verdict
+from slotpipeline.results.read import Results, read_curves, read_results, read_runs
+from slotpipeline.results.reference import published, read_reference
+from slotpipeline.runs.cell import Cell
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, make_runs
 
 __all__ = ["grid"]

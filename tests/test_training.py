@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
-from slotmachines.data import load
-from slotmachines.methods.registry import RIVALS
-from slotmachines.replication.metrics import CURVE_COLUMNS
-from slotmachines.replication.run import finetuned
-from slotmachines.training import step as step_module
-from slotmachines.training.evaluation import evaluate
-from slotmachines.training.loop import Trainer
-from slotmachines.training.network import starting_network
-from slotmachines.training.provenance import provenance
+from slotmachines.methods import RIVALS
+from slotpipeline.data import load
+from slotpipeline.runs.metrics import CURVE_COLUMNS
+from slotpipeline.runs.run import finetuned
+from slotpipeline.training import step as step_module
+from slotpipeline.training.evaluation import evaluate
+from slotpipeline.training.loop import Trainer
+from slotpipeline.training.provenance import provenance
+from slotpipeline.training.start import starting_network
 
 CPU = torch.device("cpu")
 

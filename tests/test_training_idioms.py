@@ -13,8 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from conftest import BOTH, scramble, theta_of
 from slotmachines import bake_, option_table, selected_options, slotify_
-from slotmachines.dense import dense_slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
+from slotmachines.slots.dense import dense_slotify_
 from test_dense import assert_same
 
 pytestmark = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])

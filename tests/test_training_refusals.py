@@ -6,8 +6,8 @@ import pytest
 
 from conftest import files_of, tiny_run
 from slotmachines import UserError
-from slotmachines.training import train as train_module
-from slotmachines.training.loop import Trainer
+from slotpipeline.training import train as train_module
+from slotpipeline.training.loop import Trainer
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from conftest import BOTH, images, scramble, theta_of
 from slotmachines import bake_, selected_options, slotify_
-from slotmachines.slots import slot_machines
+from slotmachines.slots.convert import slot_machines
 from small_training import LABELS, SETTINGS, assert_identical, optimiser_of, train, trained
 
 pytestmark = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])

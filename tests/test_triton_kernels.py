@@ -10,9 +10,9 @@ import sys
 import pytest
 import torch
 
-from slotmachines.kernels import plain
-from slotmachines.kernels.cache import Cache
-from slotmachines.options import OptionPool
+from slotmachines.slots.kernels import plain
+from slotmachines.slots.kernels.cache import Cache
+from slotmachines.slots.random_options import OptionPool
 
 pytest.importorskip("triton")
 
@@ -32,7 +32,7 @@ def numbers(connections, device):
 
 
 def check_greedy(options, sharing, connections, device):
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     pool, theta = pool_of(options, sharing), numbers(connections, device)
     cache, reference = Cache.empty(theta), Cache.empty(theta)
@@ -48,7 +48,7 @@ def check_greedy(options, sharing, connections, device):
 
 def check_cache(device):
     """Who is inside the interval keeps the weight of the cache, and who is outside does not."""
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     pool, theta, scale = pool_of(5, "none"), numbers(300, device), torch.ones((), device=device)
     cache = Cache.empty(theta)
@@ -61,7 +61,7 @@ def check_cache(device):
 
 def check_sample(options, sharing, connections, device):
     """The same draws as in plain PyTorch, but where rounding decides."""
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     pool, theta = pool_of(options, sharing), 5 * numbers(connections, device).nan_to_num()
     for scale in (1.0, -20.0, 1e-40):
@@ -75,7 +75,7 @@ def check_sample(options, sharing, connections, device):
 
 def check_distribution(options, size, device):
     """Pearson's chi-square of draws from softmax(W theta), for connections that share their values."""
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     pool, theta = pool_of(options, "layer"), torch.full((4000,), size, device=device)
     key, scale = torch.tensor(2**61 + 5, device=device), torch.zeros((), device=device)
@@ -102,7 +102,7 @@ def check_distributions(device):
 
 
 def check_interpreted():
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     check_distributions("cpu")
     # Small enough for several blocks, and several options in a column, without waiting for the interpreter.
@@ -122,8 +122,8 @@ COMPILE = """
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from slotmachines.kernels import gpu
-from slotmachines.options import OptionPool
+from slotmachines.slots.kernels import gpu
+from slotmachines.slots.random_options import OptionPool
 
 TYPES = {"connections": "i32", "key": "i64", "shared_key": "i64", "value_bound": "fp32", "score_bound": "fp32"}
 TYPES |= {"draw_key_pointer": "*i64"}
@@ -159,7 +159,7 @@ def test_kernels_on_a_gpu_agree_with_plain_pytorch():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.filterwarnings("default")
 def test_kernels_can_be_captured_in_a_cuda_graph():
-    from slotmachines.kernels import gpu
+    from slotmachines.slots.kernels import gpu
 
     pool, theta, scale = pool_of(24, "none"), numbers(10_000, "cuda"), torch.ones((), device="cuda")
     cache = Cache.empty(theta)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from slotmachines.weights import weight_selectors
+from slotmachines.selectable import weight_selectors
 
 PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotmachines.reporting.verdict import MEANINGS, Verdict, equivalence
+from slotpipeline.analysis.verdict import MEANINGS, Verdict, equivalence
 
 samples = st.lists(st.floats(90, 100).map(lambda value: round(value, 2)), min_size=2, max_size=6)
 tolerances = st.floats(0.01, 3)

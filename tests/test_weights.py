@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from conftest import BOTH, scramble, theta_of
 from every_kind import every_kind, words
 from slotmachines import bake_, load_ticket, option_table, save_ticket, selected_options, slotify_
-from slotmachines.dense import DenseSlotMachine, dense_scores, dense_slotify_
-from slotmachines.slots import baked_state
-from slotmachines.weights import selectable, weight_selectors
+from slotmachines.selectable import selectable, weight_selectors
+from slotmachines.slots.convert import baked_state
+from slotmachines.slots.dense import DenseSlotMachine, dense_scores, dense_slotify_
 
 SELECTED = [
     "words.weight",

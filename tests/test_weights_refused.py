@@ -10,7 +10,7 @@ from torchvision.ops import DeformConv2d
 
 from every_kind import every_kind
 from slotmachines import selected_options, slotify_
-from slotmachines.weights import weight_selectors
+from slotmachines.selectable import weight_selectors
 
 
 class Table(nn.Module):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from slotmachines.replication.snakemake_locks import drop_dead_locks
+from slotpipeline.planning.snakemake_locks import drop_dead_locks
 
 PROJECT = Path(__file__).parents[1]
 GRID = """
@@ -176,7 +176,7 @@ def test_a_second_call_has_nothing_to_do(finished: Path, target: tuple[str, ...]
 
 
 def test_an_edited_library_retrains_nothing(finished: Path) -> None:
-    with (finished / "src/slotmachines/slots.py").open("a") as source:
+    with (finished / "src/slotmachines/slots/convert.py").open("a") as source:
         source.write("# A remark.\n")
     (finished / "data/digits.safetensors").touch()
     assert "train" not in jobs(snakemake(finished, "-n"))

@@ -1,7 +1,7 @@
 """Slot machines: networks that choose each weight among K fixed random values (Aladago and Torresani, ICML 2021).
 
 Names are looked up on first use, so that planning runs and rebuilding tables and figures
-(`slotmachines.replication`, `slotmachines.reporting`) does not load torch.
+(`slotpipeline`, `slotpipeline.reporting`) does not load torch.
 """
 
 from importlib import import_module
@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
-    from slotmachines.masking import altered_share, begin_epoch_, change_penalty, mask_
     from slotmachines.networks import build_network
-    from slotmachines.released_code import load_released_checkpoint_
-    from slotmachines.slots import bake_, option_table, selected_options, slotify_
-    from slotmachines.ticket import load_ticket, save_ticket
+    from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, mask_
+    from slotmachines.slots.convert import bake_, option_table, selected_options, slotify_
+    from slotmachines.slots.released_code import load_released_checkpoint_
+    from slotmachines.slots.ticket import load_ticket, save_ticket
 
 _HOMES = {
-    "altered_share": "slotmachines.masking",
-    "begin_epoch_": "slotmachines.masking",
-    "change_penalty": "slotmachines.masking",
+    "altered_share": "slotmachines.rivals.apply",
+    "begin_epoch_": "slotmachines.rivals.apply",
+    "change_penalty": "slotmachines.rivals.apply",
     "UserError": "slotmachines.errors",
-    "bake_": "slotmachines.slots",
+    "bake_": "slotmachines.slots.convert",
     "build_network": "slotmachines.networks",
-    "load_released_checkpoint_": "slotmachines.released_code",
-    "load_ticket": "slotmachines.ticket",
-    "mask_": "slotmachines.masking",
-    "option_table": "slotmachines.slots",
-    "save_ticket": "slotmachines.ticket",
-    "selected_options": "slotmachines.slots",
-    "slotify_": "slotmachines.slots",
+    "load_released_checkpoint_": "slotmachines.slots.released_code",
+    "load_ticket": "slotmachines.slots.ticket",
+    "mask_": "slotmachines.rivals.apply",
+    "option_table": "slotmachines.slots.convert",
+    "save_ticket": "slotmachines.slots.ticket",
+    "selected_options": "slotmachines.slots.convert",
+    "slotify_": "slotmachines.slots.convert",
 }
 
 __all__ = [

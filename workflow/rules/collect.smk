@@ -6,7 +6,6 @@ rule collect:
     input:
         wanted_metrics,
         not_recorded,
-        script="workflow/scripts/collect.py",
         config=CONFIG,
     output:
         runs=update(f"{RESULTS}/runs.csv"),
@@ -21,4 +20,4 @@ rule collect:
     params:
         folder=subpath(output.runs, parent=True),
     shell:
-        "python {input.script} {params.folder} > {log} 2>&1"
+        "slotmachines collect {params.folder} > {log} 2>&1"

@@ -2,16 +2,14 @@
 
 from functools import cache
 
-import yaml
-
-from slotmachines.replication.collect import recorded_identities
-from slotmachines.replication.cost import read_seconds
-from slotmachines.replication.flops import read_flops
-from slotmachines.replication.grid import experiment_runs, grid_runs, kept_epochs
-from slotmachines.replication.resources import megabytes, minutes
-from slotmachines.replication.plan import training_arguments
-from slotmachines.replication.run import CURVE, METRICS, WEIGHTS
-from slotmachines.replication.to_do import is_finished, not_kept, runs_to_do
+from slotpipeline.results.collect import recorded_identities
+from slotpipeline.runs.run_time import read_seconds
+from slotpipeline.runs.flops import read_flops
+from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
+from slotpipeline.planning.resources import megabytes, minutes
+from slotpipeline.planning.plan import training_arguments
+from slotpipeline.runs.run import CURVE, METRICS, WEIGHTS
+from slotpipeline.runs.to_do import is_finished, not_kept, runs_to_do
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
@@ -21,8 +19,17 @@ CONFIG = f"{RESULTS}/config.yaml"
 # The code that tables and figures are made by; how runs are planned, counted, told apart and called is part of it.
 REPORTING = sorted(
     str(path)
-    for package in ("data", "networks", "recipes", "replication", "reporting")
-    for path in Path("src/slotmachines", package).rglob("*")
+    for package in (
+        "slotpipeline/data",
+        "slotmachines/networks",
+        "slotpipeline/recipes",
+        "slotpipeline/runs",
+        "slotpipeline/experiments",
+        "slotpipeline/results",
+        "slotpipeline/analysis",
+        "slotpipeline/reporting",
+    )
+    for path in Path("src", package).rglob("*")
     if path.suffix in (".py", ".j2", ".yaml")
 )
 SECONDS = "config/seconds_per_epoch.csv"

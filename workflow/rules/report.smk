@@ -14,7 +14,6 @@ rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
         workflow.overwrite_configfiles or workflow.configfiles,
-        script="workflow/scripts/config.py",
     output:
         CONFIG,
     log:
@@ -23,9 +22,9 @@ rule config:
     conda:
         "../../environment.yml"
     params:
-        text=yaml.safe_dump(dict(config), sort_keys=False),
-    shell:
-        "python {input.script} {params.text:q} {output} > {log} 2>&1"
+        config=dict(config),
+    script:
+        "../scripts/write_config.py"
 
 
 rule table:
@@ -33,7 +32,6 @@ rule table:
         REPORTING,
         cost_inputs,
         **SMALL,
-        script="workflow/scripts/table.py",
     output:
         csv=f"{RESULTS}/tables/{{experiment}}.csv",
         markdown=f"{RESULTS}/tables/{{experiment}}.md",
@@ -51,14 +49,13 @@ rule table:
         results=subpath(input.runs, parent=True),
         folder=subpath(output.csv, parent=True),
     shell:
-        "python {input.script} {params.results} {input.reference} {wildcards.experiment} {params.folder} > {log} 2>&1"
+        "slotmachines table {params.results} {input.reference} {wildcards.experiment} {params.folder} > {log} 2>&1"
 
 
 rule summary:
     input:
         REPORTING,
         **SMALL,
-        script="workflow/scripts/summary.py",
     output:
         f"{RESULTS}/summary.json",
     log:
@@ -72,7 +69,7 @@ rule summary:
     params:
         results=subpath(input.runs, parent=True),
     shell:
-        "python {input.script} {params.results} {input.reference} {output} > {log} 2>&1"
+        "slotmachines summary {params.results} {input.reference} {output} > {log} 2>&1"
 
 
 rule figure:
@@ -80,7 +77,7 @@ rule figure:
         REPORTING,
         cost_inputs,
         **SMALL,
-        script=lambda wildcards: f"workflow/scripts/{wildcards.experiment.replace('-', '_')}.py",
+        script=lambda wildcards: f"workflow/figures/{wildcards.experiment.replace('-', '_')}.py",
     output:
         f"{FIGURES}/{{experiment}}.png",
     log:
@@ -104,7 +101,6 @@ rule report:
         REPORTING,
         COSTS if "cost" in EXPERIMENTS else [],
         **SMALL,
-        script="workflow/scripts/report.py",
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
     output:
         f"{RESULTS}/report.html",
@@ -120,7 +116,7 @@ rule report:
         results=subpath(input.runs, parent=True),
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     shell:
-        "python {input.script} {params.results} {params.figures} {input.reference} {output} > {log} 2>&1"
+        "slotmachines report {params.results} {params.figures} {input.reference} {output} > {log} 2>&1"
 
 
 # One target per experiment: snakemake k-sweep trains what it needs, and makes its table and figure.

@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from slotmachines.errors import UserError
-from slotmachines.networks.registry import NETWORKS, find_network
+from slotmachines.networks.names import NETWORKS, find_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,7 @@ def build_network(name: str, **settings: Any) -> nn.Module:
     """A network of the registry with PyTorch's usual initial weights.
 
     Args:
-        name: such as "lenet"; see `slotmachines.networks.registry`.
+        name: such as "lenet"; see `slotmachines.networks.names`.
         settings: `classes` (10); for the conv nets also `padding` ("same", or "code" for the padding of the
             authors' released code) and `dropout` (0.5, before the first and the second dense layer); for resnet20
             also `shortcut` ("projection", or "zero-padding").

@@ -1,0 +1,91 @@
+"""Seconds per epoch of whole trainings on a GPU: one operation after the other, as a CUDA graph, and seeds together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+
+from slotmachines.methods import METHODS
+from slotmachines.networks.names import network_label
+from slotpipeline.data import Splits
+from slotpipeline.reporting.tables import DASH, number, rows_of
+from slotpipeline.runs.run import Run
+from slotpipeline.training.loop import Trainer
+from slotpipeline.training.packed import Lane
+from slotpipeline.training.start import starting_network
+
+CASE = ["network", "method", "options"]
+WAY = ["cuda_graph", "runs_together"]
+SOURCE = ["device", "processor", "torch", "commit"]
+COLUMNS = [*CASE, *WAY, "seconds", *SOURCE]
+
+NETWORKS = ("lenet", "conv2", "conv4", "conv6", "vgg19")
+TOGETHER = 3
+_DONE = object()
+
+
+def all_cases() -> list[tuple[str, str, int | None, bool, int]]:
+    """Network, method, K, whether as a graph, and how many seeds together."""
+    ways = ((False, 1), (True, 1), (True, TOGETHER))
+    greedy = [(network, "greedy", 8, *way) for network in NETWORKS for way in ways]
+    others = [(network, *case, True, 1) for network in NETWORKS for case in (("learned", None), ("probabilistic", 64))]
+    return [*greedy, *others]
+
+
+def seconds_per_epoch(runs: Sequence[Run], data: Splits, *, cuda_graph: bool) -> float:
+    """Train runs that differ in their seeds for two epochs, evaluations included; the time of the second, per run.
+
+    The first one compiles, chooses algorithms and captures.
+    """
+    device = data.train.labels.device
+    lanes = [Lane(device) for _ in runs]
+    trainers = []
+    for run, lane in zip(runs, lanes, strict=True):
+        with lane.turn():
+            network = starting_network(run, device, None)
+            trainers.append(Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph))
+    _train(trainers, lanes, 1, device)
+    begin = time.perf_counter()
+    _train(trainers, lanes, 2, device)
+    return (time.perf_counter() - begin) / len(runs)
+
+
+def _train(trainers: Sequence[Trainer], lanes: Sequence[Lane], epoch: int, device: torch.device) -> None:
+    """One epoch of each, in turns."""
+    left = [(trainer.turns(epoch), lane) for trainer, lane in zip(trainers, lanes, strict=True)]
+    while left:
+        for turns, lane in list(left):
+            with lane.turn():
+                if next(turns, _DONE) is _DONE:
+                    left.remove((turns, lane))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def epochs_text(table: pd.DataFrame) -> str:
+    """What was measured, in Markdown: one row per network, method and K."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in rows_of(table):
+        options = DASH if pd.isna(row.options) else str(int(row.options))
+        case = (network_label(row.network), METHODS[row.method].label, options)
+        rows.setdefault(case, {})[_way(row)] = number(row.seconds)
+    shown = pd.DataFrame(
+        [{**dict(zip(("network", "method", "K"), case, strict=True)), **ways} for case, ways in rows.items()]
+    ).fillna(DASH)
+    devices, versions = (", ".join(sorted(set(table[name]))) for name in ("device", "torch"))
+    commits = ", ".join(sorted({commit[:7] for commit in table["commit"]}))
+    return (
+        "Seconds per epoch and run, evaluation of validation and test images included.\n\n"
+        f"{shown.to_markdown(index=False, disable_numparse=True)}\n\n"
+        f"Measured on {devices}; torch {versions}; commit {commits}."
+    )
+
+
+def _way(row: Any) -> str:
+    if not row.cuda_graph:
+        return "single operations"
+    return "as a graph" if row.runs_together == 1 else f"{row.runs_together} seeds together, as graphs"

@@ -1,0 +1,134 @@
+"""Apply a rival to a network: fix its weights under masks, and what a training loop then has to know.
+
+`slotmachines.rivals.mask` is the frame, `slotmachines.rivals` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from slotmachines.distributions import fans_of
+from slotmachines.errors import UserError
+from slotmachines.methods import METHODS, RIVALS
+from slotmachines.rivals.initial import draw_weights_, uniform_numbers
+from slotmachines.rivals.mask import Mask, Rule
+from slotmachines.selectable import Place, select_by_, selectable, weight_selectors
+from slotmachines.slots.philox import key_of
+
+
+def mask_(
+    module: nn.Module,
+    rule: str | Rule,
+    *,
+    weights: str | None = None,
+    positive_share: float = 0.5,
+    seed: int = 0,
+    filter_fn: Callable[[nn.Module, str], bool] | None = None,
+    embeddings: bool = False,
+) -> nn.Module:
+    """Fix the weights of `module`, in place, and train by `rule` which of them are kept, or whose sign is flipped.
+
+    The sibling of `slotify_`: it converts the same layers, and `selected_options`, `bake_` and any training loop work
+    as they do there. The parameter of a weight becomes its scores; make the optimiser **after** this call. Where the
+    rule has a penalty, add `change_penalty(module)` to the loss; where it trains in rounds, call
+    `begin_epoch_(module, epoch)` before each epoch.
+
+    Args:
+        module: any module whose weights are float32 or float64.
+        rule: the name of a rival ("edge_popup", "supermask", "free_flipping", ...) with its usual settings, or a rule
+            with settings of yours, such as `EdgePopup(keep=0.3)`.
+        weights: the distribution that the fixed weights are drawn from, a name of
+            `slotmachines.distributions.DISTRIBUTIONS`; None fixes those that `module` has.
+        positive_share: probability of a positive sign of the weights drawn.
+        seed: weights drawn and initial scores depend on it, on the weight's name in `module`, and on nothing else.
+        filter_fn, embeddings: which layers are left out, as for `slotify_`.
+
+    Returns:
+        `module`.
+
+    Raises:
+        ValueError: an unknown rule or distribution, a share that is no probability, or layers that cannot be
+            converted, as for `slotify_`.
+
+    Example:
+        >>> network = mask_(build_network("lenet"), "edge_popup", weights="kaiming-constant")
+        >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    """
+    places = selectable(module, filter_fn, embeddings=embeddings)
+    chosen = rule if isinstance(rule, Rule) else named_rule(rule)
+    if weights is not None:
+        draw_weights_(module, weights, positive_share=positive_share, seed=seed, places=places)
+    for place in places:
+        select_by_(place, _mask(place, chosen, seed, is_output=place is places[-1]))
+    return module
+
+
+def _mask(place: Place, rule: Rule, seed: int, *, is_output: bool) -> Mask:
+    weight = getattr(place.layer, place.tensor)
+    uniform = uniform_numbers(key_of("scores", seed, place.name), weight.numel()).view(weight.shape).to(weight.device)
+    return rule.mask(weight, uniform, fans_of(place.fans)[0], is_output=is_output)
+
+
+def named_rule(name: str, **settings: Any) -> Rule:
+    """The rule of a rival by the name of its method.
+
+    Raises:
+        UserError: there is no such rival, or it knows no such setting.
+    """
+    if name not in RIVALS:
+        raise UserError(f"unknown rule {name!r}: use one of {', '.join(RIVALS)}")
+    module, _, kind = METHODS[name].rule.partition(":")
+    build: Callable[..., Rule] = getattr(import_module(f"slotmachines.rivals.{module}"), kind)
+    try:
+        return build(**settings, **METHODS[name].arguments)
+    except TypeError as error:
+        raise UserError(f"{name}: {error}; see slotmachines/methods/{module}.py for its settings") from None
+
+
+def masks_of(module: nn.Module) -> list[tuple[Tensor, Mask]]:
+    """What is trained, and its mask, of each weight within `module` that `mask_` converted."""
+    found = weight_selectors(module)
+    return [(one.trained, one.selector) for one in found if isinstance(one.selector, Mask)]
+
+
+def altered_share(module: nn.Module) -> Tensor:
+    """Share of the connections under masks that are not used as they were drawn, float64 scalar: pruned or flipped.
+
+    Raises:
+        ValueError: there are no masks.
+    """
+    choices = [mask.choice(trained) for trained, mask in masks_of(module)]
+    if not choices:
+        raise ValueError("this module has no masks; call mask_ first")
+    kept = torch.stack([choice.sum() for choice in choices]).sum()
+    return 1 - kept.double() / sum(choice.numel() for choice in choices)
+
+
+def change_penalty(module: nn.Module) -> Tensor | None:
+    """What a rule that is to alter few connections adds to the loss, or None where none does.
+
+    For each weight minus the mean of M (Ivan and Florian 2020, "minimal" pruning and flipping).
+    """
+    found = [mask.change_penalty(trained) for trained, mask in masks_of(module)]
+    parts = [penalty for penalty in found if penalty is not None]
+    return torch.stack(parts).sum() if parts else None
+
+
+def evaluation_samples(module: nn.Module) -> int:
+    """Over how many evaluations of `module` the mean accuracy is taken."""
+    return max((mask.rule.samples for _, mask in masks_of(module)), default=1)
+
+
+def begin_epoch_(module: nn.Module, epoch: int) -> bool:
+    """Do what rules that train in rounds do before an epoch, counted from 1.
+
+    Returns:
+        Whether training starts anew: make a new optimiser then.
+    """
+    anew = [mask.begin_epoch_(trained, epoch) for trained, mask in masks_of(module)]  # of all, whatever the first says
+    return any(anew)

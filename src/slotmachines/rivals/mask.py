@@ -1,0 +1,184 @@
+"""Random weights that stay as they are, of which training learns the ones to keep, or those whose sign to flip.
+
+One frame holds the rivals of slot machines. The weight used is w M(s): w is fixed, s is the score of its connection,
+trained by the user's optimiser, and M(s) is one of two numbers, 1 for a connection that is kept as it was drawn and a
+constant of the method, 0 or -1, for one that is altered. Its score gets the gradient G w slope(s) with
+G = dL/d(weight used). So a method is a `ScoreRule`: its candidates, when it keeps, and its slope. A lottery ticket,
+whose weights are trained, has a `Mask` of its own. `slotmachines.rivals` has those there are; docs/rivals.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class Rule(ABC):
+    """What sets one method apart. Subclasses are frozen dataclasses: their fields are the method's settings.
+
+    Attributes:
+        samples: number of networks over which an evaluation takes the mean accuracy; more than one where evaluation
+            draws at random.
+    """
+
+    samples: int = 1
+
+    @abstractmethod
+    def mask(self, weight: Tensor, uniform: Tensor, fan_in: int, *, is_output: bool) -> Mask:
+        """The parametrization of one weight.
+
+        Args:
+            weight: as it was drawn.
+            uniform: numbers U(0, 1) of its shape.
+            fan_in: number of inputs of each output.
+            is_output: whether it is the last weight of the network.
+        """
+
+
+class Mask(nn.Module, ABC):
+    """Parametrization of one weight of which some connections are kept as they were drawn, and the others altered.
+
+    Its methods take what is trained in the place of the weight: scores, or the weight itself.
+
+    Attributes:
+        rule: which connections are kept.
+    """
+
+    def __init__(self, rule: Rule, start: Tensor) -> None:
+        super().__init__()
+        self.rule = rule
+        self._start: Tensor | None = start
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Where training starts; afterwards a weight cannot be assigned.
+
+        Raises:
+            RuntimeError: something assigns to a weight under a mask.
+        """
+        start, self._start = self._start, None
+        if start is None:
+            raise RuntimeError("the weights under a mask are not assigned; call bake_ first")
+        return start
+
+    @abstractmethod
+    def choice(self, trained: Tensor) -> Tensor:
+        """Which connections are kept, bool; where there is chance, which probably are."""
+
+    @abstractmethod
+    def best_weight(self, trained: Tensor) -> Tensor:
+        """The weights used, detached; where there is chance, those of the most probable mask."""
+
+    def best_option(self, trained: Tensor) -> Tensor:
+        """1 for each connection that is (probably) kept, 0 for the others; int64."""
+        return self.choice(trained).to(torch.int64)
+
+    def change_penalty(self, trained: Tensor) -> Tensor | None:
+        """What the method adds to the loss for this weight."""
+        return None
+
+    def begin_epoch_(self, trained: Tensor, epoch: int) -> bool:
+        """Prepare for an epoch, counted from 1; returns whether training starts anew."""
+        return False
+
+    def extra_repr(self) -> str:
+        return repr(self.rule)
+
+
+class ScoreRule(Rule):
+    """A rule by which trained scores keep fixed weights.
+
+    Attributes:
+        altered: what the weight of a connection that is not kept is multiplied by.
+        penalty: the mean of M of each weight, times this, is subtracted from the loss; see `change_penalty`.
+    """
+
+    altered: ClassVar[float] = 0.0
+    penalty: float = 0.0
+
+    @abstractmethod
+    def initial_scores(self, uniform: Tensor, fan_in: int) -> Tensor:
+        """The scores that training starts from, given numbers U(0, 1) of the shape of the weight."""
+
+    @abstractmethod
+    def keeps(self, scores: Tensor) -> Tensor:
+        """Which connections are kept as they were drawn, bool; where there is chance, which probably are."""
+
+    def draw(self, scores: Tensor) -> Tensor:
+        """Which connections a forward pass keeps, bool."""
+        return self.keeps(scores)
+
+    def slope(self, scores: Tensor) -> Tensor | None:
+        """The score's gradient is G w times this; None stands for 1."""
+        return None
+
+    def factor(self, kept: Tensor) -> Tensor | float:
+        """What all weights of a layer are multiplied by; it counts as constant in the gradient."""
+        return 1.0
+
+    def mask(self, weight: Tensor, uniform: Tensor, fan_in: int, *, is_output: bool) -> Mask:
+        return ScoredMask(self, weight, self.initial_scores(uniform, fan_in).to(weight.dtype))
+
+
+class ScoredMask(Mask):
+    """Maps the scores of one weight tensor to the weights used.
+
+    Attributes:
+        weight: the fixed weights.
+    """
+
+    rule: ScoreRule
+    weight: Tensor
+
+    def __init__(self, rule: ScoreRule, weight: Tensor, scores: Tensor) -> None:
+        super().__init__(rule, scores)
+        self.register_buffer("weight", weight.detach().clone())
+
+    def forward(self, scores: Tensor) -> Tensor:
+        numbers = scores.detach()
+        kept = self.rule.draw(numbers)
+        weight: Tensor = _Masked.apply(
+            scores, self.weight, kept, self.rule.altered, self.rule.factor(kept), self.rule.slope(numbers)
+        )
+        return weight
+
+    def choice(self, scores: Tensor) -> Tensor:
+        return self.rule.keeps(scores.detach())
+
+    def best_weight(self, scores: Tensor) -> Tensor:
+        kept = self.choice(scores)
+        return torch.where(kept, self.weight, self.rule.altered * self.weight) * self.rule.factor(kept)
+
+    def change_penalty(self, scores: Tensor) -> Tensor | None:
+        """Minus the mean of M(s), times the rule's penalty; its gradient goes straight through M."""
+        if not self.rule.penalty:
+            return None
+        one = torch.ones((), dtype=scores.dtype, device=scores.device)
+        mask: Tensor = _Masked.apply(scores, one, self.choice(scores), self.rule.altered, 1.0, None)
+        return -self.rule.penalty * mask.mean()
+
+
+class _Masked(torch.autograd.Function):
+    """The weights used, whose gradient G reaches the scores as G w slope."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        scores: Tensor,
+        weight: Tensor,
+        kept: Tensor,
+        altered: float,
+        factor: Tensor | float,
+        slope: Tensor | None,
+    ) -> Tensor:
+        ctx.factor, ctx.slope = factor, slope
+        ctx.save_for_backward(weight)
+        return torch.where(kept, weight, altered * weight) * factor
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        scores = gradient * weight * ctx.factor
+        return scores if ctx.slope is None else scores * ctx.slope, None, None, None, None, None

@@ -1,0 +1,140 @@
+"""The parametrization of one weight tensor by its trained numbers."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from slotmachines.slots.kernels import kernels_for
+from slotmachines.slots.kernels.cache import Cache
+from slotmachines.slots.philox import key_of
+from slotmachines.slots.random_options import SHARINGS, OptionPool
+from slotmachines.slots.straight_through import StraightThrough
+
+Selection = Literal["greedy", "probabilistic"]
+
+
+class SlotMachine(nn.Module):
+    """Maps theta, the trained numbers of one weight tensor, to the selected weights.
+
+    `score_scale` is the scalar c of `slots.straight_through`. It receives a gradient of zero, so that weight decay
+    acts on the initial scores as it would on K trained scores.
+
+    Attributes:
+        pool: the options.
+        selection: the rule in training mode; in evaluation mode both use the best option.
+        compiled: whether compiled kernels may be used.
+    """
+
+    def __init__(self, weight: Tensor, pool: OptionPool, *, selection: Selection, compiled: bool) -> None:
+        super().__init__()
+        self.pool = pool
+        self.selection = selection
+        self.compiled = compiled
+        self.score_scale = nn.Parameter(torch.ones((), dtype=weight.dtype, device=weight.device))
+        # No buffer: it is no state, it must not be cast with the module, and nobody has to send it to other processes.
+        self._cache = Cache.empty(weight.detach().reshape(-1)[:0])
+        self._registered = False
+
+    def forward(self, theta: Tensor) -> Tensor:
+        select = self._straight_through
+        if torch.compiler.is_compiling():  # the kernels are compiled already
+            select = torch.compiler.disable(select)
+        return select(theta)
+
+    def _straight_through(self, theta: Tensor) -> Tensor:
+        sampling = self.training and self.selection == "probabilistic"
+        weight: Tensor = StraightThrough.apply(theta, self.score_scale, self._sample if sampling else self._best)
+        return weight
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Zeros, where theta starts; afterwards a weight cannot be assigned.
+
+        Raises:
+            RuntimeError: something assigns to the weight of a slot machine.
+        """
+        if self._registered:
+            raise RuntimeError("the weights of a slot machine are selected, not assigned; call bake_ first")
+        self._registered = True
+        return torch.zeros_like(weight)
+
+    def best_option(self, theta: Tensor) -> Tensor:
+        """The option with the highest score of each connection, int64, of the shape of `theta`."""
+        numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta, dtype=torch.int64)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        best: Tensor = kernels.best_option(numbers, _scale(self.score_scale, numbers), self.pool)
+        return best.view(theta.shape)
+
+    def best_weight(self, theta: Tensor) -> Tensor:
+        """The weight that evaluation uses, of the shape of `theta`, detached."""
+        return self._best(theta, self.score_scale)
+
+    def choice(self, theta: Tensor) -> Tensor:
+        """The best weight: two options of a connection have the same value with probability 2^-24 only."""
+        return self.best_weight(theta)
+
+    def _best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
+        numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta)
+        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
+        if cache is None or not cache.fits(numbers):
+            cache = Cache.empty(numbers)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        weight: Tensor = kernels.select_best_(numbers, _scale(score_scale, numbers), cache, self.pool)
+        self._cache = cache
+        return weight.view(theta.shape).to(theta.dtype)
+
+    def _sample(self, theta: Tensor, score_scale: Tensor) -> Tensor:
+        numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        key = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=numbers.device)
+        weight: Tensor = kernels.select_sample(numbers, _scale(score_scale, numbers), key, self.pool)
+        return weight.view(theta.shape).to(theta.dtype)
+
+    def settings(self) -> dict[str, int]:
+        """What the state has to agree in to belong to this slot machine, as integers of 64 bits."""
+        pool = self.pool
+        return {
+            "seed": pool.seed,
+            "options": pool.options,
+            "name": key_of(pool.name) >> 1,  # int64 holds 63 bits and a sign
+            "value_bound": struct.unpack("<q", struct.pack("<d", pool.value_bound))[0],
+            "score_range": struct.unpack("<q", struct.pack("<d", pool.score_bound))[0],
+            "precision": torch.finfo(pool.dtype).bits,
+            "sharing": SHARINGS.index(pool.sharing),
+        }
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(list(self.settings().values()), dtype=torch.int64, device="cpu")
+
+    def set_extra_state(self, state: Any) -> None:
+        settings = self.settings()
+        if len(state) != len(settings):
+            raise RuntimeError("this state was written by another version of slotmachines; train it again")
+        theirs = dict(zip(settings, state.tolist(), strict=True))
+        if wrong := [name for name in settings if settings[name] != theirs[name]]:
+            raise RuntimeError(
+                f"this state belongs to a slot machine with another {', '.join(wrong)}: "
+                "call slotify_ with the settings that it was trained with"
+            )
+
+    def extra_repr(self) -> str:
+        return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
+
+
+def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
+    return score_scale.detach().to(numbers.dtype)
+
+
+def _flat(theta: Tensor) -> Tensor:
+    """The trained numbers in row-major order, (n,), in a precision that the kernels know."""
+    numbers = theta.detach().reshape(-1).contiguous()  # reshape may leave a view with gaps
+    return numbers if numbers.dtype in (torch.float32, torch.float64) else numbers.float()

@@ -1,0 +1,251 @@
+"""The winning ticket: a trained slot machine as one small file, and the ordinary network that it is worth.
+
+The K values of a connection follow from the seed, so a file has to say no more than which of them is selected:
+ceil(log2 K) bits per connection. docs/ticket.md describes the format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from slotmachines.errors import UserError
+from slotmachines.files import replacing
+from slotmachines.slots.convert import bake_, is_slot_machine, slot_machines
+from slotmachines.slots.random_options import OptionPool
+
+_FORMAT = 1
+_DTYPES = {str(dtype)[6:]: dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
+_CHUNK = 1 << 16  # connections packed at a time: a multiple of 8, so that each chunk ends with a whole byte
+_NO_CHECKSUM = b"0" * 64  # stands in the place of the checksum while it is computed
+_CHECKSUM = re.compile(rb'\\"blake2b\\":\\"([0-9a-f]{64})\\"')  # JSON within JSON
+
+
+class _Weight(NamedTuple):
+    """What a ticket says of one selected weight, besides the selection."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    pool: OptionPool
+
+
+def save_ticket(module: nn.Module, path: str | Path) -> None:
+    """Write the network that `bake_` would make of a slot machine, which stays as it is.
+
+    The file is a safetensors file of ceil(log2 K) bits per connection, of everything else that the state dict of the
+    ordinary network holds, as it is, and of a header. The same module gives the same bytes.
+
+    Args:
+        module: a slot machine; of either selection the options with the highest scores are written.
+        path: the file, which is replaced if it exists.
+
+    Raises:
+        UserError: `module` is no slot machine, holds state that is no tensor, or the file cannot be written.
+    """
+    if not is_slot_machine(module):
+        raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
+    tensors = _ordinary_state(module)
+    weights = {}
+    for one in slot_machines(module, every_name=True):
+        pool = one.selector.pool
+        options = one.selector.best_option(one.trained).reshape(-1).cpu().numpy()
+        tensors[one.name] = torch.from_numpy(pack_options(options, pool.options))
+        weights[one.name] = _described(pool, one.trained)
+    record = {"blake2b": _NO_CHECKSUM.decode(), "format": _FORMAT, "weights": weights}
+    content = save(
+        # Clones, because safetensors refuses tied weights, which share their memory.
+        {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()},
+        # One entry only: safetensors writes several metadata entries in an order that changes from run to run.
+        metadata={"ticket": json.dumps(record, separators=(",", ":"))},
+    )
+    before, after = content.split(_NO_CHECKSUM, 1)
+    with replacing(path) as temporary:
+        temporary.write_bytes(before + _checksum(before, after) + after)
+
+
+def load_ticket(module: nn.Module, path: str | Path) -> nn.Module:
+    """Put the weights of a ticket, and everything else it holds, into `module`, in place.
+
+    The weights have the bits that `bake_` gave, or would have given, to the network that was saved, whatever the
+    machine and the device. If anything is refused, `module` is as it was.
+
+    Args:
+        module: an ordinary network of the same layers, shapes and precision, or a slot machine made of one, with any
+            K, seed and selection, which becomes an ordinary network as by `bake_`. Its parameters stay the same
+            objects; make a new optimiser all the same, an old one would go on with its momentum.
+        path: a file that `save_ticket` wrote. No code in it is run.
+
+    Returns:
+        `module`, an ordinary network without any parametrization of this library.
+
+    Raises:
+        UserError: the file is missing, damaged or no ticket, or the ticket of another network.
+    """
+    weights, tensors = _read(path)
+    targets = _ordinary_state(module)
+    _require_same_network(path, weights, tensors, targets)
+    values = {
+        name: _selected(path, name, tensors[name], weights[name], target.device) if name in weights else tensors[name]
+        for name, target in targets.items()
+    }
+    _require_same_ties(path, targets, values)
+    if is_slot_machine(module):
+        bake_(module)
+    with torch.no_grad():
+        for name, target in _ordinary_state(module).items():
+            target.copy_(values[name])
+    return module
+
+
+def pack_options(options: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
+    """Options 0 .. K-1 with K = `count`, shape (n,), in ceil(n b / 8) bytes with b = ceil(log2 K).
+
+    Bit i of option number c is bit c b + i of the result, where bit 0 is the lowest bit of the first byte.
+    """
+    places = np.arange(_bits(count))
+    chunks = (options[first : first + _CHUNK, None] >> places & 1 for first in range(0, len(options), _CHUNK))
+    packed = [np.packbits(bits.astype(np.uint8), bitorder="little") for bits in chunks]
+    return np.concatenate([np.zeros(0, np.uint8), *packed])
+
+
+def unpack_options(packed: NDArray[np.uint8], connections: int, count: int) -> NDArray[np.int64]:
+    """The inverse of `pack_options`: (ceil(n b / 8),) -> (n,) with n = `connections`; numbers may exceed K - 1."""
+    bits = _bits(count)
+    options = np.empty(connections, np.int64)
+    for first in range(0, connections, _CHUNK):
+        last = min(first + _CHUNK, connections)
+        chunk = packed[first * bits // 8 : math.ceil(last * bits / 8)]
+        table = np.unpackbits(chunk, count=(last - first) * bits, bitorder="little").reshape(last - first, bits)
+        options[first:last] = table @ (1 << np.arange(bits))
+    return options
+
+
+def _bits(count: int) -> int:
+    """ceil(log2 K), computed exactly."""
+    return (count - 1).bit_length()
+
+
+def _ordinary_state(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict that `bake_` would leave, but theta in the place of selected weights: of their shape and dtype."""
+    selected = list(slot_machines(module, every_name=True)) if is_slot_machine(module) else []
+    prefixes = tuple(one.state_prefix for one in selected)
+    state = module.state_dict(keep_vars=True)
+    ordinary: dict[str, Any] = {name: value for name, value in state.items() if not name.startswith(prefixes)}
+    ordinary |= {one.name: one.trained for one in selected}
+    for name, value in ordinary.items():
+        if not isinstance(value, Tensor) or is_lazy(value) or value.is_meta:
+            raise UserError(
+                f"{name} is no tensor with numbers in it; run the network once if it is lazy, "
+                "take it off the meta device, or leave out the module that keeps other state"
+            )
+    return ordinary
+
+
+def _described(pool: OptionPool, theta: Tensor) -> dict[str, Any]:
+    return {
+        "shape": list(theta.shape),
+        "dtype": str(theta.dtype)[6:],
+        "seed": pool.seed,
+        "name": pool.name,
+        "options": pool.options,
+        "value_bound": float(pool.value_bound).hex(),
+        "score_bound": float(pool.score_bound).hex(),
+        "precision": str(pool.dtype)[6:],
+        "sharing": pool.sharing,
+    }
+
+
+def _weight_of(record: dict[str, Any]) -> _Weight:
+    """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
+    is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
+    if not (is_pool and 0 < record["options"] < 2**31):
+        raise ValueError("no slot machine is made of that")
+    pool = OptionPool(
+        seed=record["seed"],
+        name=record["name"],
+        options=record["options"],
+        value_bound=float.fromhex(record["value_bound"]),
+        score_bound=float.fromhex(record["score_bound"]),
+        dtype=_DTYPES[record["precision"]],
+        sharing=record["sharing"],
+    )
+    return _Weight(tuple(record["shape"]), _DTYPES[record["dtype"]], pool)
+
+
+def _checksum(before: bytes, after: bytes) -> bytes:
+    """BLAKE2b of the whole file, in which zeros stand between the bytes before and after the checksum."""
+    return hashlib.blake2b(before + _NO_CHECKSUM + after, digest_size=32).hexdigest().encode()
+
+
+def _read(path: str | Path) -> tuple[dict[str, _Weight], dict[str, Tensor]]:
+    """The selected weights, and all tensors, of an undamaged ticket."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give a file that save_ticket wrote") from None
+    found = _CHECKSUM.search(content)
+    if not found:
+        raise UserError(f"{path} is no ticket, or its beginning is damaged; give a file that save_ticket wrote")
+    if found[1] != _checksum(content[: found.start(1)], content[found.end(1) :]):
+        raise UserError(f"{path} is damaged, its checksum is wrong; copy it again, or save it again")
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        record = json.loads(header["__metadata__"]["ticket"])
+        if record["format"] == _FORMAT:
+            return {name: _weight_of(weight) for name, weight in record["weights"].items()}, load(content)
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path} was not written by save_ticket; give a file that was") from None
+    raise UserError(f"{path} has format {record['format']}, this version reads {_FORMAT}; install a newer version")
+
+
+def _require_same_network(
+    path: str | Path, weights: dict[str, _Weight], tensors: dict[str, Tensor], targets: dict[str, Tensor]
+) -> None:
+    """Names, shapes and precision of a ticket are those of a network."""
+    other = f"{path} is the ticket of another network"
+    for some, more, where in ((tensors, targets, "this network"), (targets, tensors, "the ticket")):
+        if lacking := [name for name in some if name not in more]:
+            raise UserError(f"{other}: {where} has no {', '.join(lacking[:3])}; build the network that was trained")
+    for name, target in targets.items():
+        shape, dtype = weights[name][:2] if name in weights else (tuple(tensors[name].shape), tensors[name].dtype)
+        if shape != target.shape:
+            raise UserError(
+                f"{other}: {name} is {shape} there, and {tuple(target.shape)} here; build the network that was trained"
+            )
+        if dtype != target.dtype:
+            raise UserError(
+                f"{path} holds {name} in {str(dtype)[6:]}, the network in {str(target.dtype)[6:]}; "
+                f"convert the network by .to({dtype}) before loading, and back afterwards if you like"
+            )
+
+
+def _selected(path: str | Path, name: str, packed: Tensor, weight: _Weight, device: torch.device) -> Tensor:
+    """The values of the selected options, of the shape of the weight."""
+    connections, count = math.prod(weight.shape), weight.pool.options
+    if packed.shape == (math.ceil(connections * _bits(count) / 8),) and packed.dtype == torch.uint8:
+        options = unpack_options(packed.numpy(), connections, count)
+        if (options < count).all():
+            values = weight.pool.values_of(torch.from_numpy(options).to(device))
+            return values.to(weight.dtype).view(weight.shape)
+    raise UserError(f"{path} selects options of {name} that there are not; give a file that save_ticket wrote")
+
+
+def _require_same_ties(path: str | Path, targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Parameters that are one in the network have the same numbers in the ticket."""
+    first: dict[int, str] = {}
+    for name, target in targets.items():
+        tied = first.setdefault(id(target), name)
+        if tied != name and not torch.equal(values[tied].cpu(), values[name].cpu()):
+            raise UserError(f"{tied} and {name} are one weight in this network and two in {path}; untie them first")

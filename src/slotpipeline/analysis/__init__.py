@@ -1,0 +1,1 @@
+"""Statistics, verdicts, comparisons and findings. Never imports torch."""

@@ -1,0 +1,45 @@
+"""What a run asks a cluster for, memory and time, from what was measured beforehand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from slotmachines.errors import UserError
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_time import seconds_per_epoch
+
+_LIBRARIES = 2500  # megabytes, with the images and with what Snakemake needs beside the run
+_BYTES_PER_CONNECTION = 64  # at most 61 in results/benchmark/measurements.csv, whatever K
+_UNCOUNTED_CONNECTIONS = 100_000_000  # five times those of the largest network of the paper
+_MARGIN = 2  # a node may be half as fast as the processor that was measured
+_MINUTES_TO_START = 10
+_LONGEST = 24 * 60  # more than many a cluster allows; a run that takes longer goes on from its checkpoint
+
+
+def megabytes(run: Run, flops: pd.DataFrame, attempt: int = 1) -> int:
+    """Memory for a run: the libraries and the images, and some ten numbers per connection, whatever K.
+
+    Args:
+        flops: the networks whose connections were counted, see `read_flops`; another one is taken to be large.
+        attempt: the first, or a later one of a run that was stopped; each gets as much again.
+    """
+    counted = flops["connections"][flops["network"] == run.network]
+    connections = _UNCOUNTED_CONNECTIONS if counted.empty else int(counted.max())
+    return attempt * (_LIBRARIES + connections * _BYTES_PER_CONNECTION // 2**20)
+
+
+def minutes(run: Run, measured: pd.DataFrame, attempt: int = 1) -> int:
+    """Time for a run: twice what it takes on the processor core that was measured, up to a day.
+
+    Args:
+        measured: what an epoch costs, see `read_seconds`; a run that was not measured is given the day.
+        attempt: the first, or a later one of a run that was stopped; each gets as much again, up to the day.
+    """
+    epochs = run.settings.epochs - run.start_epoch
+    try:
+        seconds = epochs and epochs * seconds_per_epoch(run, measured)
+    except UserError:
+        return _LONGEST
+    return min(attempt * (_MINUTES_TO_START + math.ceil(_MARGIN * seconds / 60)), _LONGEST)

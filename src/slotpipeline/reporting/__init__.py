@@ -1,0 +1,1 @@
+"""Tables, figures, pages and the state of a grid. Never imports torch."""

@@ -1,0 +1,46 @@
+"""The command line of the scripts that draw one experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
+from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.reporting.sources import figure_digest
+from slotpipeline.reporting.style import LOOK, save
+from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.results.read import Results, read_results
+from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
+from slotpipeline.runs.recipe import recipe_name
+
+Draw = Callable[[Results, pd.DataFrame], Figure]
+
+
+def recipe_used(config: Mapping[str, Any], recipe: str) -> str:
+    """What a grid calls the recipe that it trains by in the place of a rival's, or that one."""
+    return recipe_name(config.get("recipes", {}).get(recipe, recipe))
+
+
+def rivals_note(config: Mapping[str, Any]) -> str:
+    """By which recipes the rivals of a grid are trained."""
+    used = [recipe_used(config, recipe) for recipe in RIVAL_RECIPES]
+    own = "their authors' settings" if tuple(used) == RIVAL_RECIPES else "their authors' settings, some shortened"
+    return f"Rivals are trained by {', '.join(used)}: {own}."
+
+
+def experiment_figure(experiment: str, draw: Draw) -> None:
+    """Command line of a script that draws one experiment: RESULTS_FOLDER REFERENCE_CSV OUTPUT."""
+
+    def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:
+        results = read_results(folder, reference_csv)
+        with rc_context(LOOK):
+            table = experiment_table(results, experiment)
+            save(draw(results, table), output, figure_digest(results, experiment, table))
+
+    command.__doc__ = f"Draw the figure of the experiment {experiment}: {EXPERIMENTS[experiment].title}"
+    run(command)

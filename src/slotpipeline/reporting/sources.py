@@ -1,0 +1,72 @@
+"""What a figure or page was made from, so that one that is out of date can be told from one that is not.
+
+A digest is that of data alone, not of the code that draws, so that code which draws the same gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from slotpipeline.analysis.measures import FLOPS_CSV, STEP_TIMES_CSV
+from slotpipeline.reporting.tables import csv_text
+from slotpipeline.results.read import Results
+
+KEY = "Source"
+IN_CURVES = ("k-sweep", "selection", "finetune")
+"""The experiments that the figure of learning curves is made from: its cells have the grid's own settings."""
+
+
+def source_digest(config: Mapping[str, Any], experiment: str, table: pd.DataFrame) -> str:
+    """Digest of the table of an experiment, and of its config."""
+    about = {name: config[name] for name in ("grid", "recipe", "seeds")}
+    about["experiment"] = config["experiments"][experiment]
+    return _digest(json.dumps(about, sort_keys=True) + csv_text(table))
+
+
+def figure_digest(results: Results, experiment: str, table: pd.DataFrame) -> str:
+    """Digest of all that the figure of an experiment is made from.
+
+    Beside its table these are the curves and histograms of its runs, and for the cost what was measured beforehand.
+    """
+    identities = table["identities"].explode()
+    parts = [part[part["identity"].isin(identities)].to_csv(index=False) for part in (results.curves, results.selected)]
+    measured = [results.project / name for name in (FLOPS_CSV, STEP_TIMES_CSV)] if experiment == "cost" else []
+    parts += [path.read_text(encoding="utf-8") for path in measured if path.is_file()]
+    return _digest(source_digest(results.config, experiment, table) + "".join(parts))
+
+
+def curves_digest(sources: Mapping[str, str]) -> str:
+    """Digest of all that the figure of learning curves is made from; `sources`: experiment -> digest of its figure."""
+    return _digest("".join(sources[name] for name in IN_CURVES if name in sources))
+
+
+def report_digest(sources: Iterable[str]) -> str:
+    """Digest of all that the report of a grid is made from: the digests of its experiments."""
+    return _digest("".join(sources))
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def picture_source(picture: Path) -> str | None:
+    """The digest that a figure was saved with; None where it has none or cannot be read."""
+    try:
+        with Image.open(picture) as image:
+            return str(image.info.get(KEY)) if KEY in image.info else None
+    except (OSError, UnidentifiedImageError):
+        return None
+
+
+def page_source(page: Path) -> str | None:
+    """The digest that a report was written with; None where it has none."""
+    found = re.search(rf'<meta name="{KEY}" content="(\w+)">', page.read_text(encoding="utf-8", errors="replace"))
+    return found[1] if found else None

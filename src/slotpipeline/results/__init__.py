@@ -1,0 +1,1 @@
+"""What finished runs left, gathered into small tables, and the published numbers. Never imports torch."""

@@ -1,0 +1,113 @@
+"""The small result files of a grid, which tables, figures and the report are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.errors import UserError
+from slotpipeline.results.collect import (
+    COLUMNS,
+    CURVES_CSV,
+    RUNS_CSV,
+    SELECTED_COLUMNS,
+    SELECTED_CSV,
+)
+from slotpipeline.results.reference import read_reference
+from slotpipeline.runs.config import read_config
+from slotpipeline.runs.csv_tables import RESTORE, read_table
+from slotpipeline.runs.metrics import CURVE_COLUMNS, OLD_CURVE_COLUMNS
+
+# What tables, figures and report need; the other columns say more about a run, and results from before them count too.
+RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda", "settings")]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a grid's tables, figures and report are made of.
+
+    Attributes:
+        config: of the grid, as it was in force.
+        runs: one row per run.
+        curves: one row per run and epoch.
+        selected: one row per run, weight tensor and bin of w / b.
+        reference: the published numbers.
+        project: the project's folder, where what was measured lies (config, results/benchmark).
+    """
+
+    config: Mapping[str, Any]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    selected: pd.DataFrame
+    reference: pd.DataFrame
+    project: Path
+
+
+def run_first(path: str | Path) -> str:
+    """How to make a missing file of results/<grid>/."""
+    grid = Path(path).resolve().parent.name
+    return f"run the grid first: snakemake --cores all --configfile config/{grid}.yaml"
+
+
+def read_runs(path: str | Path) -> pd.DataFrame:
+    """Read `runs.csv`, one row per run; a blank variant or data note becomes the empty string.
+
+    Raises:
+        UserError: the file is missing or damaged, or holds a run twice.
+    """
+    runs = read_table(path, RUN_COLUMNS, run_first(path))
+    if runs["identity"].duplicated().any():
+        twice = runs.loc[runs["identity"].duplicated(), "identity"].iloc[0]
+        raise UserError(f"{path} holds the run {twice} twice; {RESTORE}")
+    return runs.fillna({"variant": "", "data_note": ""})
+
+
+def read_curves(path: str | Path) -> pd.DataFrame:
+    """Read `curves.csv.gz`, one row per run and epoch."""
+    return read_table(path, OLD_CURVE_COLUMNS, run_first(path)).reindex(columns=list(CURVE_COLUMNS))
+
+
+def read_selected(path: str | Path) -> pd.DataFrame:
+    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b; older results have none."""
+    if not Path(path).exists():
+        return pd.DataFrame(columns=list(SELECTED_COLUMNS))
+    return read_table(path, SELECTED_COLUMNS, run_first(path))
+
+
+def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
+    """Read the small result files of a grid from its folder.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    folder = Path(folder)
+    return Results(
+        config=read_config(folder / "config.yaml"),
+        runs=read_runs(folder / RUNS_CSV),
+        curves=read_curves(folder / CURVES_CSV),
+        selected=read_selected(folder / SELECTED_CSV),
+        reference=read_reference(reference_csv),
+        project=Path(reference_csv).resolve().parents[1],
+    )
+
+
+def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path) -> Results:
+    """As `read_results`, under another config, and empty where nothing has been collected yet.
+
+    Raises:
+        UserError: a file that is there is damaged.
+    """
+    readers: list[tuple[str, Callable[[Path], pd.DataFrame], Sequence[str]]] = [
+        (RUNS_CSV, read_runs, COLUMNS),
+        (CURVES_CSV, read_curves, CURVE_COLUMNS),
+        (SELECTED_CSV, read_selected, SELECTED_COLUMNS),
+    ]
+    runs, curves, selected = (
+        read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
+        for name, read, columns in readers
+    )
+    return Results(config, runs, curves, selected, read_reference(reference_csv), reference_csv.resolve().parents[1])

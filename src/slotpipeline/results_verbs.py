@@ -1,0 +1,123 @@
+"""The verbs that turn finished runs into tables, pages and answers: the workflow and make call them, and people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slotmachines.errors import UserError
+from slotpipeline.command import ReferenceFile, ResultsFolder
+
+
+def show(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/smoke.yaml.")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
+) -> None:
+    """Print the main table of a grid, beside the paper's numbers, and where its report is."""
+    from slotpipeline.reporting.report import main_table_text
+    from slotpipeline.results.read import read_results
+    from slotpipeline.runs.config import checked_config, read_config
+
+    folder = results / checked_config(read_config(config))["grid"]
+    if not (folder / "runs.csv").is_file():
+        raise UserError(
+            f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
+        )
+    typer.echo(main_table_text(read_results(folder, reference)))
+    typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
+
+
+def status(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+    seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+) -> None:
+    """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
+    from slotpipeline.reporting.status import status_text
+    from slotpipeline.runs.config import checked_config, read_config
+
+    settings = checked_config(read_config(config))
+    grid = settings["grid"]
+    typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
+
+
+def collect(folder: ResultsFolder) -> None:
+    """Gather the finished runs of a grid, which lie in FOLDER/runs, into its small result files."""
+    from slotpipeline.experiments.grid import experiment_runs, grid_runs
+    from slotpipeline.results.collect import collect as collect_runs
+    from slotpipeline.runs.config import read_config
+
+    config = read_config(folder / "config.yaml")
+    experiment = "selected-weights"
+    counted = experiment_runs(config, experiment) if experiment in config["experiments"] else []
+    planned = grid_runs(config)
+    found = collect_runs(planned, counted, folder)
+    others = f", and {found.others} that the grid does not plan" if found.others else ""
+    typer.echo(f"{found.planned} of {len(planned)} runs are in {folder}/runs.csv{others}")
+    for run_folder in found.without_weights:
+        typer.echo(f"{run_folder} has no weights: no histogram of them")
+
+
+def table(
+    results: ResultsFolder,
+    reference_csv: ReferenceFile,
+    experiment: Annotated[str, typer.Argument(help="name of the experiment")],
+    folder: Annotated[Path, typer.Argument(help="the folder of the tables")],
+) -> None:
+    """Write the table of one experiment of a grid as CSV and Markdown."""
+    from slotpipeline.reporting.table_files import write_table
+    from slotpipeline.results.read import read_results
+
+    write_table(read_results(results, reference_csv), experiment, folder)
+
+
+def summary(
+    results: ResultsFolder,
+    reference_csv: ReferenceFile,
+    output: Annotated[Path, typer.Argument(help="the JSON file to write")],
+) -> None:
+    """Write the accuracies and the verdicts of a grid as JSON."""
+    from slotpipeline.reporting.summary import write_summary
+    from slotpipeline.results.read import read_results
+
+    write_summary(read_results(results, reference_csv), output)
+
+
+def report(
+    results: ResultsFolder,
+    figures: Annotated[Path, typer.Argument(help="the grid's folder of figures")],
+    reference_csv: ReferenceFile,
+    output: Annotated[Path, typer.Argument(help="the HTML file to write")],
+) -> None:
+    """Write the report of a grid from its small result files and its figures."""
+    from slotpipeline.reporting.report import write_report
+    from slotpipeline.results.read import read_results
+
+    write_report(read_results(results, reference_csv), figures, output)
+
+
+def readme(
+    reference_csv: ReferenceFile,
+    grids: Annotated[
+        list[Path],
+        typer.Argument(help="folders of the grids' results, the most trusted first of those with as many seeds"),
+    ],
+    page: Annotated[Path, typer.Option("--readme", help="the file to change")] = Path("README.md"),
+) -> None:
+    """Fill the marks `scoreboard` (over all grids) and `<grid>` (what was run of its main table) of a page."""
+    from slotpipeline.reporting.marked_page import fill_marks
+    from slotpipeline.reporting.report import main_table_text
+    from slotpipeline.reporting.scoreboard import by_dataset, scoreboard, sentence
+    from slotpipeline.results.read import read_results
+
+    results = [read_results(grid, reference_csv) for grid in grids]
+    board = scoreboard(results)
+    table = by_dataset(board).to_markdown(index=False, disable_numparse=True)
+    fill_marks(page, "scoreboard", f"**{sentence(board)}**\n\n{table}")
+    for grid in results:
+        fill_marks(page, grid.config["grid"], main_table_text(grid, style="pipe", only_run=True))

@@ -1,0 +1,1 @@
+"""What one run is: its recipe, settings, identity, files and cost. Never imports torch."""

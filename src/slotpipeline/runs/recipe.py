@@ -1,0 +1,266 @@
+"""Recipes: the settings of training as data, one YAML file per recipe, resolved for one run."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from slotmachines.distributions import DISTRIBUTIONS
+from slotmachines.errors import UserError
+from slotpipeline.data.datasets import find
+from slotpipeline.plain_yaml import parse_yaml
+
+SCHEDULES = ("constant", "warm-restarts", "steps")
+SHARINGS = ("none", "layer", "network")
+OPTIMISERS = ("sgd", "adam")
+WEIGHTS = ("options", *DISTRIBUTIONS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one network is trained. Every field is part of a run's identity.
+
+    Attributes:
+        epochs: number of epochs; of a finetuned network those of the slot machine included.
+        learning_rate: of the optimiser, at the start of each cycle of the schedule.
+        validation: number of training images held out to choose the best epoch.
+        batch_size: images per step; the last, smaller batch of an epoch is used too.
+        optimiser: "sgd" or "adam"; a slot machine needs the first.
+        momentum: of SGD.
+        weight_decay: L2 decay, on the scores where scores are trained, on the weights of an ordinary network.
+        schedule: "constant"; "warm-restarts", cosine to zero in each cycle; or "steps", times 0.1 at each epoch given.
+        schedule_epochs: the epochs at which cycles start, or steps are taken.
+        value_bound: of the random values; see `slotmachines.slotify_`.
+        score_range_conv: range of the initial scores of convolutions, times the value bound.
+        score_range_linear: the same for dense layers.
+        sharing: which connections have the same K values; see `slotmachines.slotify_`.
+        weights: distribution of the initial weights of networks that are no slot machines, a name of
+            `slotmachines.distributions`; "options" takes the first option of each connection.
+        positive_share: probability of a positive sign of weights that are drawn from a distribution.
+        method_settings: of the rule of a rival, see `slotmachines.rivals`.
+        augmentation: see `slotpipeline.data`.
+        network_settings: further arguments of `slotmachines.build_network`.
+    """
+
+    epochs: int
+    learning_rate: float
+    validation: int
+    batch_size: int = 128
+    optimiser: str = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    schedule_epochs: tuple[int, ...] = ()
+    value_bound: str | float = "glorot-uniform"
+    score_range_conv: float = 1.0
+    score_range_linear: float = 1.0
+    sharing: str = "none"
+    weights: str = "options"
+    positive_share: float = 0.5
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: str = "none"
+    network_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named list of settings and of overrides, later ones winning."""
+
+    name: str
+    description: str
+    settings: Mapping[str, Any]
+    overrides: tuple[Mapping[str, Any], ...]
+
+    def resolve(self, *, changes: Mapping[str, Any] | None = None, **run: Any) -> Settings:
+        """The settings of one run.
+
+        A `validation` between 0 and 1 is the share of the dataset's training images that is held out.
+
+        Args:
+            changes: settings that win over the recipe's.
+            run: network, dataset, method ("finetuned" for the ordinary training of a selected network) and options.
+
+        Raises:
+            UserError: a setting is unknown, missing or of the wrong type, in the recipe or in `changes`.
+        """
+        settings = dict(self.settings)
+        for override in self.overrides:
+            if _applies(override["when"], run):
+                settings.update(override["set"])
+        given, changed = (_held_out(values, run["dataset"]) for values in (settings, changes or {}))
+        return make_settings(given, f"recipe {self.name}", changed)
+
+
+def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
+    """A recipe by its name, or from a YAML file of the user's.
+
+    A file holds `description`, `settings` and `overrides` (a list of `when`/`set`), and may build on another recipe
+    by `extends: NAME`. `extended_by` are the recipes that build on this one.
+
+    Raises:
+        UserError: there is no such recipe or file, the file is not a recipe, or results would call it by the name of a
+            recipe of the package.
+    """
+    if name in extended_by:
+        raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
+    chain = (*extended_by, name)
+    text, name = _recipe_text(name), recipe_name(name)
+    content = _parsed(text, f"recipe {name}")
+    known = {"description", "extends", "settings", "overrides"}
+    if not isinstance(content, dict) or not set(content) <= known or "description" not in content:
+        raise UserError(
+            f"recipe {name} must hold description, settings and overrides, and perhaps extends, nothing else"
+        )
+    overrides = content.get("overrides") or []
+    settings = content.get("settings") or {}
+    if not isinstance(settings, dict) or not isinstance(overrides, list) or not all(map(_is_override, overrides)):
+        raise UserError(
+            f"recipe {name}: settings must be a mapping, and overrides a list of which each holds the mappings when "
+            "and set (options_above, in when, is a whole number)"
+        )
+    if "extends" in content:
+        base = load_recipe(str(content["extends"]), extended_by=chain)
+        # What the file sets for all runs is to win over the overrides of the recipe it builds on.
+        overrides = [*base.overrides, {"when": {}, "set": settings}, *overrides]
+        settings = base.settings
+    unknown = {key for o in overrides for key in o["when"]} - {*_CONDITIONS, "options_above"}
+    if unknown:
+        raise UserError(
+            f"recipe {name}: unknown condition {', '.join(sorted(unknown))}; "
+            f"use {', '.join(_CONDITIONS)} or options_above"
+        )
+    return Recipe(name, content["description"], settings, tuple(overrides))
+
+
+# Read once: a large grid asks for the same recipe for each of its cells. What it holds is not changed.
+_parsed = lru_cache(maxsize=16)(parse_yaml)
+
+
+def _recipe_text(name: str) -> str:
+    packaged = resources.files("slotpipeline") / "recipes" / f"{name}.yaml"
+    if packaged.is_file():
+        return packaged.read_text()
+    names = ", ".join(recipe_names())
+    if not name.endswith((".yaml", ".yml")):
+        raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
+    if not Path(name).is_file():
+        raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
+    if recipe_name(name) in recipe_names():
+        raise UserError(f"results would call the recipe file {name} as they call a recipe of the package; rename it")
+    try:
+        return Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the recipe file {name}: {error}") from None
+
+
+def recipe_name(recipe: str) -> str:
+    """What results call a recipe that is given by its name or its file."""
+    return Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("slotpipeline") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, Any] | None = None) -> Settings:
+    """`Settings` from plain values, as they stand in a YAML file, and changes to them.
+
+    Raises:
+        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose the values are.
+    """
+    known = {**_checked(values, where), **_checked(changes or {}, "the changed settings")}
+    missing = [name for name in ("epochs", "learning_rate", "validation") if name not in known]
+    if missing:
+        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
+    return Settings(**known)
+
+
+def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from their defaults, as `Settings` or by name: what a run is told apart by."""
+    values = asdict(settings) if isinstance(settings, Settings) else dict(settings)
+    for setting in fields(Settings):
+        default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
+        default = list(default) if isinstance(default, tuple) else default
+        value = values.get(setting.name, default)
+        if (list(value) if isinstance(value, tuple) else value) == default:
+            values.pop(setting.name, None)
+    return values
+
+
+def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The values with `validation` as a number of images, where it is a share of them."""
+    share = values.get("validation")
+    if isinstance(share, float) and 0 < share < 1:
+        return {**values, "validation": round(share * find(dataset).train_count)}
+    return dict(values)
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values in the types of their settings."""
+    kinds = typing.get_type_hints(Settings)
+    unknown = sorted(map(str, set(values) - set(kinds)))
+    if unknown:
+        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
+    settings = {name: _convert(name, kinds[name], value, where) for name, value in values.items()}
+    lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
+    not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")
+    lowest |= dict.fromkeys([*not_negative, "positive_share"], 0)
+    for name, low in lowest.items():
+        if not low <= settings.get(name, low) < math.inf:
+            raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
+    # Of the first two, more is a slip of the hand, which would plan without end or overflow.
+    for name, high in {"epochs": 100_000, "batch_size": 1_000_000, "positive_share": 1}.items():
+        if settings.get(name, 0) > high:
+            raise UserError(f"{where}: {name} must be at most {high}, not {settings[name]}")
+    choices = {"schedule": SCHEDULES, "sharing": SHARINGS, "optimiser": OPTIMISERS, "weights": WEIGHTS}
+    for name, names in choices.items():
+        if settings.get(name, names[0]) not in names:
+            raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")
+    return settings
+
+
+_CONDITIONS = ("network", "dataset", "method")
+
+
+def _is_override(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {"when", "set"}
+        and isinstance(entry["when"], dict)
+        and isinstance(entry["set"], dict)
+        and type(entry["when"].get("options_above", 0)) is int
+    )
+
+
+def _applies(when: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    for key in _CONDITIONS:
+        accepted = when.get(key, run[key])
+        if run[key] not in (accepted if isinstance(accepted, list) else [accepted]):
+            return False
+    return bool((run["options"] or 0) > when.get("options_above", -1))
+
+
+def _convert(name: str, kind: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+        return tuple(value)
+    accepted = {int: (int,), float: (int, float), str: (str,)}
+    kinds = typing.get_args(kind) if typing.get_origin(kind) is types.UnionType else (kind,)
+    if float in kinds and isinstance(value, str):
+        with suppress(ValueError):  # YAML 1.1 takes 1e-4, which has no point, for text
+            return float(value)
+    for one in kinds:
+        if one in accepted and isinstance(value, accepted[one]) and not isinstance(value, bool):
+            return one(value)
+    if kind == Mapping[str, Any] and isinstance(value, Mapping):
+        return dict(value)
+    raise UserError(f"{where}: {name} cannot be {value!r}")

@@ -1,0 +1,128 @@
+"""What runs will cost, from epochs measured beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from slotmachines.errors import NotMeasured, UserError
+from slotpipeline.runs.csv_tables import read_table
+from slotpipeline.runs.run import Run
+
+_MEASURE, _BENCH = (("make it with: make measure",) * 2, ("make it with: make bench",) * 2)
+
+
+def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
+    """Hours that the runs take one after the other, on the machine on which their epochs were measured.
+
+    Args:
+        runs: the runs to be made.
+        seconds_csv: table of network, dataset, method, options and seconds_per_epoch (see `make measure`).
+
+    Raises:
+        UserError: the table is missing.
+        NotMeasured: it lacks a network or method of the runs.
+    """
+    measured = read_seconds(seconds_csv)
+    return math.fsum(_hours(group, measured) for group in _alike(runs))
+
+
+def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool = False) -> str:
+    """As `estimated_hours`, in words: "about 3.5 hours", "unknown time", or both; if `explained`, why it is unknown."""
+    known, unknown, reason = 0.0, 0, ""
+    try:
+        measured = read_seconds(seconds_csv)
+        for group in _alike(runs):
+            try:
+                known += _hours(group, measured)
+            except NotMeasured as error:
+                unknown, reason = unknown + len(group), reason or str(error)
+    except UserError as error:
+        unknown, reason = len(runs), str(error)
+    text = f"about {known:.1f} hours"
+    if unknown:
+        text = f"{text} and unknown time for {unknown} of {len(runs)} runs" if known else "unknown time"
+    return f"{text} ({reason})" if explained and reason else text
+
+
+def _alike(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that train at all, in groups whose epochs cost the same."""
+    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.settings.epochs > run.start_epoch:
+            groups[run.network, run.dataset, run.method, run.options, run.parent is not None].append(run)
+    return list(groups.values())
+
+
+def _hours(alike: Sequence[Run], measured: pd.DataFrame) -> float:
+    return seconds_per_epoch(alike[0], measured) * sum(run.settings.epochs - run.start_epoch for run in alike) / 3600
+
+
+def read_seconds(path: str | Path) -> pd.DataFrame:
+    """The measured times of an epoch.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
+    return read_table(path, ["network", "dataset", "method", "options", "seconds_per_epoch"], *_MEASURE)
+
+
+def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
+    """Seconds that an epoch of a run takes, of a finetuned run one of its own; `measured`: see `read_seconds`.
+
+    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall. Greedy
+    selection takes nearly the same time at any K: what the measurement scatters is not carried beyond the largest K of
+    it.
+
+    Raises:
+        NotMeasured: the table lacks the run's network or method.
+    """
+    method = "learned" if run.parent else run.method
+    rows = measured[
+        (measured["network"] == run.network) & (measured["dataset"] == run.dataset) & (measured["method"] == method)
+    ]
+    if rows.empty:
+        raise NotMeasured(
+            f"no epoch of {run.network} on {run.dataset}, {method}, was measured; add it with: make measure"
+        )
+    if run.parent or run.options is None:
+        return float(rows["seconds_per_epoch"].mean())
+    options, seconds = rows["options"].to_numpy(float), rows["seconds_per_epoch"].to_numpy(float)
+    slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(rows) > 1 else 0.0
+    count = min(run.options, options.max()) if method == "greedy" else run.options
+    return float(seconds.mean() + slope * (count - options.mean()))
+
+
+def read_step_times(path: str | Path) -> pd.DataFrame:
+    """The times of a training step by that of an ordinary one, measured in turns by `make bench`.
+
+    Raises:
+        UserError: the table is missing or damaged.
+    """
+    times = read_table(path, ["network", "selection", "options", "method", "ratio"], *_BENCH)
+    return times[times["method"] == "one-number"]
+
+
+def relative_step_time(run: Run, times: pd.DataFrame) -> float:
+    """Time of a step of a run by that of ordinary training of its network: at the nearest K (in octaves) measured.
+
+    Args:
+        run: a slot machine, or a network that is trained in the usual way, for which it is 1.
+        times: see `read_step_times`.
+
+    Raises:
+        NotMeasured: the network or its selection rule was not measured.
+    """
+    if run.parent or run.options is None:
+        return 1.0
+    rows = times[(times["network"] == run.network) & (times["selection"] == run.method)]
+    if rows.empty:
+        raise NotMeasured(f"no step of {run.network}, {run.method}, was measured; add it with: make bench")
+    octaves = np.abs(np.log2(rows["options"].to_numpy(float)) - math.log2(run.options))
+    return float(rows["ratio"].to_numpy(float)[octaves.argmin()])

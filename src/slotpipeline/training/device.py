@@ -1,0 +1,57 @@
+"""The device that a run is trained on, and its precision."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+
+import torch
+
+from slotmachines.errors import UserError, one_line
+from slotmachines.methods import find_method
+
+
+def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
+    """The device of that name, with the precision of the paper, and that number of processor threads.
+
+    Raises:
+        UserError: there is no such device, or it knows no CUDA graphs, or Triton is missing for them.
+    """
+    device = _device(name)
+    if cuda_graph and device.type != "cuda":
+        raise UserError(
+            f"a CUDA graph needs a GPU, and this run would use the {device.type}; "
+            "leave out --cuda-graph, or give --device cuda where there is one"
+        )
+    if cuda_graph and not find_spec("triton"):
+        raise UserError("a slot machine fits into a CUDA graph with Triton only: install it, or leave out --cuda-graph")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # also for what asks for no device by name
+        allow_tf32()
+    torch.set_num_threads(threads)
+    return device
+
+
+def graph_by_default(device: str, method: str) -> bool:
+    """Whether each step is replayed as one CUDA graph where nobody says: on a GPU with Triton, but for the rivals.
+
+    Graphs of slot machines and of learned weights were compared with single operations on a GPU; those of rivals not.
+    """
+    return device.partition(":")[0] == "cuda" and find_spec("triton") is not None and not find_method(method).rule
+
+
+def allow_tf32() -> None:
+    """Let GPUs round the factors of a product to TF32, in convolutions and dense layers alike; sums stay float32."""
+    with warnings.catch_warnings():
+        # Some versions of PyTorch recommend newer names of these settings, which others do not know.
+        warnings.filterwarnings("ignore", "Please use the new API settings", UserWarning)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device  # of "cuda", the index too
+    except (RuntimeError, AssertionError) as error:
+        reason = one_line(error)
+        raise UserError(f"cannot use device {name!r}: {reason}; use 'cpu', or 'cuda' on a machine with a GPU") from None

@@ -1,0 +1,44 @@
+"""Loss and accuracy of a network on a set of images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from slotmachines.rivals.apply import evaluation_samples
+from slotpipeline.data import ImageSet, Splits
+
+_BATCH = 1000
+
+
+def evaluate(network: nn.Module, images: ImageSet, data: Splits) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in percent, in evaluation mode: slot machines use their best options.
+
+    Where masks are drawn in evaluation too, both are the mean over several draws (`evaluation_samples`).
+    """
+    return means(sums(network, images, data), len(images))
+
+
+@torch.no_grad()
+def sums(network: nn.Module, images: ImageSet, data: Splits) -> Tensor:
+    """The sum of the cross-entropy and the number of correct answers, float64 (2,), for which no host has waited."""
+    network.eval()
+    samples = evaluation_samples(network)
+    loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
+    correct = torch.zeros((), dtype=torch.int64, device=images.labels.device)
+    for _ in range(samples):
+        with parametrize.cached():  # the weights do not change between the batches
+            for first in range(0, len(images), _BATCH):
+                labels = images.labels[first : first + _BATCH]
+                outputs = network(data.normalise(images.images[first : first + _BATCH]))
+                loss += functional.cross_entropy(outputs, labels, reduction="sum")
+                correct += (outputs.argmax(1) == labels).sum()
+    return torch.stack([loss, correct.double()]) / samples
+
+
+def means(sums: Tensor, count: int) -> tuple[float, float]:
+    """Mean and percentage from the `sums` of a number of images."""
+    loss, correct = sums.tolist()
+    return loss / count, 100 * correct / count

@@ -1,0 +1,143 @@
+"""One step of training, from the numbers of a batch's images to the trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from slotmachines.rivals.apply import change_penalty
+from slotpipeline.data import Splits, augment
+from slotpipeline.runs.recipe import Settings
+
+_STEPS_BEFORE_CAPTURE = 3  # in which libraries compile, choose algorithms and take memory, and SGD makes its momentum
+
+_GATHERED = {"sgd": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_sq")}
+"""What an optimiser keeps of each parameter."""
+
+
+class TrainingStep:
+    """Trains a network on one batch at a time; on a GPU, the host waits for no step.
+
+    A step is launch-bound where the network is small. As a CUDA graph it is launched as a whole: the first steps are
+    taken one operation after the other, as PyTorch asks for, the next one is captured, and later ones replay it.
+    A smaller batch, as an epoch may end with, is always taken one operation after the other.
+
+    Attributes:
+        optimiser: with the settings of the recipe.
+        loss_sum: float64 scalar, the loss summed over the images since `reset`, on the device of the images.
+        correct: int64 scalar, how many of them were classified correctly.
+    """
+
+    def __init__(self, network: nn.Module, settings: Settings, data: Splits, *, cuda_graph: bool = False) -> None:
+        """`cuda_graph` needs a GPU."""
+        self._network = network
+        self._settings = settings
+        self._data = data
+        self._device = device = data.train.labels.device
+        self.optimiser = _optimiser(network, settings, device, capturable=cuda_graph)
+        self._is_graph = cuda_graph
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._capture = _Capture(settings.batch_size, device) if cuda_graph else None
+
+    def __call__(self, indices: Tensor, learning_rate: float) -> None:
+        """Train on the training images of these numbers, int64, on their device."""
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(learning_rate)
+            else:
+                group["lr"] = learning_rate
+        if self._capture is None or len(indices) < self._settings.batch_size:
+            self._train(indices)
+        else:
+            self._capture.run(self._train, indices)
+
+    def reset(self) -> None:
+        """Begin new sums."""
+        self.loss_sum.zero_()
+        self.correct.zero_()
+
+    def restart(self) -> None:
+        """Forget what the optimiser gathered."""
+        self.optimiser = _optimiser(self._network, self._settings, self._device, capturable=self._is_graph)
+        self._forget_graph()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the state of the optimiser of an equal step, on whatever device that was.
+
+        Raises:
+            ValueError: it is the state of another optimiser, or of another network.
+        """
+        own = self.optimiser.state_dict()["param_groups"]  # the settings, and what of them depends on the device
+        self.optimiser.load_state_dict({**state, "param_groups": own})
+        gathered = _GATHERED[self._settings.optimiser]
+        for parameter, values in self.optimiser.state.items():
+            shapes = {name: value.shape for name, value in values.items() if value is not None}
+            if set(shapes) - set(gathered) or not all(shape in (parameter.shape, ()) for shape in shapes.values()):
+                raise ValueError(f"the state of the optimiser is not that of {self._settings.optimiser}")
+        self._forget_graph()
+
+    def _forget_graph(self) -> None:
+        if self._capture is not None:  # a graph knows the tensors that were replaced
+            self._capture = _Capture(self._settings.batch_size, self._device)
+
+    def _train(self, indices: Tensor) -> None:
+        images, labels = self._data.train.images[indices], self._data.train.labels[indices]
+        outputs = self._network(self._data.normalise(augment(images, self._settings.augmentation)))
+        loss = functional.cross_entropy(outputs, labels)
+        penalty = change_penalty(self._network)
+        self.optimiser.zero_grad()
+        (loss if penalty is None else loss + penalty).backward()
+        self.optimiser.step()
+        self.loss_sum += loss.detach() * len(labels)
+        self.correct += (outputs.detach().argmax(1) == labels).sum()
+
+
+def _optimiser(network: nn.Module, settings: Settings, device: torch.device, *, capturable: bool) -> Optimizer:
+    is_gpu = device.type == "cuda"
+    # A graph would keep a number as it was at its capture.
+    rate = (
+        torch.tensor(settings.learning_rate, dtype=torch.float32, device=device) if is_gpu else settings.learning_rate
+    )
+    common: dict[str, Any] = {"lr": rate, "weight_decay": settings.weight_decay, "fused": True if is_gpu else None}
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), **common, capturable=capturable)
+    return torch.optim.SGD(network.parameters(), **common, momentum=settings.momentum)
+
+
+class _Capture:
+    """A function of the numbers of a full batch as a CUDA graph."""
+
+    def __init__(self, batch_size: int, device: torch.device) -> None:
+        self._indices = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        self._device = device
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream: torch.cuda.Stream | None = None
+        self._steps = 0
+
+    def run(self, function: Callable[[Tensor], None], indices: Tensor) -> None:
+        current = torch.cuda.current_stream(self._device)
+        if self._stream is None:
+            # Work space that libraries keep per stream must not be that of another graph: capture on the stream that
+            # this training has to itself. The default stream cannot be captured.
+            is_default = current == torch.cuda.default_stream(self._device)
+            self._stream = torch.cuda.Stream(self._device) if is_default else current
+        if self._steps < _STEPS_BEFORE_CAPTURE:
+            self._steps += 1
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                function(indices)
+            current.wait_stream(self._stream)
+            return
+        self._indices.copy_(indices)
+        if self._graph is None:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=self._stream):  # records, and runs nothing
+                function(self._indices)
+            self._graph = graph
+        self._graph.replay()

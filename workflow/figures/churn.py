@@ -1,0 +1,67 @@
+"""Share of connections that changed their option since the epoch before, one line per K and selection rule."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slotpipeline.reporting.figure import experiment_figure
+from slotpipeline.reporting.marks import curve, empty
+from slotpipeline.reporting.style import FAINT, finish, not_run, panels, place, shades
+from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.results.read import Results
+
+STYLES = {"greedy": "-", "probabilistic": "--"}
+
+
+def restarts(curves: pd.DataFrame) -> list[int]:
+    """The epochs after which the learning rate jumped up."""
+    jumped = curves.groupby("identity")["learning_rate"].diff() > 0
+    return sorted({int(epoch) - 1 for epoch in curves.loc[jumped, "epoch"]})
+
+
+def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
+    """A logarithmic axis with plain numbers; a line at zero runs into its lower end."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    positive = curves.loc[curves["percent"] > 0, "percent"]
+    if len(positive):
+        axes.set_ylim(positive.min() / 1.5, 100 if positive.max() > 30 else positive.max() * 1.5)
+
+
+def draw(results: Results, table: pd.DataFrame) -> Figure:
+    """One panel per network."""
+    curves = results.curves.assign(percent=100 * results.curves["changed_share"])
+    groups = by_network(table)
+    colours = shades(table["options"])
+    figure, axes = panels(len(groups))
+    for panel, (dataset, network, part) in zip(axes, groups, strict=True):
+        shown = curves[curves["identity"].isin(part["identities"].explode())]
+        for row in rows_of(part[part["n"] > 0]):
+            cell = shown[shown["identity"].isin(row.identities)]
+            label = f"{row.method}, K = {row.options}"
+            curve(panel, cell, "percent", colours[row.options], label, STYLES[row.method])
+        percent_axis(panel, shown)
+        panel.grid(axis="x", visible=False)
+        for epoch in restarts(shown):
+            panel.axvline(epoch, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1)
+        panel.set(title=place(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
+        if not part["n"].any():
+            panel.set_yscale("linear")
+            panel.set_xticks([])
+            empty(panel)
+    notes = [
+        "Of all connections, those whose best option is another one than at the end of the epoch before (with "
+        "probabilistic selection, too, the option with the highest score, not the one that is drawn). Lines: means "
+        "over the seeds; bands: from the lowest to the highest seed. Grey vertical lines: the learning rate jumps back "
+        "up.",
+        not_run(table),
+    ]
+    return finish(
+        figure, results.config["recipe"], "Connections that change their option from epoch to epoch", table, notes
+    )
+
+
+if __name__ == "__main__":
+    experiment_figure("churn", draw)

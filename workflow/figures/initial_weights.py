@@ -1,0 +1,43 @@
+"""Accuracy of a rival by the distribution of its random weights."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from slotmachines.methods import METHODS
+from slotpipeline.reporting.figure import experiment_figure, recipe_used
+from slotpipeline.reporting.marks import empty, ours
+from slotpipeline.reporting.style import finish, not_run, panels, place
+from slotpipeline.reporting.tables import by_network, number, rows_of
+from slotpipeline.results.read import Results
+from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
+
+
+def draw(results: Results, table: pd.DataFrame) -> Figure:
+    """One panel per network, a row per distribution."""
+    method = results.config["experiments"]["initial-weights"]["method"]
+    groups = by_network(table)
+    figure, axes = panels(len(groups), columns=1, height=0.8 + 0.4 * table.groupby("network").size().max())
+    for panel, (dataset, network, part) in zip(axes, groups, strict=True):
+        for y, row in enumerate(rows_of(part)):
+            at_edge = number(row.mean) if row.n else "not run"
+            panel.text(1.01, y, at_edge, transform=panel.get_yaxis_transform(), va="center", fontsize=10)
+            if row.n:
+                ours(panel, row, y, y - 0.2, label=METHODS[method].label, sideways=True)
+        panel.set_yticks(range(len(part)), part["variant"])
+        panel.set(title=place(dataset, network), xlabel="test accuracy (%)", ylim=(len(part) - 0.5, -0.5))
+        panel.grid(axis="y", visible=False)
+        if not part["n"].any():
+            empty(panel)
+    notes = [
+        "Kaiming: variance 2 / fan-in; Glorot: 2 / (fan-in + fan-out). Constant: all weights of a layer have the same "
+        "magnitude; binary: that is 1, and the images are scaled instead. Marks: means with 95% t-intervals (from "
+        "three seeds on); small dots above: single seeds.",
+        not_run(table),
+    ]
+    return finish(figure, recipe_used(results.config, AUTHORS_RECIPES[method]), "Which random weights?", table, notes)
+
+
+if __name__ == "__main__":
+    experiment_figure("initial-weights", draw)

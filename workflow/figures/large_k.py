@@ -1,0 +1,120 @@
+"""Accuracy, and the size of the selected weights, for far more options per connection than the paper tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import cycle
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slotpipeline.analysis.comparisons import is_best_rate
+from slotpipeline.analysis.statistics import t_interval
+from slotpipeline.experiments.registry import RATE
+from slotpipeline.reporting.figure import experiment_figure
+from slotpipeline.reporting.marks import comparable, empty, options_axis, papers
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels, place
+from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.results.read import Results
+from slotpipeline.runs.cell import Cell, Config, cell_run
+
+RATES = (("#E69F00", "s"), ("#D55E00", "^"), ("#8C3B00", "v"), ("#4D2000", "P"))  # from the lowest to the highest
+Look = tuple[Any, str, float]  # colour, mark, and what K is multiplied by so that the marks stand side by side
+
+
+def looks(variants: Sequence[str]) -> dict[str, Look]:
+    """Variant -> look: the recipe, learning rates from low to high, and the score range that grows."""
+    rates = sorted((one for one in variants if one.startswith(RATE)), key=lambda one: float(one.removeprefix(RATE)))
+    found = {"": (COLOURS["greedy"], MARKS["greedy"])}
+    found |= dict(zip(rates, cycle(RATES), strict=False))
+    found |= {one: ("#AA4499", "D") for one in variants if one not in found}
+    shifts = 2 ** np.linspace(-0.35, 0.35, len(found))
+    return {variant: (*look, shift) for (variant, look), shift in zip(found.items(), shifts, strict=True)}
+
+
+def line(axes: Axes, options: Sequence[int], values: Sequence[Sequence[float]], look: Look, label: str) -> None:
+    """Means and 95% intervals against K; the line breaks at a K that was not run."""
+    colour, mark, shift = look
+    x = np.array(options, float) * shift
+    means = [fmean(few) if few else math.nan for few in values]
+    axes.plot(x, means, color=colour, linewidth=1.2, alpha=0.7)
+    for at, mean, few in zip(x, means, values, strict=True):
+        if few:
+            interval = t_interval(few) if len(few) > 2 else None
+            axes.errorbar(
+                at, mean, yerr=None if interval is None else mean - interval[0], color=colour, marker=mark,
+                markersize=6, capsize=3, linestyle="", zorder=4, label=label,
+            )  # fmt: skip
+
+
+def rings(axes: Axes, part: pd.DataFrame, found: dict[str, Look]) -> None:
+    """A ring around the learning rate that is the best on validation, at every K where there are several."""
+    rows = [row for row in rows_of(part) if row.n]
+    for row in rows:
+        if is_best_rate(row, rows):
+            axes.plot(
+                row.options * found[row.variant][2], row.mean, "o", markersize=13, fillstyle="none", color=INK,
+                linestyle="", zorder=5, label="best learning rate on validation",
+            )  # fmt: skip
+
+
+def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
+    """The learning rates of the recipe, from the smallest K on."""
+    cells = [Cell(dataset, network, "greedy", int(k)) for k in ks]
+    rates = [cell_run(config, cell, config["seeds"][0]).settings.learning_rate for cell in cells]
+    changes = [
+        f"from K = {k} on {rate:g}"
+        for k, rate, before in zip(ks[1:], rates[1:], rates[:-1], strict=True)
+        if rate != before
+    ]
+    return ", ".join([f"{rates[0]:g}", *changes])
+
+
+def draw(results: Results, table: pd.DataFrame) -> Figure:
+    """Two panels per network: accuracy, and mean abs(w) / b after the last epoch."""
+    config = results.config
+    base = config["experiments"]["large-k"]["score_range_base"]
+    last = results.curves.sort_values("epoch").groupby("identity")["mean_magnitude"].last()
+    groups = by_network(table)
+    figure, axes = panels(2 * len(groups), height=3.9)
+    for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
+        found = looks(list(dict.fromkeys(part["variant"])))
+        ks = sorted(set(part["options"]))
+        own = own_rates(config, dataset, network, ks)
+        for variant, look in found.items():
+            rows = rows_of(part[part["variant"] == variant].sort_values("options"))
+            options = [row.options for row in rows]
+            label = {"": f"the recipe (learning rate {own})"}.get(variant, variant)
+            line(left, options, [row.accuracies for row in rows], look, label)
+            line(right, options, [last.reindex(row.identities).dropna().tolist() for row in rows], look, label)
+        rings(left, part, found)
+        for row in rows_of(comparable(part[part["variant"] == ""])):
+            papers(left, row, row.options * 2**-0.55, label="the paper")
+        if part["n"].any():
+            right.axhline(0.5, color=FAINT, linestyle="--", linewidth=1, label="a random choice")
+        for panel, title in ((left, place(dataset, network)), (right, "")):
+            options_axis(panel, part, title)
+            panel.set_xlim(ks[0] / 2**0.9, ks[-1] * 2**0.7)
+            if not part["n"].any():
+                empty(panel)
+        right.set_ylabel("mean |w| / b of selected weights")
+        if not part["n"].any():
+            right.set_yticks([])
+    notes = [
+        "Marks: our means with 95% t-intervals (from three seeds on), side by side around each K; hollow: the "
+        "paper's mean, its bar from lowest to highest seed. The ring was picked on validation accuracy, not by what is "
+        "drawn, among rates with equally many seeds. Right: w the selected weights after the last epoch, b the bound "
+        "of their layer's values. Score range grows: initial scores lie within "
+        f"K / {base} times that bound, which is, but for weight decay, a learning rate K / {base} times lower.",
+        not_run(table),
+    ]
+    return finish(figure, config["recipe"], "Far more options than the paper tried", table, notes)
+
+
+if __name__ == "__main__":
+    experiment_figure("large-k", draw)
