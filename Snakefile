@@ -4,17 +4,18 @@
 #   snakemake --cores all k-sweep                           one experiment of it: its runs, table and figure
 #   snakemake --cores all --configfile config/mnist.yaml    its MNIST half
 
+import atexit
 import sys
 from pathlib import Path
 
 # The rules plan the grid with the library, also where only the environments of the jobs hold it (--use-conda).
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("src", "workflow")]
 
 from slotmachines.errors import UserError
 from slotpipeline.runs.config import checked_config
 from slotpipeline.runs.run_time import time_text
-from slotpipeline.planning.snakemake_locks import drop_dead_locks
 from snakemake.utils import min_version
+from support.dead_locks import take_over_locks, this_process
 
 min_version("9.0")
 
@@ -26,8 +27,6 @@ if not workflow.overwrite_configfiles:
 
 try:
     config.update(checked_config(config))
-    if workflow.is_main_process:
-        ALIVE = drop_dead_locks(Path(".snakemake"))
 except UserError as error:
     sys.exit(f"error: {error}")
 given = [Path(file) for file in workflow.overwrite_configfiles]
@@ -35,6 +34,13 @@ if given and config["grid"] not in [file.stem for file in given]:
     sys.exit(
         f"error: {given[-1].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
     )
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    try:
+        atexit.register(take_over_locks(Path(".snakemake"), this_process()).unlink, missing_ok=True)
+    except OSError as error:
+        sys.exit(f"error: cannot write to .snakemake: {error.strerror}; choose a project you may write to")
 
 
 include: "workflow/rules/common.smk"
@@ -46,7 +52,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
-    to_do = [RUNS[job.wildcards.run] for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+    to_do = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
     cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
 

@@ -1,10 +1,26 @@
 # The runs of the grid in a few small files, which git keeps; everything further down is made from these alone.
 
 
+def finished_runs(wildcards):
+    """The results of the wanted runs that are finished: one that was trained again is newer than its row."""
+    return [f"{run_folder(run)}/{METRICS}" for run in wanted_runs() if is_finished(run, Path(RESULTS))]
+
+
+def runs_to_come(wildcards):
+    return list(jobs().values())
+
+
+def not_recorded(wildcards):
+    """A mark, if finished runs are not in runs.csv: brought over from elsewhere, they may be older than it."""
+    found = [run for run in wanted_runs() if run.identity not in RECORDED and is_finished(run, Path(RESULTS))]
+    return mark("runs-to-collect", found)
+
+
 rule collect:
     # `update`: the rows of runs whose folders are elsewhere stay.
     input:
-        wanted_metrics,
+        finished_runs,
+        runs_to_come,
         not_recorded,
         config=CONFIG,
     output:

@@ -1,6 +1,8 @@
 # From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder; a job
 # takes seconds, which is not worth a place in the queue of a cluster (`localrule`).
 
+import yaml
+
 SMALL = dict(
     config=CONFIG,
     runs=f"{RESULTS}/runs.csv",
@@ -10,10 +12,18 @@ SMALL = dict(
 )
 
 
+def config_changed(wildcards):
+    """A mark, if the config in force is not the one that was written down."""
+    try:
+        return mark("config", yaml.safe_load(Path(CONFIG).read_text()) != dict(config))
+    except (OSError, ValueError, yaml.YAMLError):
+        return mark("config", True)
+
+
 rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
-        workflow.overwrite_configfiles or workflow.configfiles,
+        config_changed,
     output:
         CONFIG,
     log:
@@ -29,7 +39,7 @@ rule config:
 
 rule table:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.table_files"),
         cost_inputs,
         **SMALL,
     output:
@@ -54,7 +64,7 @@ rule table:
 
 rule summary:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.summary"),
         **SMALL,
     output:
         f"{RESULTS}/summary.json",
@@ -72,12 +82,16 @@ rule summary:
         "slotmachines summary {params.results} {input.reference} {output} > {log} 2>&1"
 
 
+def figure_script(wildcards):
+    return f"workflow/figures/{wildcards.experiment.replace('-', '_')}.py"
+
+
 rule figure:
     input:
-        REPORTING,
+        lambda wildcards: code_of_script(figure_script(wildcards)),
         cost_inputs,
         **SMALL,
-        script=lambda wildcards: f"workflow/figures/{wildcards.experiment.replace('-', '_')}.py",
+        script=figure_script,
     output:
         f"{FIGURES}/{{experiment}}.png",
     log:
@@ -98,7 +112,7 @@ rule figure:
 
 rule report:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.report"),
         COSTS if "cost" in EXPERIMENTS else [],
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
