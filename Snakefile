@@ -14,33 +14,38 @@ sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("src", "work
 from slotmachines.errors import UserError
 from slotpipeline.runs.config import checked_config
 from slotpipeline.runs.run_time import time_text
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
+from support.command_line import require_one_config, require_project_folder, require_results_kept, typed
 from support.dead_locks import take_over_locks, this_process
+from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
 
+given = [Path(file) for file in workflow.overwrite_configfiles]
+try:
+    require_project_folder(Path(workflow.basedir))
+    require_results_kept(sys.argv)
+    require_one_config(given or [Path("config/paper.yaml")])
+except UserError as error:
+    sys.exit(f"error: {error}")
+
 # A grid given by --configfile replaces the paper's; Snakemake would merge the two.
-if not workflow.overwrite_configfiles:
+if not given:
 
     configfile: "config/paper.yaml"
 
 
 try:
+    update_config(config, typed(dict(workflow.config_settings.config)))
     config.update(checked_config(config))
+    if workflow.is_main_process:
+        atexit.register(take_over_locks(Path(".snakemake"), this_process()).unlink, missing_ok=True)
 except UserError as error:
     sys.exit(f"error: {error}")
-given = [Path(file) for file in workflow.overwrite_configfiles]
-if given and config["grid"] not in [file.stem for file in given]:
+if given and config["grid"] != given[0].stem:
     sys.exit(
-        f"error: {given[-1].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
+        f"error: {given[0].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
     )
-
-
-if workflow.is_main_process and not workflow.dryrun:
-    try:
-        atexit.register(take_over_locks(Path(".snakemake"), this_process()).unlink, missing_ok=True)
-    except OSError as error:
-        sys.exit(f"error: cannot write to .snakemake: {error.strerror}; choose a project you may write to")
 
 
 include: "workflow/rules/common.smk"
@@ -55,6 +60,13 @@ onstart:
     to_do = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
     cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
+    if workflow.executor_plugin.name == "slurm":
+        asked = workflow.executor_settings
+        try:
+            require_status(asked.status_command, asked.init_seconds_before_status_checks)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+        report_jobs_that_never_start(Path.cwd())
 
 
 rule all:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from slotmachines.errors import UserError
+
 _SAME_START_SECONDS = 1.0
 
 
@@ -38,7 +40,8 @@ class Owner:
         if self.host != _this_host():
             return False
         try:
-            return abs(psutil.Process(self.process).create_time() - self.started) > _SAME_START_SECONDS
+            started: float = psutil.Process(self.process).create_time()
+            return abs(started - self.started) > _SAME_START_SECONDS
         except psutil.NoSuchProcess:
             return True
 
@@ -61,12 +64,15 @@ def take_over_locks(folder: Path, owner: Owner) -> Path:
         The note, which the process is to delete when it ends.
 
     Raises:
-        OSError: the folder cannot be written to.
+        UserError: the folder cannot be written to.
     """
     notes = folder / "owners"
-    notes.mkdir(parents=True, exist_ok=True)
     note = notes / f"{owner.host}-{owner.process}-{owner.started:.0f}.json"
-    note.write_text(json.dumps(asdict(owner)))  # first, so that of two processes that start together each sees the other
+    try:
+        notes.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(owner)))  # first, so that two processes that start together see each other
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose a project you may write to") from None
     others = [path for path in notes.glob("*.json") if path != note]
     dead = [path for path in others if _is_dead(path)]
     if dead and len(dead) == len(others):

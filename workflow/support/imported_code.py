@@ -42,7 +42,7 @@ def files_behind(modules: Iterable[str], graph: grimp.ImportGraph, source: Path)
     for module in modules:
         found |= {module, *graph.find_upstream_modules(module)}
     read = [path for path in (source / "slotpipeline").rglob("*") if path.suffix in _READ_AT_RUN_TIME]
-    return sorted(str(path) for path in [*map(lambda name: _file(name, source), found), *read])
+    return sorted(str(path) for path in [*(_file(name, source) for name in found), *read])
 
 
 def _file(module: str, source: Path) -> Path:
