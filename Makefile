@@ -8,7 +8,7 @@ GRIDS = $(patsubst results/%/runs.csv,%,$(wildcard results/*/runs.csv))
 SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # Without `collect`, Snakemake takes runs.csv and curves.csv.gz as they are, and never trains.
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
-FROM_RUNS := --nolock --forceall --allowed-rules all mark config table summary figure report
+FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
 .PHONY: help smoke test test-slurm test-conda report collect measure bench epochs scale lint lock
 

@@ -39,7 +39,8 @@ try:
     update_config(config, typed(dict(workflow.config_settings.config)))
     config.update(checked_config(config))
     if workflow.is_main_process:
-        atexit.register(take_over_locks(Path(".snakemake"), this_process()).unlink, missing_ok=True)
+        STARTED = take_over_locks(Path(".snakemake"), this_process())
+        atexit.register(STARTED.unlink, missing_ok=True)
 except UserError as error:
     sys.exit(f"error: {error}")
 if given and config["grid"] != given[0].stem:

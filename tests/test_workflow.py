@@ -193,7 +193,7 @@ def test_a_trial_call_writes_nothing(finished: Path) -> None:
     runs = finished / "results/tiny/runs.csv"
     runs.write_text("".join(line for line in runs.read_text().splitlines(keepends=True) if ",random," not in line))
     answer = snakemake(finished, "-n")
-    assert jobs(answer)["collect"] == 1 and jobs(answer)["mark"] == 1
+    assert jobs(answer)["collect"] == 1
     runs.write_bytes(before[runs])
     assert contents(finished) == before
 
@@ -408,7 +408,7 @@ def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: 
         (
             "seeds: [0]",
             "seeds: [0]\nseeds: [1]",
-            "error: config/tiny.yaml is not valid YAML: the key seeds",
+            "error: the key seeds occurs twice",
         ),
         ("grid: tiny", "grid: benchmark", "error: config: grid: results/benchmark holds something else"),
         ("options: [2]", "options: [0]", "error: config: experiments."),
@@ -452,4 +452,4 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) 
     (project / "data/digits.safetensors").touch()
     answer = snakemake(project, "k-sweep", "selection", "--cores", "1", path=program.parent)
     assert answer.returncode != 0 and "no luck" in answer.stderr
-    assert len(trained(answer)) == 3
+    assert jobs(answer)["train"] == 3 and answer.stderr.count("rule train:") >= 3

@@ -6,22 +6,11 @@ def finished_runs(wildcards):
     return [f"{run_folder(run)}/{METRICS}" for run in wanted_runs() if is_finished(run, Path(RESULTS))]
 
 
-def runs_to_come(wildcards):
-    return list(jobs().values())
-
-
-def not_recorded(wildcards):
-    """A mark, if finished runs are not in runs.csv: brought over from elsewhere, they may be older than it."""
-    found = [run for run in wanted_runs() if run.identity not in RECORDED and is_finished(run, Path(RESULTS))]
-    return mark("runs-to-collect", found)
-
-
 rule collect:
     # `update`: the rows of runs whose folders are elsewhere stay.
     input:
         finished_runs,
-        runs_to_come,
-        not_recorded,
+        lambda wildcards: [*jobs().values(), *now(jobs() or runs_to_collect())],
         config=CONFIG,
     output:
         runs=update(f"{RESULTS}/runs.csv"),

@@ -2,6 +2,8 @@
 
 from functools import cache
 
+import yaml
+
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.flops import read_flops
@@ -66,13 +68,23 @@ def runs_to_train():
     return [run for identity, run in RUNS.items() if identity in chosen]
 
 
-def mark(reason, wanted):
-    return [f"{LOGS}/marks/{reason}"] if wanted else []
+def config_is_written():
+    """Whether the config in force is the one that was written down."""
+    try:
+        return yaml.safe_load(Path(CONFIG).read_text()) == dict(config)
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
 
 
-rule mark:
-    # Snakemake goes by the times of files, and some reasons to make a file again show in no time. Such a file asks for
-    # a mark, which is new when it is made, and is deleted when it was heeded. So planning writes nothing.
-    output:
-        temp(touch(f"{LOGS}/marks/{{reason}}")),
-    localrule: True
+def runs_to_collect():
+    """The wanted runs that are finished, and that runs.csv lacks."""
+    return [run for run in wanted_runs() if run.identity not in RECORDED and is_finished(run, Path(RESULTS))]
+
+
+def now(wanted):
+    """An input that is newer than all results, if a step is wanted for a reason that no time of a file shows.
+
+    Snakemake goes by times alone, and a missing file before existing ones is no reason to make it (temp or not). Its
+    option --forcerun is read before the grid is known. So the note that this process leaves at its start is the input.
+    """
+    return [str(STARTED)] if wanted else []

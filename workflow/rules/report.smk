@@ -1,8 +1,6 @@
 # From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder; a job
 # takes seconds, which is not worth a place in the queue of a cluster (`localrule`).
 
-import yaml
-
 SMALL = dict(
     config=CONFIG,
     runs=f"{RESULTS}/runs.csv",
@@ -12,18 +10,10 @@ SMALL = dict(
 )
 
 
-def config_changed(wildcards):
-    """A mark, if the config in force is not the one that was written down."""
-    try:
-        return mark("config", yaml.safe_load(Path(CONFIG).read_text()) != dict(config))
-    except (OSError, ValueError, yaml.YAMLError):
-        return mark("config", True)
-
-
 rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
-        config_changed,
+        lambda wildcards: now(not config_is_written()),
     output:
         CONFIG,
     log:
