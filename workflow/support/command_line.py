@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def require_one_config(files: Sequence[Path]) -> None:
         names = ", ".join(str(file) for file in files)
         raise UserError(f"--configfile names {len(files)} files ({names}); a grid is one file, so give one of them")
     for file in files:
-        read_yaml(file, "the configuration of a grid")
+        read_yaml(os.path.relpath(file), "the configuration of a grid")
 
 
 def require_project_folder(project: Path) -> None:
