@@ -39,6 +39,10 @@ class StraightThrough(torch.autograd.Function):
         return gradient, torch.zeros_like(score_scale), None
 
     @staticmethod
+    def jvp(ctx: Any, theta: Tensor, score_scale: Tensor, select: None) -> Tensor:
+        return theta.view_as(theta)
+
+    @staticmethod
     def vmap(
         info: Any, in_dims: tuple[Any, ...], theta: Tensor, score_scale: Tensor, select: Select
     ) -> tuple[Tensor, None]:
@@ -49,3 +53,12 @@ class StraightThrough(torch.autograd.Function):
             )
         weight: Tensor = StraightThrough.apply(theta, score_scale, select)
         return weight, None
+
+
+def straight_through(theta: Tensor, score_scale: Tensor, weight: Tensor) -> Tensor:
+    """As `StraightThrough`, given the selected weight, in operations that `torch.compile` can trace and transform.
+
+    To the weight it adds theta - theta and a sum of no elements of the scale: zero, as long as theta is finite, with
+    the gradients G and 0. Dynamo takes no function with a `jvp`, and would make the tangent of one without zero.
+    """
+    return weight + (theta - theta.detach()) + score_scale[:0].sum()
