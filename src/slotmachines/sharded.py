@@ -30,5 +30,5 @@ def fill_(parameter: Tensor, numbers: Tensor) -> None:
         from torch.distributed.tensor import distribute_tensor
 
         split: Any = parameter
-        numbers = distribute_tensor(numbers, split.device_mesh, split.placements)
+        numbers = distribute_tensor(numbers.to(split.device), split.device_mesh, split.placements)
     parameter.copy_(numbers)
