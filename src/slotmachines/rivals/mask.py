@@ -10,6 +10,7 @@ whose weights are trained, has a `Mask` of its own. `slotmachines.rivals` has th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -207,3 +208,7 @@ class _Masked(torch.autograd.Function):
         weight, factor, slope = ctx.saved_tensors
         changed: Tensor = change * weight * (ctx.number if factor is None else factor)
         return changed if slope is None else changed * slope
+
+
+# In each call PyTorch looks for the signature, which takes 25 us unless it is there.
+_Masked.forward.__signature__ = signature(_Masked.forward)  # type: ignore[attr-defined]

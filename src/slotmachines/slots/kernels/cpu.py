@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 from slotmachines.slots.kernels import loops
 from slotmachines.slots.kernels.cache import Cache
@@ -78,7 +78,7 @@ def _array(theta: Tensor) -> np.ndarray:
 
     Not by theta.numpy(), after which PyTorch refuses to free that memory, as FSDP2 does with whole parameters.
     """
-    array: np.ndarray = from_dlpack(theta.__dlpack__()).numpy()
+    array: np.ndarray = from_dlpack(to_dlpack(theta)).numpy()
     return array
 
 
