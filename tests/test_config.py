@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from slotmachines.errors import UserError
+from slotpipeline.experiments.config_schema import checked_config, config_schema
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.runs.config import checked_config, config_schema, read_config
+from slotpipeline.runs.config import read_config
 
 PROJECT = Path(__file__).parents[1]
 STUDY = {"recipes": ["paper", "code"], "together": []}

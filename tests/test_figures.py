@@ -17,10 +17,10 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from slotpipeline.reporting.sections import EXPERIMENTS
 
 from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.experiments.grid import experiment_runs
-from slotpipeline.reporting.sections import EXPERIMENTS
 from slotpipeline.reporting.style import LOOK, finish, not_run, panels
 from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-
-from slotmachines.errors import UserError
 from slotpipeline.analysis.findings import findings
 from slotpipeline.analysis.measures import measures
+
+from slotmachines.errors import UserError
 from slotpipeline.reporting.style import LOOK
 from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results

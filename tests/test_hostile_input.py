@@ -14,22 +14,23 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from slotpipeline.reporting.sections import EXPERIMENTS
 
 from conftest import files_of, tiny_run
 from hostile import damaged, forged
 from slotmachines import UserError
 from slotpipeline.data import load
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.plan import in_order, read_order
 from slotpipeline.planning.worker import read_plan
-from slotpipeline.reporting.sections import EXPERIMENTS
 from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_curves, read_results, read_runs, read_selected
 from slotpipeline.results.reference import read_reference
 from slotpipeline.results.weight_histograms import histogram
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.metrics import read_metrics
 from slotpipeline.runs.recipe import load_recipe

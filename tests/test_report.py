@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from slotpipeline.reporting.sections import EXPERIMENTS
 from typer.testing import CliRunner
 
 import slotmachines
@@ -18,7 +19,6 @@ from slotmachines.errors import UserError
 from slotpipeline import cli
 from slotpipeline.reporting.report import costs, main_table_text, provenance, write_report
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
-from slotpipeline.reporting.sections import EXPERIMENTS
 from slotpipeline.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN, experiment_tables

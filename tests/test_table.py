@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from slotpipeline.analysis.findings import findings
+from slotpipeline.analysis.measures import measures, readable_measures
+from slotpipeline.reporting.sections import EXPERIMENTS
 
 from slotmachines.errors import UserError
 from slotmachines.methods import RIVALS
-from slotpipeline.analysis.findings import findings
-from slotpipeline.analysis.measures import measures, readable_measures
 from slotpipeline.analysis.verdict import Verdict
-from slotpipeline.reporting.sections import EXPERIMENTS
 from slotpipeline.reporting.summary import summarise_grid
 from slotpipeline.reporting.table_files import write_table
 from slotpipeline.reporting.tables import (
