@@ -9,7 +9,8 @@ import torch
 
 from conftest import files_of, tiny_run
 from random_images import random_splits
-from slotmachines import UserError, cli
+from slotmachines import UserError
+from slotpipeline import cli
 from slotpipeline.training import train as train_module
 from slotpipeline.training.packed import train_runs
 from slotpipeline.training.train import UnfinishedRun
