@@ -16,7 +16,6 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.evidence import Quantity
 from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.experiments.competitors import ALTERED, BITS, FEWEST
-from slotpipeline.experiments.many_options import LearningRate
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.summary import summarise_grid
@@ -31,8 +30,7 @@ from slotpipeline.reporting.tables import (
     readable_measures,
 )
 from slotpipeline.results.read import Results, read_curves, read_results, read_runs
-from slotpipeline.results.reference import published, read_reference
-from slotpipeline.runs.cell import ByRecipe, Cell
+from slotpipeline.results.reference import read_reference
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, make_runs
 
 __all__ = ["grid"]
@@ -40,7 +38,6 @@ CONFIG = make_config()
 RESULTS = make_results(CONFIG)
 RUNS = RESULTS.runs
 EMPTY = replace(RESULTS, runs=RUNS.iloc[:0])
-PAPER = read_reference(REFERENCE)
 
 
 def only(found: Iterable[CellResult], network: str, method: str = "greedy", **wanted: object) -> CellResult:
@@ -203,30 +200,6 @@ def test_cells_that_chose_the_recipe_are_marked() -> None:
     assert not any(one.is_chosen_by for one in experiment_results(replace(RESULTS, config=none), "selection"))
 
 
-@pytest.mark.parametrize(
-    ("experiment", "cell", "value"),
-    [
-        (
-            "random-vs-selected",
-            Cell("cifar10", "conv4", "greedy", 2),
-            80.0,
-        ),  # its own bar chart before the k-sweep figure
-        ("random-vs-selected", Cell("mnist", "lenet", "greedy", 2), 97.14),  # not in the bar chart: k-sweep
-        ("random-vs-selected", Cell("cifar10", "conv4", "random", None), 10.0),
-        ("selection", Cell("cifar10", "conv6", "greedy", 8), 88.38),
-        ("finetune", Cell("mnist", "lenet", "learned", None), 97.95),
-        ("finetune", Cell("cifar10", "vgg19", "greedy", 8), 91.0),  # nowhere but in the abstract
-        ("k-sweep", Cell("mnist", "lenet", "probabilistic", 64), 97.84),
-        ("recipe-study", Cell("mnist", "lenet", "greedy", 8, ByRecipe("paper")), 98.21),
-        ("large-k", Cell("mnist", "lenet", "greedy", 64, LearningRate(0.2)), 98.16),
-    ],
-)
-def test_published_numbers_are_looked_up_in_the_right_figure(experiment: str, cell: Cell, value: float) -> None:
-    found = published(PAPER, experiment, cell)
-    assert found is not None
-    assert found.value == value
-
-
 def test_finetuning_is_compared_at_equal_total_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("synthetic.LEVELS", {"conv4": {"learned": 86.0, "finetuned": 86.5, 8: (85.0, 80.0)}})
     # The recipe trains the learned baseline of conv4 for longer than a slot machine.
@@ -281,13 +254,6 @@ def test_the_paper_is_quoted_with_where_it_was_read() -> None:
     assert "Published numbers of LeNet greedy K = 2: read off the k-sweep figure of the ICML paper." in notes
     assert f"The paper's other number of Conv-2 greedy K = 2: {paper.elsewhere}." in notes
     assert only(found, "lenet", "random").paper is None
-
-
-def test_the_unchecked_number_of_vgg19_is_shown_but_not_judged_against() -> None:
-    found = published(PAPER, "k-sweep", Cell("cifar10", "vgg19", "greedy", 8))
-    assert found is not None
-    assert (found.value, found.provenance) == (91.0, "abstract of the ICML paper")
-    assert found.elsewhere == "91.7 (quoted by a third party; not checked against the paper)"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
