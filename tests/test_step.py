@@ -185,13 +185,10 @@ def test_an_epoch_waits_once_all_is_queued(monkeypatch, method):
     monkeypatch.setattr(machine, "kernels_for", lambda *_, **__: DenseKernels())
     run = tiny_run(method, batch_size=BATCH)
     network = starting_network(run, torch.device("cpu"), None)
-    turns = Trainer(network, run.settings, random_splits(), seed=1).turns(1)
+    trainer = Trainer(network, run.settings, random_splits(), seed=1)
     with WithoutWaiting():
-        for _ in range(6 + 1):  # the steps, and the evaluation
-            next(turns)
-    with pytest.raises(StopIteration) as end:
-        next(turns)
-    assert end.value.value["train_loss"] > 0
+        assert len(list(trainer.steps(1))) == 6
+        trainer.evaluation()
 
 
 # CUDA graphs
@@ -355,7 +352,7 @@ def test_an_epoch_with_a_graph_gives_the_row_of_one_without(method):
         trainer = Trainer(network, run.settings, random_splits(device="cuda"), seed=1, cuda_graph=cuda_graph)
         rows.append([trainer.train_epoch(epoch) for epoch in (1, 2)])
     for eager, graph in zip(*rows, strict=True):
-        assert graph == pytest.approx(eager, rel=1e-3)
+        assert vars(graph) == pytest.approx(vars(eager), rel=1e-3)
 
 
 @gpu
