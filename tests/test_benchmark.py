@@ -240,17 +240,17 @@ def test_the_page_shows_ratios_limits_and_no_time_of_a_cpu(tmp_path: Path, monke
     assert "1.10 (0.99 to 1.32)" in text
     assert " ms" not in text
     page.write_text("before\n<!-- begin benchmark-cpu -->\nold\n<!-- end benchmark-cpu -->\nafter\n")
-    assert script(monkeypatch, "benchmark_page", tmp_path, page) == 0
+    assert script(monkeypatch, "write_page", tmp_path, page) == 0
     assert page.read_text() == f"before\n<!-- begin benchmark-cpu -->\n{text}\n<!-- end benchmark-cpu -->\nafter\n"
     page.write_text("no marks\n")
-    assert script(monkeypatch, "benchmark_page", tmp_path, page) == 2
+    assert script(monkeypatch, "write_page", tmp_path, page) == 2
 
 
 def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "measurements.csv"
     rows = [made_up_rows(case) for case in (LENET, Case("lenet", "greedy", 64), Case("conv6", "probabilistic", 8))]
     written(path, *rows, made_up_rows(LENET, device="a GPU"))
-    assert script(monkeypatch, "benchmark_figure", path, tmp_path) == 0
+    assert script(monkeypatch, "draw", path, tmp_path) == 0
     for name in ("cpu.png", "gpu.png"):
         picture = imread(tmp_path / name)
         assert picture.shape[1] == 1350
@@ -263,7 +263,7 @@ def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch:
 def test_an_unknown_case_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert script(monkeypatch, "benchmark", tmp_path / "measurements.csv", "--only", "alexnet") == 2
+    assert script(monkeypatch, "run_steps", tmp_path / "measurements.csv", "--only", "alexnet") == 2
     assert "alexnet" in capsys.readouterr().err
     assert not (tmp_path / "measurements.csv").exists()
 

@@ -18,6 +18,7 @@ from slotpipeline.runs.config import read_config
 from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
 
 __all__ = ["grid"]
+FIGURES = Path(__file__).parents[1] / "workflow" / "figures"
 
 
 def call(verb: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -58,12 +59,19 @@ def test_collecting_a_damaged_run(grid: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs.csv").exists()
 
 
-@pytest.mark.parametrize("script", ["collect", "table", "summary", "report", "readme", "curves", "k_sweep"])
-def test_too_few_arguments(script: str) -> None:
-    answer = call(script)
+@pytest.mark.parametrize("verb", ["collect", "table", "summary", "report", "readme"])
+def test_too_few_arguments(verb: str) -> None:
+    answer = call(verb)
     assert answer.returncode == 2
     assert "Missing argument" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["curves", "k_sweep"])
+def test_a_figure_without_arguments(name: str) -> None:
+    command = [sys.executable, str(FIGURES / f"{name}.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (answer.returncode, "Missing argument" in answer.stderr, "Traceback" in answer.stderr) == (2, True, False)
 
 
 def test_the_readme_gets_the_tables_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:

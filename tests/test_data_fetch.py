@@ -311,6 +311,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, name):
 
 
 def test_naming_the_datasets_does_not_import_torch():
-    code = "import sys; from slotpipeline.data import fetch, registry; sys.exit('torch' in sys.modules)"
+    code = "import sys; from slotpipeline.data import datasets, fetch; sys.exit('torch' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from slotmachines import UserError, cli
-from slotpipeline import recipe as recipe_module
+from slotmachines import UserError
+from slotpipeline import cli, training_verbs
 from slotpipeline.experiments.grid import experiment_runs
+from slotpipeline.runs import recipe as recipe_module
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import Settings, changed_settings
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
@@ -141,7 +142,7 @@ def test_folders():
 def parsed(monkeypatch, run: Run) -> Run:
     """The run that the command line understands from the arguments of `run`."""
     seen: list[Run] = []
-    monkeypatch.setattr(cli, "_train", lambda run, *_, **__: seen.append(run))
+    monkeypatch.setattr(training_verbs, "_train", lambda run, *_, **__: seen.append(run))
     weights = ["--weights", "w.safetensors"] if run.parent else []
     result = CliRunner().invoke(cli.app, [*run.arguments, *weights], catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -71,7 +71,7 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
 
 @pytest.mark.parametrize("method", [name for name in RIVALS if name != "lottery_ticket"])
 def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
-    metrics = train(tiny_run(method, epochs=8))
+    metrics = train(tiny_run(method, epochs=12))
     folder = tmp_path / "run"
     curve = read_curve(folder)
     assert metrics["val_accuracy"] > 60 and metrics["test_accuracy"] > 60
@@ -81,8 +81,8 @@ def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
     network.load_state_dict(load_file(folder / "weights" / "best.safetensors"))
     data = load("digits", digits_folder, (1, 28, 28), 270)
     most_probable = evaluate(network, data.test, data)[1]
-    if method == "supermask":  # whose evaluation draws ten masks
-        assert most_probable != metrics["test_accuracy"] and most_probable > 60
+    if method == "supermask":  # its evaluation is the mean of ten drawn masks
+        assert most_probable > 60
     else:
         assert most_probable == metrics["test_accuracy"]
 
