@@ -18,8 +18,7 @@ from slotmachines.slots import machine
 from slotmachines.slots.philox import permutation
 from slotpipeline import cli
 from slotpipeline.training import device as device_module
-from slotpipeline.training import placement
-from slotpipeline.training import train as train_module
+from slotpipeline.training import jobs
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.start import starting_network
 from slotpipeline.training.step import TrainingStep
@@ -34,7 +33,7 @@ CASES = {
     "probabilistic": ("probabilistic", "none"),
 }
 BATCH = 8
-RESULT = {"test_accuracy": 50.0, "val_accuracy": 50.0, "best_epoch": 1}
+RESULT = SimpleNamespace(test_accuracy=50.0, val_accuracy=50.0, best_epoch=1)
 
 
 def make(case: str, device: str = "cpu", cuda_graph: bool = False) -> tuple[torch.nn.Module, TrainingStep]:
@@ -191,6 +190,16 @@ def test_an_epoch_waits_once_all_is_queued(monkeypatch, method):
         trainer.evaluation()
 
 
+@pytest.mark.parametrize("method", ["greedy", "min_flipping", "learned"])
+def test_the_network_is_asked_for_its_selectors_once_and_not_in_each_step(monkeypatch, method):
+    run = tiny_run(method, batch_size=BATCH)
+    trainer = Trainer(starting_network(run, torch.device("cpu"), None), run.settings, random_splits(), seed=1)
+    steps = trainer.steps(1)
+    next(steps)
+    monkeypatch.setattr(torch.nn.Module, "named_modules", lambda *_, **__: pytest.fail("a step walks all modules"))
+    assert len(list(steps)) == 5
+
+
 # CUDA graphs
 
 
@@ -275,9 +284,9 @@ def test_a_graph_needs_a_gpu(train, tmp_path):
     ],
 )
 def test_graphs_are_the_default_on_a_gpu(monkeypatch, tmp_path, device, method, words, expected):
-    monkeypatch.setattr(placement, "device_of_job", lambda name: nullcontext(device))
+    monkeypatch.setattr(jobs, "device_of_job", lambda name: nullcontext(device))
     asked = []
-    monkeypatch.setattr(train_module, "train_run", lambda run, **more: asked.append(more) or RESULT)
+    monkeypatch.setattr(jobs, "train_run", lambda run, **more: asked.append(more) or RESULT)
     options = ["--options", "4"] if method == "greedy" else []
     command = ["train", "--method", method, *options, "--folder", str(tmp_path), *words]
     assert CliRunner().invoke(cli.app, command).exit_code == 0
@@ -285,9 +294,9 @@ def test_graphs_are_the_default_on_a_gpu(monkeypatch, tmp_path, device, method, 
 
 
 def test_finetuning_takes_graphs_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(placement, "device_of_job", lambda name: nullcontext("cuda:0"))
+    monkeypatch.setattr(jobs, "device_of_job", lambda name: nullcontext("cuda:0"))
     asked = []
-    monkeypatch.setattr(train_module, "train_run", lambda run, **more: asked.append(more) or RESULT)
+    monkeypatch.setattr(jobs, "train_run", lambda run, **more: asked.append(more) or RESULT)
     command = ["finetune", "--options", "4", "--start-epoch", "5", "--weights", "w", "--folder", str(tmp_path)]
     assert CliRunner().invoke(cli.app, command).exit_code == 0
     assert asked[0]["cuda_graph"] is True

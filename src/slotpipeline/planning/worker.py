@@ -72,8 +72,11 @@ def work(
                 while waiting and len(workers) < jobs:
                     workers.append(_Worker(train, log))
                 for worker in workers:
-                    if waiting and not worker.words:
-                        worker.begin(waiting.pop(0))
+                    at_work = [worker.words for worker in workers if worker.words]
+                    ready = next((words for words in waiting if not _waits_for(words, at_work)), None)
+                    if ready and not worker.words:
+                        waiting.remove(ready)
+                        worker.begin(ready)
                 for connection in wait([worker.connection for worker in workers], _SECONDS_BETWEEN_LOOKS):
                     worker = next(worker for worker in workers if worker.connection is connection)
                     words, is_alive = worker.words, worker.answered()
@@ -141,6 +144,14 @@ def _stop(processes: Sequence[BaseProcess]) -> None:
         while left and time.monotonic() < patience:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             left = [process for process in left if process.is_alive()]
+
+
+def _waits_for(words: Sequence[str], at_work: Iterable[Sequence[str]]) -> bool:
+    """Whether a run starts from weights of a run that is under way; in a plan, that one comes first."""
+    if "--weights" not in words[:-1]:
+        return False
+    weights = Path(words[words.index("--weights") + 1])
+    return any(weights.parent == _files_of(other).weights for other in at_work)
 
 
 def _files_of(words: Sequence[str]) -> RunFiles:

@@ -158,7 +158,9 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     try:
         content = from_fields(RecipeFile, _parsed(text, f"recipe {name}"))
     except ValueError as error:
-        raise UserError(f"recipe {name}: {one_line(error)}") from None
+        raise UserError(
+            f"recipe {name}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form"
+        ) from None
     overrides, settings = content.overrides or [], content.settings or {}
     if content.extends is not None:
         base = load_recipe(content.extends, extended_by=chain)

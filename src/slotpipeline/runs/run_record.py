@@ -125,7 +125,7 @@ def read_run_record(files: RunFiles) -> RunRecord:
         UserError: the file is missing or damaged, or a field is missing or has the wrong type.
     """
     try:
-        return from_fields(RunRecord, json.loads(files.metrics.read_text(encoding="utf-8")))
+        return from_fields(RunRecord, json.loads(files.metrics.read_text(encoding="utf-8")), others=True)
     except (OSError, ValueError, RecursionError) as error:
         raise unreadable(files.folder, error, METRICS) from None
 

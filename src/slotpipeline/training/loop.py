@@ -48,9 +48,7 @@ class Trainer:
         Raises:
             UserError: the loss, or a trained number, is no longer finite.
         """
-        rate = 0.0
-        for rate in self.steps(epoch):
-            pass
+        *_, rate = self.steps(epoch)
         return self._row(epoch, rate, self.evaluation())
 
     def steps(self, epoch: int) -> Iterator[float]:
@@ -70,7 +68,7 @@ class Trainer:
             yield rate
 
     def evaluation(self) -> Evaluation:
-        """What is known of the network after the steps of an epoch; on a GPU all is queued, and the host has not waited."""
+        """What is known of the network after the steps of an epoch; a GPU may still be at it."""
         return Evaluation(
             validation=sums(self.network, self.data.validation, self.data),
             test=sums(self.network, self.data.test, self.data),

@@ -2,32 +2,32 @@
 
     PYTHONPATH=<a clone at 32b8278>/src python make.py
 
-One run of a small network on the digits was stopped in its third epoch (`checkpoint.pt`) and then finished (`run`), and
-a slot machine was saved as a ticket. The names that it imports are those of that commit.
+One run of a small network on the digits was stopped in its third epoch (`checkpoint.pt`), then finished (`run`) and
+collected (`collected`), and a slot machine was saved as a ticket. `identities.txt` lists the identities in the
+`runs.csv` of the grids paper and mnist. The names that this file imports are those of that commit.
 """
 
 from pathlib import Path
-from shutil import copy
+from shutil import copy, copytree
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import nn
-
-from slotmachines import build_network, save_ticket, selected_options, slotify_
 from slotmachines.data import fetch
 from slotmachines.networks.registry import NETWORKS, Network
+from slotmachines.replication.collect import collect
 from slotmachines.replication.run import make_run
 from slotmachines.training import train
 from slotmachines.training.loop import Trainer
+from torch import nn
+
+from slotmachines import build_network, save_ticket, selected_options, slotify_
 
 HERE = Path(__file__).parent
 
 
 def narrow(classes: int = 10) -> nn.Sequential:
     """Of the kind of LeNet, with 6,352 weights, so that its files are small."""
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(28 * 28, 8, bias=False), nn.ReLU(), nn.Linear(8, classes, bias=False)
-    )
+    return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 8, bias=False), nn.ReLU(), nn.Linear(8, classes, bias=False))
 
 
 def stopped_in_third_epoch(train_epoch=Trainer.train_epoch):
@@ -50,7 +50,11 @@ def main() -> None:
     train._SECONDS_BETWEEN_CHECKPOINTS = -1.0
     with TemporaryDirectory() as temporary:
         fetch("digits", Path(temporary))
-        places = {"data_folder": Path(temporary), "folder": HERE / "run", "checkpoint": Path(temporary, "checkpoint.pt")}
+        places = {
+            "data_folder": Path(temporary),
+            "folder": HERE / "run",
+            "checkpoint": Path(temporary, "checkpoint.pt"),
+        }
         whole = Trainer.train_epoch
         Trainer.train_epoch = stopped_in_third_epoch()
         try:
@@ -59,6 +63,12 @@ def main() -> None:
             copy(places["checkpoint"], HERE / "checkpoint.pt")
         Trainer.train_epoch = whole
         train.train_run(run, keep_epochs=(1,), show_progress=False, **places)
+    with TemporaryDirectory() as temporary:
+        copytree(HERE / "run", Path(temporary, "runs", run.folder))
+        collect([run], [run], Path(temporary))
+        for name in ("runs.csv", "curves.csv.gz", "selected_weights.csv"):
+            (HERE / "collected").mkdir(exist_ok=True)
+            copy(Path(temporary, name), HERE / "collected" / name)
     network = slotify_(build_network("narrow"), options=5, seed=2)
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
