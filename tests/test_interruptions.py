@@ -13,7 +13,7 @@ from conftest import files_of, tiny_run
 from faults import Killed, no_space, read_only, watched
 from slotmachines import UserError
 from slotmachines.files import replacing, replacing_folder
-from slotpipeline.data import fetch
+from slotpipeline.data import fetch, load
 from slotpipeline.reporting.table_files import write_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_results
@@ -102,7 +102,7 @@ def change(tmp_path, train, digits_folder, request):
 
 def _network_and_data(digits_folder):
     run = tiny_run(epochs=1)
-    data = train_module.load_data(run, digits_folder, "cpu")
+    data = load("digits", digits_folder, (1, 28, 28), run.settings.validation)
     return train_module.starting_network(run, "cpu", None), run.settings, data
 
 
