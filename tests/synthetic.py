@@ -16,8 +16,8 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.results.collect import SELECTED_COLUMNS
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import read_reference
-from slotpipeline.runs.metrics import CURVE_COLUMNS
 from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_record import CURVE_COLUMNS
 
 REFERENCE = Path(__file__).parents[1] / "config" / "reference.csv"
 EPOCHS, START = 110, 75

@@ -24,8 +24,8 @@ from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import write_table
 from slotpipeline.results.read import Results, read_results
+from slotpipeline.runs.run_files import run_files
 from slotpipeline.runs.run_time import estimated_hours
-from slotpipeline.runs.to_do import kept_weights
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
@@ -155,7 +155,7 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     hours = estimated_hours([finetuned[0], parent], SECONDS)
     assert f"1 to be trained again, about {hours:.1f} hours" in said and f"1 (about {hours:.1f} hours)" in said
     assert hours > 1.2 * estimated_hours([finetuned[0]], SECONDS)
-    weights = kept_weights(parent, finetuned[0].start_epoch, folder)
+    weights = run_files(parent, folder).epoch_weights(finetuned[0].start_epoch)
     weights.parent.mkdir(parents=True)
     weights.touch()
     said = text(places, config)
