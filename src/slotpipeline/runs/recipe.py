@@ -155,12 +155,7 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
     chain = (*extended_by, name)
     text, files, name = _recipe_text(name), tuple(_own_file(name)), recipe_name(name)
-    try:
-        content = from_fields(RecipeFile, _parsed(text, f"recipe {name}"))
-    except ValueError as error:
-        raise UserError(
-            f"recipe {name}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form"
-        ) from None
+    content = _parsed(text, f"recipe {name}")
     overrides, settings = content.overrides or [], content.settings or {}
     if content.extends is not None:
         base = load_recipe(content.extends, extended_by=chain)
@@ -170,8 +165,20 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     return Recipe(name, content.description, settings, tuple(overrides), files)
 
 
-# Read once: a large grid asks for the same recipe for each of its cells. What it holds is not changed.
-_parsed = lru_cache(maxsize=16)(parse_yaml)
+@lru_cache(maxsize=16)
+def _parsed(text: str, where: str) -> RecipeFile:
+    """What a recipe's text says; read once, as a large grid asks for the same recipe for each of its cells."""
+    try:
+        return from_fields(RecipeFile, parse_yaml(text, where))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(
+            f"{where}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form"
+        ) from None
+
+
+_types = lru_cache(maxsize=4)(typing.get_type_hints)
 
 
 def _recipe_text(name: str) -> str:
@@ -242,7 +249,7 @@ def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The values in the types of their settings."""
-    kinds = typing.get_type_hints(Settings)
+    kinds = _types(Settings)
     unknown = sorted(map(str, set(values) - set(kinds)))
     if unknown:
         raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
