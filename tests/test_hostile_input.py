@@ -19,17 +19,18 @@ from conftest import files_of, tiny_run
 from hostile import damaged, forged
 from slotmachines import UserError
 from slotpipeline.data import load
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.plan import in_order, read_order
 from slotpipeline.planning.worker import read_plan
-from slotpipeline.reporting.sections import EXPERIMENTS
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_curves, read_results, read_runs, read_selected
 from slotpipeline.results.reference import read_reference
 from slotpipeline.results.weight_histograms import histogram
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import finetuned
@@ -229,7 +230,7 @@ def test_runs_with_something_else_in_a_place(grid, data):
     with Changed(grid / "runs.csv", changed.getvalue().encode()):
         results = accepted(read_results, grid, PROJECT / "config" / "reference.csv")
         if results is not None:
-            accepted(experiment_table, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
+            accepted(experiment_results, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
 
 
 # What users write
