@@ -68,7 +68,7 @@ def read_table(path: str | Path, columns: Sequence[str], absent: str, damaged: s
     except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error) as error:
         raise UserError(f"cannot read {path} ({one_line(error)}); {damaged}") from None
     if missing := [name for name in columns if name not in table.columns]:
-        raise UserError(f"{path}: these columns are missing: {', '.join(missing)}; {damaged}")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; {damaged}")
     return table
 
 
