@@ -3,6 +3,7 @@
 #   snakemake --cores all                                   the paper's grid
 #   snakemake --cores all k-sweep                           one experiment of it: its runs, table and figure
 #   snakemake --cores all --configfile config/mnist.yaml    its MNIST half
+#   snakemake --cores all --config runs_per_job=8           several runs, one after the other, in each training job
 
 import atexit
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("src", "workflow")]
 
 from slotmachines.errors import UserError
-from slotpipeline.runs.config import checked_config
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.runs.run_time import time_text
 from snakemake.utils import min_version, update_config
 from support.command_line import require_one_config, require_project_folder, require_results_kept, typed
 from support.dead_locks import take_over_locks, this_process
+from support.job_groups import runs_per_job
 from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
@@ -37,6 +39,7 @@ if not given:
 
 try:
     update_config(config, typed(dict(workflow.config_settings.config)))
+    RUNS_PER_JOB = runs_per_job(config.pop("runs_per_job", 1))
     config.update(checked_config(config))
     if workflow.is_main_process:
         STARTED = take_over_locks(Path(".snakemake"), this_process())
@@ -58,7 +61,9 @@ include: "workflow/rules/report.smk"
 
 onstart:
     # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
-    to_do = [run_of(job.wildcards) for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+    to_do = [
+        run for job in workflow.dag.needrun_jobs() if job.rule.name == "train" for run in runs_of(job.wildcards)
+    ]
     cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
     if workflow.executor_plugin.name == "slurm":

@@ -3,14 +3,14 @@
 
 def finished_runs(wildcards):
     """The results of the wanted runs that are finished: one that was trained again is newer than its row."""
-    return [f"{run_folder(run)}/{METRICS}" for run in wanted_runs() if is_finished(run, Path(RESULTS))]
+    return [str(run_files(run, Path(RESULTS)).metrics) for run in wanted_runs() if is_finished(run, Path(RESULTS))]
 
 
 rule collect:
     # `update`: the rows of runs whose folders are elsewhere stay.
     input:
         finished_runs,
-        lambda wildcards: [*jobs().values(), *now(jobs() or runs_to_collect())],
+        lambda wildcards: [*sorted({*marks().values()}), *now(marks() or runs_to_collect())],
         config=CONFIG,
     output:
         runs=update(f"{RESULTS}/runs.csv"),

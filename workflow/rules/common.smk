@@ -4,12 +4,13 @@ from functools import cache
 
 import yaml
 
+from slotpipeline.experiments import registry
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.flops import read_flops
-from slotpipeline.runs.run import METRICS
+from slotpipeline.runs.run_files import is_finished, run_files
 from slotpipeline.runs.run_time import read_seconds
-from slotpipeline.runs.to_do import is_finished, not_kept, runs_to_do
+from slotpipeline.runs.to_do import missing_parents, runs_to_do
 from support.imported_code import files_behind, import_graph, modules_of_script
 
 RESULTS = f"results/{config['grid']}"
@@ -19,8 +20,6 @@ REFERENCE = "config/reference.csv"
 CONFIG = f"{RESULTS}/config.yaml"
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"
-# What the experiment `cost` is made from, beside the results.
-COSTS = [FLOPS, "results/benchmark/measurements.csv"]
 EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.identity: run for run in grid_runs(config)}
@@ -44,10 +43,6 @@ def code_of_script(script):
     return [] if IMPORTS is None else [script, *code_of(*modules_of_script(Path(script), IMPORTS))]
 
 
-def cost_inputs(wildcards):
-    return COSTS if wildcards.experiment == "cost" else []
-
-
 @cache
 def wanted_runs():
     """The runs of the experiments that were asked for by name, or of all where something else was asked for."""
@@ -57,6 +52,18 @@ def wanted_runs():
     return list(RUNS.values())
 
 
+def measured_inputs(wildcards):
+    """What an experiment is made from beside the results of its runs."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.files if experiment else ()
+
+
+def figure_script(wildcards):
+    """The script of an experiment, or that of the learning curves."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.figure_script if experiment else "workflow/figures/curves.py"
+
+
 @cache
 def runs_to_train():
     """The wanted runs that are to do, and slot machines that did not keep the weights which these start from.
@@ -64,7 +71,7 @@ def runs_to_train():
     In the order of the grid, in which a slot machine comes before what starts from it.
     """
     to_do = runs_to_do(wanted_runs(), RECORDED, Path(RESULTS))
-    chosen = {run.identity for run in to_do} | {run.identity for run, _ in not_kept(to_do, Path(RESULTS))}
+    chosen = {run.identity for run in to_do} | {run.identity for run, _ in missing_parents(to_do, Path(RESULTS))}
     return [run for identity, run in RUNS.items() if identity in chosen]
 
 

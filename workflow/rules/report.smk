@@ -30,7 +30,7 @@ rule config:
 rule table:
     input:
         code_of("slotpipeline.reporting.table_files"),
-        cost_inputs,
+        measured_inputs,
         **SMALL,
     output:
         csv=f"{RESULTS}/tables/{{experiment}}.csv",
@@ -72,14 +72,10 @@ rule summary:
         "slotmachines summary {params.results} {input.reference} {output} > {log} 2>&1"
 
 
-def figure_script(wildcards):
-    return f"workflow/figures/{wildcards.experiment.replace('-', '_')}.py"
-
-
 rule figure:
     input:
         lambda wildcards: code_of_script(figure_script(wildcards)),
-        cost_inputs,
+        measured_inputs,
         **SMALL,
         script=figure_script,
     output:
@@ -103,7 +99,7 @@ rule figure:
 rule report:
     input:
         code_of("slotpipeline.reporting.report"),
-        COSTS if "cost" in EXPERIMENTS else [],
+        [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
     output:
