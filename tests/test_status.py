@@ -26,7 +26,7 @@ from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
-from slotpipeline.runs.run_files import run_files
+from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
 from slotpipeline.runs.run_time import estimated_hours, time_text
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
@@ -176,6 +176,20 @@ def test_more_seeds_are_runs_to_do_and_cost_hours(places: tuple[Path, Path]) -> 
     said = text(places, more)
     assert "27 of 36 are finished, 9 to do, about" in said  # four greedy cells are in both
     assert "5 runs are to do" in said
+
+
+def test_a_run_that_failed_is_named_with_its_reason_also_in_the_report(places: tuple[Path, Path]) -> None:
+    folder, figures = places
+    config = CONFIG | {"seeds": [0, 1, 2, 3]}
+    run = next(run for run in planned(config)["k-sweep"] if run.seed == 3)
+    note = failure_note(checkpoint_of(run, folder))
+    note.parent.mkdir(parents=True)
+    note.write_text("its loss became infinite or NaN")
+    said = text(places, config)
+    assert f"failed: {run.folder}: its loss became infinite or NaN" in said and "1 of them failed" in said
+    write_report(replace(read_results(folder, REFERENCE), config=config), figures, folder / "report.html")
+    assert f"{run.folder}: its loss became infinite or NaN" in (folder / "report.html").read_text()
+    assert "failed" not in text(places)  # the grid of three seeds does not plan it
 
 
 def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(tmp_path: Path) -> None:
