@@ -127,7 +127,12 @@ class SlotMachine(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
+        pool = self.pool
+        return (
+            f"options={pool.options}, selection={self.selection!r}, seed={pool.seed}, "
+            f"value_bound={pool.value_bound:.4g}, score_range={pool.score_bound / pool.value_bound:.4g}, "
+            f"sharing={pool.sharing!r}"
+        )
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
