@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from slotmachines.errors import UserError
+from slotpipeline.experiments.config_schema import checked_config, config_schema
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.runs.config import checked_config, config_schema, read_config
+from slotpipeline.runs.config import read_config
+from synthetic import make_config
 
 PROJECT = Path(__file__).parents[1]
 STUDY = {"recipes": ["paper", "code"], "together": []}
@@ -44,14 +46,19 @@ def test_what_is_left_out_has_its_default() -> None:
     assert checked_config(smoke())["seeds"] == [0, 1, 2]
 
 
+def test_the_examples_in_the_schemas_of_the_experiments_are_in_order() -> None:
+    config = make_config()
+    assert list(config["experiments"]) == list(EXPERIMENTS)
+    assert checked_config(config)["experiments"] == config["experiments"]
+
+
 def test_every_field_of_the_schema_says_what_it_is() -> None:
     def described(schema: dict[str, Any]) -> bool:
         return "description" in schema or "$ref" in schema
 
     schema = config_schema()
     experiments = schema["properties"]["experiments"]["properties"]
-    shapes = [*experiments.values(), schema["$defs"]["experiment"], schema["$defs"]["finetuning"]]
-    for properties in (schema["properties"], experiments, *(shape.get("properties", {}) for shape in shapes)):
+    for properties in (schema["properties"], experiments, *(shape["properties"] for shape in experiments.values())):
         assert all(described(field) for field in properties.values())
     assert list(experiments) == list(EXPERIMENTS)
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from slotpipeline.analysis.verdict import Verdict
+from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.tables import CHOSEN, experiment_table
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import SOURCE, read_reference
 from synthetic import REFERENCE, make_config, make_results, make_runs
@@ -28,27 +29,24 @@ def entry(board: pd.DataFrame, figure: str, network: str, method: str, options: 
 
 def test_every_published_number_stands_there_once() -> None:
     reference = read_reference(REFERENCE)
-    assert (reference["source"] == SOURCE).sum() == 64
+    assert [one.source for one in reference].count(SOURCE) == 64
     assert len(BOARD) == len(reference) == 70
     assert not BOARD.duplicated(KEYS).any()
-    assert BOARD["paper"].tolist() == reference["value"].tolist()
+    assert BOARD["paper"].tolist() == [one.value for one in reference]
     assert sum(counts(BOARD).values()) == 70
     assert list(counts(BOARD)) == ["reproduced", "above", "below", "inconclusive", "not run"]
 
 
 def test_a_verdict_is_that_of_the_experiments_table() -> None:
     for experiment, method in (("k-sweep", "greedy"), ("k-sweep", "learned"), ("selection", "probabilistic")):
-        table = experiment_table(RESULTS, experiment)
-        for row in table[table["method"] == method].itertuples():
-            options = None if pd.isna(row.options) else row.options
-            found = entry(BOARD, experiment, row.network, method, options)
-            assert (found["verdict"], found["n"], found["chosen_by"]) == (
-                row.verdict,
-                row.n,
-                row.chosen_by and row.n > 0,
-            )
-            if row.n:
-                assert (found["ours"], found["tolerance"]) == (pytest.approx(row.mean), pytest.approx(row.tolerance))
+        for cell in experiment_results(RESULTS, experiment):
+            if cell.method != method:
+                continue
+            found = entry(BOARD, experiment, cell.network, method, cell.options)
+            chosen = cell.is_chosen_by and cell.n > 0
+            assert (found["verdict"], found["n"], found["chosen_by"]) == (cell.verdict, cell.n, chosen)
+            if cell.n:
+                assert (found["ours"], found["tolerance"]) == (pytest.approx(cell.mean), pytest.approx(cell.tolerance))
 
 
 def test_one_cell_is_judged_against_each_number_that_the_paper_gives_for_it() -> None:

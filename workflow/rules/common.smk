@@ -5,11 +5,12 @@ from functools import cache
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.runs.flops import read_flops
+from slotpipeline.experiments import registry
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.planning.plan import training_arguments
-from slotpipeline.runs.run import CURVE, METRICS, WEIGHTS
-from slotpipeline.runs.to_do import is_finished, not_kept, runs_to_do
+from slotpipeline.runs.run_files import CURVE, METRICS, WEIGHTS, is_finished
+from slotpipeline.runs.to_do import missing_parents, runs_to_do
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
@@ -34,8 +35,6 @@ REPORTING = sorted(
 )
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"
-# What the experiment `cost` is made from, beside the results.
-COSTS = [FLOPS, "results/benchmark/measurements.csv"]
 EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.folder: run for run in grid_runs(config)}
@@ -67,8 +66,16 @@ def wanted_metrics(wildcards):
     return [f"{run_folder(run)}/{METRICS}" for run in runs]
 
 
-def cost_inputs(wildcards):
-    return COSTS if wildcards.experiment == "cost" else []
+def measured_inputs(wildcards):
+    """What an experiment is made from beside the results of its runs."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.files if experiment else ()
+
+
+def figure_script(wildcards):
+    """The script of an experiment, or that of the learning curves."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.figure_script if experiment else "workflow/figures/curves.py"
 
 
 def lacking(name, what):
@@ -90,7 +97,7 @@ def missing_weights():
     """Folder of a slot machine -> the weights that it did not keep and that wanted runs which are to do start from."""
     results = Path(RESULTS)
     to_do = runs_to_do(wanted_runs(), RECORDED, results)
-    return {slot_machine.folder: weights for slot_machine, weights in not_kept(to_do, results)}
+    return {slot_machine.folder: weights for slot_machine, weights in missing_parents(to_do, results)}
 
 
 def train_inputs(wildcards):

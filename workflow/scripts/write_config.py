@@ -1,7 +1,5 @@
 """Write the config of a grid, with defaults filled in and changes of the command line made, into a file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

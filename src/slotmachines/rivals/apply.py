@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -138,7 +138,11 @@ def change_penalty(module: nn.Module) -> Tensor | None:
 
     For each weight minus the mean of M (Ivan and Florian 2020, "minimal" pruning and flipping).
     """
-    masks = masks_of(module)
+    return penalty_of(masks_of(module))
+
+
+def penalty_of(masks: Sequence[tuple[Tensor, Mask]]) -> Tensor | None:
+    """As `change_penalty`, from `masks_of` the module, for a training loop that asks for them once."""
     _remembered(masks)
     found = [mask.change_penalty(trained) for trained, mask in masks]
     parts = [penalty for penalty in found if penalty is not None]
@@ -185,7 +189,7 @@ class Reminder:
             self.what = None
 
 
-def _remembered(masks: list[tuple[Tensor, Mask]]) -> None:
+def _remembered(masks: Sequence[tuple[Tensor, Mask]]) -> None:
     for _, mask in masks:
         for hook in mask._forward_pre_hooks.values():
             if isinstance(hook, Reminder):

@@ -22,6 +22,7 @@ from slotmachines.selectable import (
     selectable,
     weight_selectors,
 )
+from slotmachines.sharded import is_split, whole
 from slotmachines.slots.device_memory import require_memory
 from slotmachines.slots.machine import Selection, SlotMachine
 from slotmachines.slots.random_options import SHARINGS, OptionPool, Sharing
@@ -148,7 +149,8 @@ def bake_(module: AnyModule) -> AnyModule:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        ValueError: no weight of `module` is selected, or another parametrization was put on top of one.
+        ValueError: no weight of `module` is selected, another parametrization was put on top of one, or FSDP2 has split
+            it.
     """
     selected = require_selected(module)
     require_bakeable(selected)
@@ -160,10 +162,15 @@ def bake_(module: AnyModule) -> AnyModule:
 
 
 def require_bakeable(selected: list[Selected[Any]]) -> None:
-    """Raises a ValueError where `bake_` would have to drop another parametrization of a selected weight."""
+    """Raises a ValueError for what `bake_` refuses, before it changes anything."""
     for one in selected:
         if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
             raise ValueError(f"{one.name} has another parametrization on top; remove it before bake_")
+        if is_split(one.trained):
+            raise ValueError(
+                f"{one.name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in "
+                "all processes, or gather the state dict, and load that into a network that is not split"
+            )
 
 
 def selected_options(module: nn.Module) -> dict[str, Tensor]:
@@ -203,7 +210,7 @@ def baked_state(module: nn.Module) -> dict[str, Tensor]:
     prefixes = tuple(one.state_prefix for one in selected)
     state = {name: value for name, value in module.state_dict().items() if not name.startswith(prefixes)}
     state |= {one.name: one.selector.best_weight(one.trained) for one in selected}
-    return {name: value.detach().clone() for name, value in state.items()}
+    return {name: whole(value.detach()).clone() for name, value in state.items()}
 
 
 def is_slot_machine(module: nn.Module) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotpipeline.data.datasets import find
 from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.runs.checked_fields import Prose, from_fields
 
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
@@ -42,7 +43,7 @@ class Settings:
         score_range_conv: range of the initial scores of convolutions, times the value bound.
         score_range_linear: the same for dense layers.
         sharing: which connections have the same K values; see `slotmachines.slotify_`.
-        weights: distribution of the initial weights of networks that are no slot machines, a name of
+        weights: distribution of the initial weights of networks that are not slot machines, a name of
             `slotmachines.distributions`; "options" takes the first option of each connection.
         positive_share: probability of a positive sign of weights that are drawn from a distribution.
         method_settings: of the rule of a rival, see `slotmachines.rivals`.
@@ -71,13 +72,54 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """The runs that an override is for: of these networks, datasets and methods, and with more options than that."""
+
+    network: str | list[str] | None = None
+    dataset: str | list[str] | None = None
+    method: str | list[str] | None = None
+    options_above: int | None = None
+
+    def holds(self, run: Mapping[str, Any]) -> bool:
+        """Whether a run, given by its network, dataset, method and options, is one of them."""
+        for name in ("network", "dataset", "method"):
+            accepted = getattr(self, name)
+            if accepted is not None and run[name] not in (accepted if isinstance(accepted, list) else [accepted]):
+                return False
+        return self.options_above is None or (run["options"] or 0) > self.options_above
+
+
+@dataclass(frozen=True)
+class Override:
+    """Settings for some runs only."""
+
+    when: Condition
+    set: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """What the file of a recipe holds."""
+
+    description: Prose
+    extends: str | None = None
+    settings: Mapping[str, Any] | None = None
+    overrides: list[Override] | None = None
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A named list of settings and of overrides, later ones winning."""
+    """A named list of settings and of overrides, later ones winning.
+
+    Attributes:
+        files: the user's files that it was read from: its own, and those that it extends.
+    """
 
     name: str
     description: str
     settings: Mapping[str, Any]
-    overrides: tuple[Mapping[str, Any], ...]
+    overrides: tuple[Override, ...]
+    files: tuple[Path, ...]
 
     def resolve(self, *, changes: Mapping[str, Any] | None = None, **run: Any) -> Settings:
         """The settings of one run.
@@ -93,8 +135,8 @@ class Recipe:
         """
         settings = dict(self.settings)
         for override in self.overrides:
-            if _applies(override["when"], run):
-                settings.update(override["set"])
+            if override.when.holds(run):
+                settings.update(override.set)
         given, changed = (_held_out(values, run["dataset"]) for values in (settings, changes or {}))
         return make_settings(given, f"recipe {self.name}", changed)
 
@@ -106,42 +148,35 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     by `extends: NAME`. `extended_by` are the recipes that build on this one.
 
     Raises:
-        UserError: there is no such recipe or file, the file is not a recipe, or results would call it by the name of a
-            recipe of the package.
+        UserError: the recipe or file does not exist, the file is not a recipe, or it has the name of a recipe of the
+            package.
     """
     if name in extended_by:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
     chain = (*extended_by, name)
-    text, name = _recipe_text(name), recipe_name(name)
+    text, files, name = _recipe_text(name), tuple(_own_file(name)), recipe_name(name)
     content = _parsed(text, f"recipe {name}")
-    known = {"description", "extends", "settings", "overrides"}
-    if not isinstance(content, dict) or not set(content) <= known or "description" not in content:
-        raise UserError(
-            f"recipe {name} must hold description, settings and overrides, and perhaps extends, nothing else"
-        )
-    overrides = content.get("overrides") or []
-    settings = content.get("settings") or {}
-    if not isinstance(settings, dict) or not isinstance(overrides, list) or not all(map(_is_override, overrides)):
-        raise UserError(
-            f"recipe {name}: settings must be a mapping, and overrides a list of which each holds the mappings when "
-            "and set (options_above, in when, is a whole number)"
-        )
-    if "extends" in content:
-        base = load_recipe(str(content["extends"]), extended_by=chain)
-        # What the file sets for all runs is to win over the overrides of the recipe it builds on.
-        overrides = [*base.overrides, {"when": {}, "set": settings}, *overrides]
-        settings = base.settings
-    unknown = {key for o in overrides for key in o["when"]} - {*_CONDITIONS, "options_above"}
-    if unknown:
-        raise UserError(
-            f"recipe {name}: unknown condition {', '.join(sorted(unknown))}; "
-            f"use {', '.join(_CONDITIONS)} or options_above"
-        )
-    return Recipe(name, content["description"], settings, tuple(overrides))
+    overrides, settings = content.overrides or [], content.settings or {}
+    if content.extends is not None:
+        base = load_recipe(content.extends, extended_by=chain)
+        # The settings of the file win over the overrides of the recipe that it extends.
+        overrides = [*base.overrides, Override(Condition(), settings), *overrides]
+        settings, files = base.settings, (*files, *base.files)
+    return Recipe(name, content.description, settings, tuple(overrides), files)
 
 
-# Read once: a large grid asks for the same recipe for each of its cells. What it holds is not changed.
-_parsed = lru_cache(maxsize=16)(parse_yaml)
+@lru_cache(maxsize=16)
+def _parsed(text: str, where: str) -> RecipeFile:
+    """What a recipe's text says; read once, as a large grid asks for the same recipe for each of its cells."""
+    try:
+        return from_fields(RecipeFile, parse_yaml(text, where))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{where}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form") from None
+
+
+_types = lru_cache(maxsize=4)(typing.get_type_hints)
 
 
 def _recipe_text(name: str) -> str:
@@ -149,21 +184,26 @@ def _recipe_text(name: str) -> str:
     if packaged.is_file():
         return packaged.read_text()
     names = ", ".join(recipe_names())
-    if not name.endswith((".yaml", ".yml")):
+    if not _own_file(name):
         raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
     if not Path(name).is_file():
-        raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
+        raise UserError(f"the recipe file {name} does not exist; give a name ({names}) or a YAML file")
     if recipe_name(name) in recipe_names():
-        raise UserError(f"results would call the recipe file {name} as they call a recipe of the package; rename it")
+        raise UserError(f"the recipe file {name} has the name of a recipe of the package; rename the file")
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the recipe file {name}: {error}") from None
 
 
+def _own_file(recipe: str) -> list[Path]:
+    """The file of a recipe, unless it comes with the package."""
+    return [Path(recipe)] if recipe.endswith((".yaml", ".yml")) else []
+
+
 def recipe_name(recipe: str) -> str:
     """What results call a recipe that is given by its name or its file."""
-    return Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+    return next((file.stem for file in _own_file(recipe)), recipe)
 
 
 def recipe_names() -> list[str]:
@@ -173,21 +213,22 @@ def recipe_names() -> list[str]:
 
 
 def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, Any] | None = None) -> Settings:
-    """`Settings` from plain values, as they stand in a YAML file, and changes to them.
+    """`Settings` from plain values, as in a YAML file, and changes to them.
 
     Raises:
-        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose the values are.
+        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` names the source of
+            the values.
     """
     known = {**_checked(values, where), **_checked(changes or {}, "the changed settings")}
     missing = [name for name in ("epochs", "learning_rate", "validation") if name not in known]
     if missing:
-        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
+        raise UserError(f"{where} does not set {', '.join(missing)} for this run; add it to its settings or overrides")
     return Settings(**known)
 
 
 def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their defaults, as `Settings` or by name: what a run is told apart by."""
-    values = asdict(settings) if isinstance(settings, Settings) else dict(settings)
+    """The settings that differ from their defaults, which a run's identity depends on; from `Settings` or by name."""
+    values = dict(vars(settings) if isinstance(settings, Settings) else settings)
     for setting in fields(Settings):
         default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
         default = list(default) if isinstance(default, tuple) else default
@@ -207,18 +248,18 @@ def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The values in the types of their settings."""
-    kinds = typing.get_type_hints(Settings)
-    unknown = sorted(map(str, set(values) - set(kinds)))
+    types = _types(Settings)
+    unknown = sorted(map(str, set(values) - set(types)))
     if unknown:
-        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
-    settings = {name: _convert(name, kinds[name], value, where) for name, value in values.items()}
+        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(types)}")
+    settings = {name: _convert(name, types[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
     not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")
     lowest |= dict.fromkeys([*not_negative, "positive_share"], 0)
     for name, low in lowest.items():
         if not low <= settings.get(name, low) < math.inf:
             raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
-    # Of the first two, more is a slip of the hand, which would plan without end or overflow.
+    # More epochs or larger batches are typing errors, which would plan without end or overflow.
     for name, high in {"epochs": 100_000, "batch_size": 1_000_000, "positive_share": 1}.items():
         if settings.get(name, 0) > high:
             raise UserError(f"{where}: {name} must be at most {high}, not {settings[name]}")
@@ -229,38 +270,17 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return settings
 
 
-_CONDITIONS = ("network", "dataset", "method")
-
-
-def _is_override(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and set(entry) == {"when", "set"}
-        and isinstance(entry["when"], dict)
-        and isinstance(entry["set"], dict)
-        and type(entry["when"].get("options_above", 0)) is int
-    )
-
-
-def _applies(when: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
-    for key in _CONDITIONS:
-        accepted = when.get(key, run[key])
-        if run[key] not in (accepted if isinstance(accepted, list) else [accepted]):
-            return False
-    return bool((run["options"] or 0) > when.get("options_above", -1))
-
-
-def _convert(name: str, kind: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+def _convert(name: str, accepted: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(accepted) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
         return tuple(value)
-    accepted = {int: (int,), float: (int, float), str: (str,)}
-    kinds = typing.get_args(kind) if typing.get_origin(kind) is types.UnionType else (kind,)
-    if float in kinds and isinstance(value, str):
+    fitting = {int: (int,), float: (int, float), str: (str,)}
+    alternatives = typing.get_args(accepted) if typing.get_origin(accepted) is UnionType else (accepted,)
+    if float in alternatives and isinstance(value, str):
         with suppress(ValueError):  # YAML 1.1 takes 1e-4, which has no point, for text
             return float(value)
-    for one in kinds:
-        if one in accepted and isinstance(value, accepted[one]) and not isinstance(value, bool):
+    for one in alternatives:
+        if one in fitting and isinstance(value, fitting[one]) and not isinstance(value, bool):
             return one(value)
-    if kind == Mapping[str, Any] and isinstance(value, Mapping):
+    if accepted == Mapping[str, Any] and isinstance(value, Mapping):
         return dict(value)
     raise UserError(f"{where}: {name} cannot be {value!r}")
