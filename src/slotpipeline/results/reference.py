@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +40,41 @@ class Published:
     elsewhere: str
 
 
+def published_at(
+    reference: pd.DataFrame, dataset: str, network: str, method: str, options: int | None, place: str = ""
+) -> Published | None:
+    """The published number of a cell at a place of the slot-machines paper; None where it gives none there.
+
+    Args:
+        place: a version of the paper (a `source` that begins like `SOURCE`) or a part of it (a `figure`); blank for its
+            figure of accuracy against K.
+    """
+    source, figure = (place, "") if place.startswith(SOURCE) else (SOURCE, place or "k-sweep")
+    same = reference[
+        (reference["source"] == source)
+        & (reference["dataset"] == dataset)
+        & (reference["architecture"] == network)
+        & (reference["method"] == method)
+        & (reference["options"].isna() if options is None else reference["options"] == options)
+    ]
+    rows = (same[same["figure"] == figure] if figure else same).to_dict("records")
+    return _number(rows[0]) if rows else None
+
+
+def _number(row: Mapping[Hashable, Any], elsewhere: str = "") -> Published:
+    low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
+    return Published(
+        figure=row["figure"],
+        dataset=row["dataset"],
+        value=float(row["value"]),
+        low=low,
+        high=high,
+        reading_uncertainty=float(row["reading_uncertainty"]),
+        provenance=row["provenance"],
+        elsewhere=elsewhere,
+    )
+
+
 def read_reference(path: str | Path) -> pd.DataFrame:
     """Read the published numbers: those of the slot-machines paper, and of the papers of its rivals."""
     return read_table(path, COLUMNS, "give the table of the published numbers: config/reference.csv")
@@ -63,16 +100,6 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
     same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])
     for figure in (experiment, f"table-{experiment}", "k-sweep", "selection", "abstract", "table-1"):
         for row in same[same["figure"] == figure].to_dict("records"):
-            low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
             others = same[(same["dataset"] == row["dataset"]) & (same["figure"] != figure)].to_dict("records")
-            return Published(
-                figure=figure,
-                dataset=row["dataset"],
-                value=float(row["value"]),
-                low=low,
-                high=high,
-                reading_uncertainty=float(row["reading_uncertainty"]),
-                provenance=row["provenance"],
-                elsewhere="; ".join(f"{other['value']} ({other['provenance']})" for other in others),
-            )
+            return _number(row, "; ".join(f"{other['value']} ({other['provenance']})" for other in others))
     return None
