@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from slotmachines.errors import UserError
-from slotpipeline.runs.config import checked_config
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.runs.run_time import time_text
 from slotpipeline.planning.snakemake_locks import drop_dead_locks
 from snakemake.utils import min_version

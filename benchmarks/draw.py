@@ -16,6 +16,7 @@ from benchmarks.measurements import by_device, conditions
 from slotmachines.networks.names import NETWORKS, network_label
 from slotpipeline.command import run
 from slotpipeline.reporting.style import COLOURS, FAINT, INK, LOOK, MARKS, WIDTH, finish, save
+from slotpipeline.reporting.tables import data_notes
 
 SHIFTS = {"greedy": 0.92, "probabilistic": 1.09}  # keeps marks apart that would hide one another
 LINES = {"one-number": "-", "dense": "--"}
@@ -91,8 +92,9 @@ def draw(table: pd.DataFrame) -> Figure:
         "process, taking turns; bars: quartiles over the turns, where they exceed the mark. Lower row: highest memory "
         f"use less that of ordinary training, in numbers of 4 bytes; less than {LOWEST_NUMBERS} is drawn there.",
         conditions(table),
+        *data_notes(zip(table["dataset"], table["data_note"], strict=True)),
     ]
-    return finish(figure, "paper-glorot", "What a slot machine costs", table, notes)
+    return finish(figure, "paper-glorot", "What a slot machine costs", (), notes)
 
 
 def command(

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks.measurements import rows_of
 from slotmachines.methods import METHODS
 from slotmachines.networks.names import network_label
+from slotpipeline.analysis.text import DASH, number
 from slotpipeline.data import Splits
-from slotpipeline.reporting.tables import DASH, number, rows_of
 from slotpipeline.runs.run import Run
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.start import starting_network

@@ -134,3 +134,8 @@ def conditions(table: pd.DataFrame) -> str:
     versions = ", ".join(sorted({f"torch {version}" for version in table["torch"]}))
     commits = ", ".join(sorted({commit[:7] + commit[40:] for commit in table["commit"]}))
     return f"Measured on {' and '.join(sorted(places))}; {versions}; commit {commits}; images: {'; '.join(data)}."
+
+
+def rows_of(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, with a field per column."""
+    return list(table.itertuples())

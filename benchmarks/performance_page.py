@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.goals import GOALS, Goal
-from benchmarks.measurements import conditions
+from benchmarks.measurements import conditions, rows_of
 from slotmachines.networks.names import network_label
-from slotpipeline.reporting.tables import number, rows_of
+from slotpipeline.analysis.text import number
 
 _METHODS = {"one-number": "one number", "plain": "one number, plain PyTorch", "dense": "K scores"}
 _LIMITS = {"ratio": "{:g} ordinary steps", "numbers": "{:g} numbers", "build_seconds": "{:g} s", "loss": "loss {:.2f}"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from slotpipeline.reporting.tables import number, rows_of
+from benchmarks.measurements import rows_of
+from slotpipeline.analysis.text import number
 
 
 def precision_text(selections: pd.DataFrame, accuracy: pd.DataFrame) -> str:

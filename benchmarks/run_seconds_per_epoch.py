@@ -20,8 +20,9 @@ from slotmachines.methods import RIVALS
 from slotmachines.networks.names import NETWORKS, find_network
 from slotpipeline.command import run
 from slotpipeline.data.datasets import DATASETS, find
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.run import Run, make_run
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.training.provenance import provenance

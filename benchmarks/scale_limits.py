@@ -16,10 +16,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from benchmarks.measurements import rows_of
 from slotmachines.errors import UserError
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.reporting.tables import rows_of
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import recipe_name
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import METRICS, RunFiles

@@ -14,7 +14,7 @@ import torch
 from benchmarks.epoch_times import COLUMNS, all_cases, epochs_text, seconds_per_epoch
 from conftest import tiny_run
 from random_images import random_splits
-from slotpipeline.reporting.tables import DASH
+from slotpipeline.analysis.text import DASH
 from slotpipeline.training.loop import Trainer
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "run_epochs.py"

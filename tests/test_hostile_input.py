@@ -19,17 +19,18 @@ from conftest import files_of, tiny_run
 from hostile import damaged, forged
 from slotmachines import UserError
 from slotpipeline.data import load
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.plan import in_order, read_order
 from slotpipeline.planning.worker import read_plan
-from slotpipeline.reporting.sections import EXPERIMENTS
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_curves, read_results, read_runs, read_selected
 from slotpipeline.results.reference import read_reference
 from slotpipeline.results.weight_histograms import histogram
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import finetuned
@@ -229,7 +230,7 @@ def test_runs_with_something_else_in_a_place(grid, data):
     with Changed(grid / "runs.csv", changed.getvalue().encode()):
         results = accepted(read_results, grid, PROJECT / "config" / "reference.csv")
         if results is not None:
-            accepted(experiment_table, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
+            accepted(experiment_results, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
 
 
 # What users write
@@ -273,14 +274,14 @@ def test_other_files_that_users_write(tmp_path, data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &a [*a]", "more, or deeper, values than can be meant"),
+        ("a: &a [*a]", "too many values, or nests them too deeply"),
         (
             "".join(f"a{i}: &a{i} [{', '.join(9 * [f'*a{i - 1}'] if i else ['1'])}]\n" for i in range(9)),
-            "more, or deeper",
+            "too many values, or nests",
         ),
         ("[" * 5000, "is not valid YAML"),
-        ("a: .nan", "nan is no number to work with"),
-        ("1: a", "the key 1 is no text"),
+        ("a: .nan", "nan is not finite"),
+        ("1: a", "the key 1 is not text"),
         ("when: 2001-99-99", "is not valid YAML"),
         ("!!python/object/apply:os.system [ls]", "is not valid YAML"),
     ],

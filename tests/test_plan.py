@@ -11,11 +11,12 @@ import yaml
 
 from slotmachines import UserError
 from slotpipeline.data import fetch
+from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.planning import worker
 from slotpipeline.planning.plan import Step, in_order, plan_lines, read_order
 from slotpipeline.planning.worker import read_plan, work
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.runs.config import read_config
 from slotpipeline.training_verbs import job_of, train_one
 
 PROJECT = Path(__file__).parents[1]

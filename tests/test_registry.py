@@ -12,7 +12,7 @@ from slotmachines import UserError, build_network
 from slotmachines.methods import METHODS
 from slotmachines.networks.names import NETWORKS, Network, find_network, network_label
 from slotpipeline.data.datasets import DATASETS, dataset_label
-from slotpipeline.runs.config import checked_config, config_schema
+from slotpipeline.experiments.config_schema import checked_config, config_schema
 
 
 def test_networks_and_datasets_are_listed_without_torch() -> None:

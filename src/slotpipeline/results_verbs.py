@@ -17,14 +17,15 @@ def show(
     reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
 ) -> None:
     """Print the main table of a grid, beside the paper's numbers, and where its report is."""
+    from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.reporting.report import main_table_text
     from slotpipeline.results.read import read_results
-    from slotpipeline.runs.config import checked_config, read_config
+    from slotpipeline.runs.config import read_config
 
     folder = results / checked_config(read_config(config))["grid"]
     if not (folder / "runs.csv").is_file():
         raise UserError(
-            f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
+            f"{folder}/runs.csv does not exist; run the grid first: snakemake --cores all --configfile {config}"
         )
     typer.echo(main_table_text(read_results(folder, reference)))
     typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
@@ -38,8 +39,9 @@ def status(
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
 ) -> None:
     """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
+    from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.reporting.status import status_text
-    from slotpipeline.runs.config import checked_config, read_config
+    from slotpipeline.runs.config import read_config
 
     settings = checked_config(read_config(config))
     grid = settings["grid"]
@@ -48,15 +50,13 @@ def status(
 
 def collect(folder: ResultsFolder) -> None:
     """Gather the finished runs of a grid, which lie in FOLDER/runs, into its small result files."""
-    from slotpipeline.experiments.grid import experiment_runs, grid_runs
+    from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
     from slotpipeline.results.collect import collect as collect_runs
     from slotpipeline.runs.config import read_config
 
     config = read_config(folder / "config.yaml")
-    experiment = "selected-weights"
-    counted = experiment_runs(config, experiment) if experiment in config["experiments"] else []
     planned = grid_runs(config)
-    found = collect_runs(planned, counted, folder)
+    found = collect_runs(planned, runs_with_histograms(config), folder)
     others = f", and {found.others} that the grid does not plan" if found.others else ""
     typer.echo(f"{found.planned} of {len(planned)} runs are in {folder}/runs.csv{others}")
     for run_folder in found.without_weights:

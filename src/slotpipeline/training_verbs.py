@@ -180,9 +180,10 @@ def plan(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:
     """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""
+    from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.planning.plan import in_order, plan_lines, read_order
     from slotpipeline.results.collect import recorded_identities
-    from slotpipeline.runs.config import checked_config, read_config
+    from slotpipeline.runs.config import read_config
     from slotpipeline.runs.to_do import runs_to_do
 
     settings = checked_config(read_config(config))

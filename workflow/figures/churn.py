@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.text import network_title
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import curve, empty
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, place, shades
-from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.reporting.marks import curve, empty, options_of
+from slotpipeline.reporting.style import FAINT, finish, not_run, panels, shades
 from slotpipeline.results.read import Results
 
 STYLES = {"greedy": "-", "probabilistic": "--"}
@@ -30,24 +31,25 @@ def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
         axes.set_ylim(positive.min() / 1.5, 100 if positive.max() > 30 else positive.max() * 1.5)
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network."""
     curves = results.curves.assign(percent=100 * results.curves["changed_share"])
-    groups = by_network(table)
-    colours = shades(table["options"])
+    groups = by_network(found)
+    colours = shades(options_of(found))
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
-        shown = curves[curves["identity"].isin(part["identities"].explode())]
-        for row in rows_of(part[part["n"] > 0]):
-            cell = shown[shown["identity"].isin(row.identities)]
-            label = f"{row.method}, K = {row.options}"
-            curve(panel, cell, "percent", colours[row.options], label, STYLES[row.method])
+        shown = curves[curves["identity"].isin(identities_of(part))]
+        for one in part:
+            if one.n:
+                rows = shown[shown["identity"].isin(one.identities)]
+                label = f"{one.method}, K = {one.options}"
+                curve(panel, rows, "percent", colours[one.options], label, STYLES[one.method])
         percent_axis(panel, shown)
         panel.grid(axis="x", visible=False)
         for epoch in restarts(shown):
             panel.axvline(epoch, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1)
-        panel.set(title=place(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
-        if not part["n"].any():
+        panel.set(title=network_title(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
+        if not any(one.n for one in part):
             panel.set_yscale("linear")
             panel.set_xticks([])
             empty(panel)
@@ -56,10 +58,10 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "probabilistic selection, too, the option with the highest score, not the one that is drawn). Lines: means "
         "over the seeds; bands: from the lowest to the highest seed. Grey vertical lines: the learning rate jumps back "
         "up.",
-        not_run(table),
+        not_run(found),
     ]
     return finish(
-        figure, results.config["recipe"], "Connections that change their option from epoch to epoch", table, notes
+        figure, results.config["recipe"], "Connections that change their option from epoch to epoch", found, notes
     )
 
 

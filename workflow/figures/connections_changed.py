@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS, RIVALS
-from slotpipeline.analysis.measures import CHANGE_GOAL, altered_shares
+from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.text import network_title
+from slotpipeline.experiments.competitors import CHANGE_GOAL, altered_shares
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
 from slotpipeline.reporting.marks import band, empty
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels, place
-from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
 from slotpipeline.results.read import Results
 
 
-def paths(axes: Axes, results: Results, table: pd.DataFrame) -> None:
+def paths(axes: Axes, results: Results, found: list[CellResult]) -> None:
     """A line per seed through the epochs, with a mark at the epoch that is best on validation."""
-    for row in rows_of(table[(table["n"] > 0) & table["method"].isin(RIVALS)]):
-        style = "--" if METHODS[row.method].arguments else "-"
-        best = 100 * altered_shares(results, row.identities)
-        for identity, accuracy in zip(row.identities, row.accuracies, strict=True):
+    for one in (one for one in found if one.method in RIVALS):
+        style = "--" if METHODS[one.method].arguments else "-"
+        best = 100 * altered_shares(results, one.identities)
+        for identity, accuracy in zip(one.identities, one.accuracies, strict=True):
             curve = results.curves[results.curves["identity"] == identity].sort_values("epoch")
             axes.plot(
-                100 * curve["altered_share"], curve["test_accuracy"], style, color=COLOURS[row.method], linewidth=0.9,
+                100 * curve["altered_share"], curve["test_accuracy"], style, color=COLOURS[one.method], linewidth=0.9,
                 alpha=0.7,
             )  # fmt: skip
             axes.plot(
-                best[identity], accuracy, MARKS[row.method], color=COLOURS[row.method], markersize=6, zorder=4,
-                label=METHODS[row.method].label,
+                best[identity], accuracy, MARKS[one.method], color=COLOURS[one.method], markersize=6, zorder=4,
+                label=METHODS[one.method].label,
             )  # fmt: skip
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network."""
-    groups = by_network(table)
+    groups = by_network(found)
     figure, axes = panels(len(groups), height=4.0)
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         paths(panel, results, part)
-        for row in rows_of(part[(part["n"] > 0) & (part["method"] == "learned")]):
-            band(panel, row, "learned weights")
+        for one in (one for one in part if one.method == "learned" and one.n):
+            band(panel, one, "learned weights")
             panel.axhline(
-                CHANGE_GOAL * row.mean, color=INK, linestyle=":", linewidth=1.2, zorder=1, label="90% of that accuracy"
+                CHANGE_GOAL * one.mean, color=INK, linestyle=":", linewidth=1.2, zorder=1, label="90% of that accuracy"
             )
         panel.axvline(10, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1, label="10% of the connections")
         panel.set(
-            title=place(dataset, network), xlabel="connections not used as they were drawn (%)",
+            title=network_title(dataset, network), xlabel="connections not used as they were drawn (%)",
             ylabel="test accuracy (%)",
         )  # fmt: skip
         panel.set_xlim(left=0)
-        if not part["n"].any():
+        if not any(one.n for one in part):
             empty(panel)
     notes = [
         "Pruning drops random connections, flipping changes their sign; the minimal variants pay for each one. Lines: "
         "each seed from the end of its first epoch on (before it no connection has changed); marks: its epoch that is "
         "best on validation. Green band: the 95% t-interval of learned weights (from three seeds on).",
-        not_run(table),
+        not_run(found),
     ]
     return finish(
-        figure, recipe_used(results.config, "ivan-florian"), "How many connections have to change?", table, notes
+        figure, recipe_used(results.config, "ivan-florian"), "How many connections have to change?", found, notes
     )
 
 

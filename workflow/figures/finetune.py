@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.reporting.columns import columns_figure
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network, one column per way of training."""
     note = "It gives none for finetuning; the others are those of its other experiments."
-    return columns_figure(results, "finetune", table, "Selected weights as a starting point of training", note)
+    return columns_figure(results, "finetune", found, "Selected weights as a starting point of training", note)
 
 
 if __name__ == "__main__":

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult, by_network, plain
+from slotpipeline.analysis.text import network_title
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, band, comparable, empty, options_axis, options_curve
-from slotpipeline.reporting.style import COLOURS, finish, not_run, panels, place
-from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_axis, options_curve
+from slotpipeline.reporting.style import COLOURS, finish, not_run, panels
 from slotpipeline.results.read import Results
 
 
-def learned_weights(axes: Axes, table: pd.DataFrame) -> None:
+def learned_weights(axes: Axes, learned: list[CellResult]) -> None:
     """Ours as a line in the band of its 95% interval, the paper's mean as a dotted line."""
-    learned = table[table["method"] == "learned"]
-    for row in rows_of(learned[learned["n"] > 0]):
-        band(axes, row, "learned weights, ours")
-    for row in rows_of(comparable(learned)):
+    for one in learned:
+        if one.n:
+            band(axes, one, "learned weights, ours")
+    for paper in (one.published_here for one in learned if one.published_here):
         axes.axhline(
-            row.paper_value, color=COLOURS["learned"], linewidth=1.4, linestyle=":", zorder=1,
+            paper.value, color=COLOURS["learned"], linewidth=1.4, linestyle=":", zorder=1,
             label="learned weights, the paper",
         )  # fmt: skip
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network."""
-    groups = by_network(table)
+    groups = by_network(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
-        options_curve(panel, part, "greedy")
-        learned_weights(panel, part)
-        options_axis(panel, part, place(dataset, network))
-        if not part["n"].any():
+        options_curve(panel, plain(part, "greedy"))
+        learned_weights(panel, plain(part, "learned"))
+        options_axis(panel, part, network_title(dataset, network))
+        if not any(one.n for one in part):
             empty(panel)
-    notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(table)]
-    return finish(figure, results.config["recipe"], "Accuracy against the number of options", table, notes)
+    notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(found)]
+    return finish(figure, results.config["recipe"], "Accuracy against the number of options", found, notes)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,16 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotpipeline.analysis.comparisons import is_best_rate
+from slotpipeline.analysis.cell_results import CellResult, by_network, by_options
 from slotpipeline.analysis.statistics import t_interval
-from slotpipeline.experiments.registry import RATE
+from slotpipeline.analysis.text import network_title
+from slotpipeline.experiments.many_options import LearningRate, is_best_rate
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import comparable, empty, options_axis, papers
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels, place
-from slotpipeline.reporting.tables import by_network, rows_of
+from slotpipeline.reporting.marks import empty, options_axis, options_of, papers
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, Config, cell_run
 
@@ -27,14 +26,14 @@ RATES = (("#E69F00", "s"), ("#D55E00", "^"), ("#8C3B00", "v"), ("#4D2000", "P"))
 Look = tuple[Any, str, float]  # colour, mark, and what K is multiplied by so that the marks stand side by side
 
 
-def looks(variants: Sequence[str]) -> dict[str, Look]:
-    """Variant -> look: the recipe, learning rates from low to high, and the score range that grows."""
-    rates = sorted((one for one in variants if one.startswith(RATE)), key=lambda one: float(one.removeprefix(RATE)))
-    found = {"": (COLOURS["greedy"], MARKS["greedy"])}
-    found |= dict(zip(rates, cycle(RATES), strict=False))
-    found |= {one: ("#AA4499", "D") for one in variants if one not in found}
-    shifts = 2 ** np.linspace(-0.35, 0.35, len(found))
-    return {variant: (*look, shift) for (variant, look), shift in zip(found.items(), shifts, strict=True)}
+def looks(found: Sequence[CellResult]) -> dict[str, Look]:
+    """Series -> look: the recipe, learning rates from low to high, and the score range that grows."""
+    rates = {one.cell.variant.rate: one.cell.words for one in found if isinstance(one.cell.variant, LearningRate)}
+    known = {"": (COLOURS["greedy"], MARKS["greedy"])}
+    known |= dict(zip([rates[rate] for rate in sorted(rates)], cycle(RATES), strict=False))
+    known |= {one.cell.words: ("#AA4499", "D") for one in found if one.cell.words not in known}
+    shifts = 2 ** np.linspace(-0.35, 0.35, len(known))
+    return {series: (*look, shift) for (series, look), shift in zip(known.items(), shifts, strict=True)}
 
 
 def line(axes: Axes, options: Sequence[int], values: Sequence[Sequence[float]], look: Look, label: str) -> None:
@@ -52,20 +51,20 @@ def line(axes: Axes, options: Sequence[int], values: Sequence[Sequence[float]], 
             )  # fmt: skip
 
 
-def rings(axes: Axes, part: pd.DataFrame, found: dict[str, Look]) -> None:
+def rings(axes: Axes, found: Sequence[CellResult], series: dict[str, Look]) -> None:
     """A ring around the learning rate that is the best on validation, at every K where there are several."""
-    rows = [row for row in rows_of(part) if row.n]
-    for row in rows:
-        if is_best_rate(row, rows):
+    run = [one for one in found if one.n]
+    for one in run:
+        if one.options is not None and is_best_rate(one, run):
             axes.plot(
-                row.options * found[row.variant][2], row.mean, "o", markersize=13, fillstyle="none", color=INK,
+                one.options * series[one.cell.words][2], one.mean, "o", markersize=13, fillstyle="none", color=INK,
                 linestyle="", zorder=5, label="best learning rate on validation",
             )  # fmt: skip
 
 
 def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
     """The learning rates of the recipe, from the smallest K on."""
-    cells = [Cell(dataset, network, "greedy", int(k)) for k in ks]
+    cells = [Cell(dataset, network, "greedy", k) for k in ks]
     rates = [cell_run(config, cell, config["seeds"][0]).settings.learning_rate for cell in cells]
     changes = [
         f"from K = {k} on {rate:g}"
@@ -75,35 +74,36 @@ def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
     return ", ".join([f"{rates[0]:g}", *changes])
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """Two panels per network: accuracy, and mean abs(w) / b after the last epoch."""
     config = results.config
     base = config["experiments"]["large-k"]["score_range_base"]
     last = results.curves.sort_values("epoch").groupby("identity")["mean_magnitude"].last()
-    groups = by_network(table)
+    groups = by_network(found)
     figure, axes = panels(2 * len(groups), height=3.9)
     for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
-        found = looks(list(dict.fromkeys(part["variant"])))
-        ks = sorted(set(part["options"]))
+        series = looks(part)
+        ks = options_of(part)
         own = own_rates(config, dataset, network, ks)
-        for variant, look in found.items():
-            rows = rows_of(part[part["variant"] == variant].sort_values("options"))
-            options = [row.options for row in rows]
-            label = {"": f"the recipe (learning rate {own})"}.get(variant, variant)
-            line(left, options, [row.accuracies for row in rows], look, label)
-            line(right, options, [last.reindex(row.identities).dropna().tolist() for row in rows], look, label)
-        rings(left, part, found)
-        for row in rows_of(comparable(part[part["variant"] == ""])):
-            papers(left, row, row.options * 2**-0.55, label="the paper")
-        if part["n"].any():
+        for words, look in series.items():
+            cells = by_options(one for one in part if one.cell.words == words)
+            options = [one.options or 0 for one in cells]
+            label = words or f"the recipe (learning rate {own})"
+            line(left, options, [one.accuracies for one in cells], look, label)
+            line(right, options, [last.reindex(one.identities).dropna().tolist() for one in cells], look, label)
+        rings(left, part, series)
+        for one in part:
+            if one.options is not None and one.cell.variant is None:
+                papers(left, one, one.options * 2**-0.55, label="the paper")
+        if any(one.n for one in part):
             right.axhline(0.5, color=FAINT, linestyle="--", linewidth=1, label="a random choice")
-        for panel, title in ((left, place(dataset, network)), (right, "")):
+        for panel, title in ((left, network_title(dataset, network)), (right, "")):
             options_axis(panel, part, title)
             panel.set_xlim(ks[0] / 2**0.9, ks[-1] * 2**0.7)
-            if not part["n"].any():
+            if not any(one.n for one in part):
                 empty(panel)
         right.set_ylabel("mean |w| / b of selected weights")
-        if not part["n"].any():
+        if not any(one.n for one in part):
             right.set_yticks([])
     notes = [
         "Marks: our means with 95% t-intervals (from three seeds on), side by side around each K; hollow: the "
@@ -111,9 +111,9 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "drawn, among rates with equally many seeds. Right: w the selected weights after the last epoch, b the bound "
         "of their layer's values. Score range grows: initial scores lie within "
         f"K / {base} times that bound, which is, but for weight decay, a learning rate K / {base} times lower.",
-        not_run(table),
+        not_run(found),
     ]
-    return finish(figure, config["recipe"], "Far more options than the paper tried", table, notes)
+    return finish(figure, config["recipe"], "Far more options than the paper tried", found, notes)
 
 
 if __name__ == "__main__":

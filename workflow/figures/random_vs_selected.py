@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.text import network_title, number
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, comparable, ours, papers
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, place
-from slotpipeline.reporting.tables import by_network, number, rows_of
+from slotpipeline.reporting.marks import MARK_NOTE, ours, papers
+from slotpipeline.reporting.style import FAINT, finish, not_run, panels
 from slotpipeline.results.read import Results
 
 TINTS = {"random": "#d6d6d6", "greedy": "#a9cde4"}
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One group of bars per network: random weights, then each K."""
     figure, (axes,) = panels(1, height=3.4)
     ticks: dict[float, str] = {}
     names: dict[float, str] = {}
     x = 0.0
-    for dataset, network, part in by_network(table):
+    for dataset, network, part in by_network(found):
         first = x
-        published = set(comparable(part).index)
-        for row in rows_of(part):
-            ticks[x] = "random" if row.method == "random" else f"K = {row.options}"
-            if row.n:
-                axes.bar(x, row.mean, width=0.75, color=TINTS[row.method], zorder=2)
-                ours(axes, row, x, x - 0.2, label=f"{row.method}, ours")
-                # Above whatever stands highest: the interval, a seed, or the paper's mark beside it.
-                top = max(value for value in (row.maximum, row.high, row.mean) if not pd.isna(value))
+        for one in part:
+            ticks[x] = "random" if one.method == "random" else f"K = {one.options}"
+            if one.n:
+                axes.bar(x, one.mean, width=0.75, color=TINTS[one.method], zorder=2)
+                ours(axes, one, x, x - 0.2, label=f"{one.method}, ours")
+                # Above what stands highest: the interval or a seed.
+                top = max(*one.accuracies, one.mean, *(one.interval or ()))
                 axes.annotate(
-                    number(row.mean, ".1f"),
+                    number(one.mean, ".1f"),
                     (x, top),
                     xytext=(0, 7),
                     textcoords="offset points",
@@ -40,10 +39,9 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
                 )
             else:
                 axes.text(x, 2, "not run", ha="center", color=FAINT, fontsize=10)
-            if row.Index in published:
-                papers(axes, row, x + 0.25, label=f"{row.method}, the paper")
+            papers(axes, one, x + 0.25, label=f"{one.method}, the paper")
             x += 1
-        names[(first + x - 1) / 2] = place(dataset, network)
+        names[(first + x - 1) / 2] = network_title(dataset, network)
         x += 0.6
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.tick_params(axis="x", length=0)
@@ -54,8 +52,8 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
     axes.grid(axis="x", visible=False)
     axes.set_xlim(-0.8, x - 0.8)
     axes.set(ylim=(0, 108), yticks=range(0, 101, 20), ylabel="test accuracy (%)")
-    notes = [f"Bars: our means. {MARK_NOTE}", not_run(table)]
-    return finish(figure, results.config["recipe"], "Random weights against selected ones", table, notes)
+    notes = [f"Bars: our means. {MARK_NOTE}", not_run(found)]
+    return finish(figure, results.config["recipe"], "Random weights against selected ones", found, notes)
 
 
 if __name__ == "__main__":

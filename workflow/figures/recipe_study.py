@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slotpipeline.analysis.comparisons import Comparison, comparisons
+from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.comparisons import Comparison
+from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.grid import seeds_of
+from slotpipeline.experiments.outcomes import comparisons
+from slotpipeline.experiments.recipe_comparison import base_of, factors_of
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import comparable, empty, ours
-from slotpipeline.reporting.style import FAINT, INK, finish, panels, place
-from slotpipeline.reporting.tables import by_network, number, rows_of
+from slotpipeline.reporting.marks import empty, options_of, ours
+from slotpipeline.reporting.style import FAINT, INK, finish, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
 from slotpipeline.runs.recipe import recipe_name
@@ -22,31 +24,30 @@ from slotpipeline.runs.recipe import recipe_name
 DIRECTIONS = (("#D55E00", "s", -0.15), ("#009E73", "^", 0.15))  # colour, mark and place in the row
 
 
-def factor(row: Any) -> str:
-    """What a variant such as "paper + code's value bound" takes from the other recipe; blank for a recipe as it is."""
-    return str(row.variant).partition(" + ")[2].partition("'s ")[2]
-
-
-def axis_end(found: list[Comparison]) -> float:
+def axis_end(compared: list[Comparison]) -> float:
     """Half the width of the axis: room for the differences that are not more than ten times the median one.
 
     Their intervals have room up to four times the largest of these differences.
     """
-    sizes = np.abs([one.difference.mean for one in found])
+    sizes = np.abs([one.difference.mean for one in compared])
     usual = sizes <= 10 * max(np.median(sizes), 0.1)
-    edges = [np.abs(one.difference.interval or one.difference.mean).max() for one in found]
+    edges = [np.abs(one.difference.interval or one.difference.mean).max() for one in compared]
     return 1.1 * float(max(0.1, min(np.max(np.array(edges)[usual]), 4 * sizes[usual].max())))
 
 
-def differences(axes: Axes, found: list[Comparison], factors: list[str], recipes: list[str]) -> None:
+def differences(axes: Axes, compared: list[Comparison], factors: list[str], recipes: list[str]) -> None:
     """A row per factor, a mark per direction; a difference beyond the axis is an arrow with its number."""
-    end = axis_end(found) if found else 1.0
+    end = axis_end(compared) if compared else 1.0
     axes.axvline(0, color=INK, linewidth=1, zorder=1)
     for (colour, mark, shift), base, other in zip(DIRECTIONS, recipes, recipes[::-1], strict=True):
-        by_factor = {factor(one.first): one.difference for one in found if one.second.variant == base}
+        by_factor = {
+            ", ".join(factors_of(one.first)): one.difference
+            for one in compared
+            if recipe_name(base_of(one.first)) == base
+        }
         for y, name in enumerate(factors):
             if name not in by_factor:
-                axes.text(0, y + shift, "  not run" if found else "", fontsize=9, va="center", color=colour)
+                axes.text(0, y + shift, "  not run" if compared else "", fontsize=9, va="center", color=colour)
                 continue
             mean, interval = by_factor[name].mean, by_factor[name].interval
             side = np.sign(mean)
@@ -65,41 +66,42 @@ def differences(axes: Axes, found: list[Comparison], factors: list[str], recipes
     axes.set_yticks(range(len(factors)), [name.replace(", ", " and\n") for name in factors])
 
 
-def levels(axes: Axes, rows: dict[str, Any]) -> None:
+def levels(axes: Axes, whole: Mapping[str, CellResult]) -> None:
     """The accuracies of whole recipes, with the paper's as a line in the band of its tolerance."""
-    for y, row in enumerate(rows.values()):
-        at_edge = number(row.mean) if row.n else "not run"
+    for y, one in enumerate(whole.values()):
+        at_edge = number(one.mean) if one.n else "not run"
         axes.text(1.01, y, at_edge, transform=axes.get_yaxis_transform(), va="center", fontsize=10)
-        if row.n:
-            ours(axes, row, y, y - 0.17, sideways=True)
-    for row in rows_of(comparable(pd.DataFrame(list(rows.values())[:1]))):
-        low, high = row.paper_value - row.tolerance, row.paper_value + row.tolerance
+        if one.n:
+            ours(axes, one, y, y - 0.17, sideways=True)
+    first = next(iter(whole.values()))
+    if first.paper is not None and first.tolerance is not None:
+        low, high = first.paper.value - first.tolerance, first.paper.value + first.tolerance
         axes.axvspan(low, high, color=FAINT, alpha=0.15, linewidth=0, zorder=0, label="the paper's, ± tolerance")
-        axes.axvline(row.paper_value, color=FAINT, linestyle=":", linewidth=1.4, zorder=1)
-    axes.set_yticks(range(len(rows)), [f"recipe {name}" for name in rows])
-    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="test accuracy (%)")
+        axes.axvline(first.paper.value, color=FAINT, linestyle=":", linewidth=1.4, zorder=1)
+    axes.set_yticks(range(len(whole)), [f"recipe {name}" for name in whole])
+    axes.set(ylim=(len(whole) - 0.5, -0.5), xlabel="test accuracy (%)")
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """Two panels per network and K: differences, and the recipes as they are."""
     seeds = seeds_of(results.config, "recipe-study")
     recipes = [recipe_name(recipe) for recipe in results.config["experiments"]["recipe-study"]["recipes"]]
-    parts = [part[part["options"] == k] for *_, part in by_network(table) for k in sorted(set(part["options"]))]
-    found = comparisons("recipe-study", table)
-    most = max(len(set(part["variant"])) / 2 for part in parts)
+    parts = [[one for one in part if one.options == k] for *_, part in by_network(found) for k in options_of(part)]
+    compared = comparisons("recipe-study", found)
+    most = max(len(part) / 2 for part in parts)
     figure, axes = panels(2 * len(parts), height=0.8 + 0.42 * most)
     for left, right, part in zip(axes[::2], axes[1::2], parts, strict=True):
-        rows = rows_of(part)
-        here = [one for one in found if one.first.Index in part.index]
-        differences(left, here, list(dict.fromkeys(filter(None, map(factor, rows)))), recipes)
-        whole = {row.variant: row for row in rows if row.variant in recipes}
-        own = Cell(rows[0].dataset, rows[0].network, "greedy", int(rows[0].options))
+        here = [one for one in compared if any(one.first is other for other in part)]
+        factors = dict.fromkeys(", ".join(factors_of(one)) for one in part if factors_of(one))
+        differences(left, here, list(factors), recipes)
+        whole = {one.cell.words: one for one in part if not factors_of(one)}
+        own = Cell(part[0].dataset, part[0].network, "greedy", part[0].options)
         of_grid = {cell_run(results.config, own, seed).identity for seed in seeds}
-        if same := [row for row in rows if of_grid & set(row.identities)]:
+        if same := [one for one in part if of_grid & identities_of([one])]:
             whole[f"{recipe_name(results.config['recipe'])}\n(of this grid)"] = same[0]
         levels(right, whole)
-        left.set_title(f"{place(own.dataset, own.network)}, K = {own.options}")
-        for panel, anything in ((left, here), (right, any(row.n for row in whole.values()))):
+        left.set_title(f"{network_title(own.dataset, own.network)}, K = {own.options}")
+        for panel, anything in ((left, here), (right, any(one.n for one in whole.values()))):
             panel.grid(axis="y", visible=False)
             if not anything:
                 empty(panel)
@@ -109,7 +111,7 @@ def draw(results: Results, table: pd.DataFrame) -> Figure:
         "goes on beyond the axis). Arrows with a number: differences beyond the axis. Right: the recipes as they "
         "are, means with 95% t-intervals; small dots above: single seeds; dotted line: the paper's mean.",
     ]
-    return finish(figure, " and ".join(recipes), "Two recipes, one difference at a time", table, notes)
+    return finish(figure, " and ".join(recipes), "Two recipes, one difference at a time", found, notes)
 
 
 if __name__ == "__main__":

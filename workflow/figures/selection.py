@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult, by_network, plain
+from slotpipeline.analysis.text import network_title
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
-from slotpipeline.reporting.style import finish, not_run, panels, place
-from slotpipeline.reporting.tables import by_network
+from slotpipeline.reporting.style import finish, not_run, panels
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network."""
-    groups = by_network(table)
+    groups = by_network(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         for method, shift in (("greedy", -0.18), ("probabilistic", 0.2)):
-            options_curve(panel, part, method, shift)
-        options_axis(panel, part, place(dataset, network))
-        if not part["n"].any():
+            options_curve(panel, plain(part, method), shift)
+        options_axis(panel, part, network_title(dataset, network))
+        if not any(one.n for one in part):
             empty(panel)
     return finish(
-        figure, results.config["recipe"], "Greedy against probabilistic selection", table, [MARK_NOTE, not_run(table)]
+        figure, results.config["recipe"], "Greedy against probabilistic selection", found, [MARK_NOTE, not_run(found)]
     )
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.runs.flops import read_flops
+from slotpipeline.experiments import registry
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.planning.plan import training_arguments
@@ -34,8 +35,6 @@ REPORTING = sorted(
 )
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"
-# What the experiment `cost` is made from, beside the results.
-COSTS = [FLOPS, "results/benchmark/measurements.csv"]
 EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.folder: run for run in grid_runs(config)}
@@ -67,8 +66,16 @@ def wanted_metrics(wildcards):
     return [f"{run_folder(run)}/{METRICS}" for run in runs]
 
 
-def cost_inputs(wildcards):
-    return COSTS if wildcards.experiment == "cost" else []
+def measured_inputs(wildcards):
+    """What an experiment is made from beside the results of its runs."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.files if experiment else ()
+
+
+def figure_script(wildcards):
+    """The script of an experiment, or that of the learning curves."""
+    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
+    return experiment.figure_script if experiment else "workflow/figures/curves.py"
 
 
 def lacking(name, what):

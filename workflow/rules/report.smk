@@ -30,7 +30,7 @@ rule config:
 rule table:
     input:
         REPORTING,
-        cost_inputs,
+        measured_inputs,
         **SMALL,
     output:
         csv=f"{RESULTS}/tables/{{experiment}}.csv",
@@ -75,9 +75,9 @@ rule summary:
 rule figure:
     input:
         REPORTING,
-        cost_inputs,
+        measured_inputs,
         **SMALL,
-        script=lambda wildcards: f"workflow/figures/{wildcards.experiment.replace('-', '_')}.py",
+        script=figure_script,
     output:
         f"{FIGURES}/{{experiment}}.png",
     log:
@@ -99,7 +99,7 @@ rule figure:
 rule report:
     input:
         REPORTING,
-        COSTS if "cost" in EXPERIMENTS else [],
+        [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
     output:

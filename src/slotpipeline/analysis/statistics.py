@@ -1,7 +1,7 @@
 """Means of a few seeds and how far they can be trusted.
 
 All intervals are Student's t-intervals: with three to five seeds a percentile bootstrap of a nominal 95% covers far
-less than that.
+less than that. Each function imports scipy itself: planning a grid imports this module, and needs no statistics.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-
-from scipy import stats
 
 Interval = tuple[float, float]
 
@@ -56,6 +54,8 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | 
     n = len(values)
     if n < 2 or stdev(values) == 0:
         return None
+    from scipy import stats
+
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * stdev(values) / math.sqrt(n)
     mean = fmean(values)
     return mean - half, mean + half
@@ -65,6 +65,8 @@ def welch_interval(first: Sequence[float], second: Sequence[float], confidence: 
     """Interval of mean(first) - mean(second) for samples of unequal variance; None where `t_interval` is."""
     if min(len(first), len(second)) < 2 or stdev(first) == stdev(second) == 0:
         return None
+    from scipy import stats
+
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return float(interval.low), float(interval.high)
 
@@ -76,6 +78,8 @@ def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Di
     seeds are in both cells, only these count, and the interval is that of the mean of their differences. Otherwise all
     count, as independent samples (Welch).
     """
+    from scipy import stats
+
     common = sorted(first.keys() & second.keys())
     if len(common) > 1:
         # Rounded, or differences that are all alike would vary by what binary fractions cannot hold.

@@ -6,28 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.runs.cell import Cell, Config, cell_run
-from slotpipeline.runs.run import Run, with_seed
+from slotpipeline.runs.cell import Cell, Config, cell_runs
+from slotpipeline.runs.run import Run
 
 
 def cells_of(config: Config, experiment: str) -> list[Cell]:
     """The cells of one experiment of the grid, in the order of its tables."""
-    return list(EXPERIMENTS[experiment](config, config["experiments"][experiment]))
+    return list(EXPERIMENTS[experiment].cells(config, config["experiments"][experiment]))
 
 
 def seeds_of(config: Config, experiment: str) -> list[int]:
     """The seeds of an experiment: its own, or the grid's."""
     return list(config["experiments"][experiment].get("seeds", config["seeds"]))
-
-
-def cell_runs(config: Config, cell: Cell, seeds: Iterable[int]) -> list[Run]:
-    """The runs of one cell, one per seed.
-
-    Raises:
-        UserError: the recipe cannot give a cell its settings.
-    """
-    run = cell_run(config, cell, 0)
-    return [with_seed(run, seed) for seed in seeds]
 
 
 def experiment_runs(config: Config, experiment: str) -> list[Run]:
@@ -39,6 +29,12 @@ def experiment_runs(config: Config, experiment: str) -> list[Run]:
 def grid_runs(config: Config) -> list[Run]:
     """Every run of the grid once, whichever experiments need it."""
     return _once(run for experiment in config["experiments"] for run in experiment_runs(config, experiment))
+
+
+def runs_with_histograms(config: Config) -> list[Run]:
+    """The runs of the grid of which experiments need the histograms of the selected weights."""
+    names = [name for name in config["experiments"] if EXPERIMENTS[name].needs_weights]
+    return _once(run for name in names for run in experiment_runs(config, name))
 
 
 def kept_epochs(runs: Iterable[Run]) -> Mapping[str, list[int]]:

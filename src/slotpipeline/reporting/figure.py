@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
-from slotpipeline.reporting.sections import EXPERIMENTS
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.sources import figure_digest
 from slotpipeline.reporting.style import LOOK, save
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 from slotpipeline.runs.recipe import recipe_name
 
-Draw = Callable[[Results, pd.DataFrame], Figure]
+Draw = Callable[[Results, list[CellResult]], Figure]
 
 
 def recipe_used(config: Mapping[str, Any], recipe: str) -> str:
@@ -39,8 +39,8 @@ def experiment_figure(experiment: str, draw: Draw) -> None:
     def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:
         results = read_results(folder, reference_csv)
         with rc_context(LOOK):
-            table = experiment_table(results, experiment)
-            save(draw(results, table), output, figure_digest(results, experiment, table))
+            found = experiment_results(results, experiment)
+            save(draw(results, found), output, figure_digest(results, experiment, found))
 
     command.__doc__ = f"Draw the figure of the experiment {experiment}: {EXPERIMENTS[experiment].title}"
     run(command)

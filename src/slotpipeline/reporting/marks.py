@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from slotpipeline.analysis.cell_results import CellResult, by_options
+from slotpipeline.analysis.statistics import Interval
+from slotpipeline.experiments.inside_a_network import SharedValues
 from slotpipeline.reporting.style import COLOURS, FAINT, MARKS, cap_at_hundred
-from slotpipeline.reporting.tables import kind, rows_of
 
 MARK_NOTE = (
     "Filled marks: our mean with its 95% t-interval (from three seeds on); small dots beside: single seeds; "
@@ -17,83 +21,91 @@ MARK_NOTE = (
 )
 
 
-def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose published number belongs to the same dataset."""
-    return table[table["paper_dataset"] == table["dataset"]]
+def look(found: CellResult) -> str:
+    """The key of a cell's colour and mark: that of shared values, or else that of its method."""
+    variant = found.cell.variant
+    return variant.within if isinstance(variant, SharedValues) else found.kind
 
 
-def look(row: Any) -> str:
-    """The key of a cell's colour and mark: its variant's where that has one, its method's otherwise."""
-    return row.variant if row.variant in COLOURS else kind(row)
-
-
-def ours(axes: Axes, row: Any, x: float, seeds_at: float, label: str | None = None, sideways: bool = False) -> None:
+def ours(
+    axes: Axes, found: CellResult, x: float, seeds_at: float, label: str | None = None, sideways: bool = False
+) -> None:
     """Mean and interval of one cell at `x`, its single seeds at `seeds_at`; `sideways`: these are heights."""
-    colour, beside = COLOURS[look(row)], [seeds_at] * row.n
-    xs, ys = (row.accuracies, beside) if sideways else (beside, row.accuracies)
+    colour, beside = COLOURS[look(found)], [seeds_at] * found.n
+    xs, ys = (found.accuracies, beside) if sideways else (beside, found.accuracies)
     axes.scatter(xs, ys, s=13, color=colour, alpha=0.55, linewidths=0, zorder=3)
     # The interval of two seeds is some 13 standard deviations wide: it would only hide everything else.
-    low, high = (row.low, row.high) if row.n > 2 else (float("nan"), float("nan"))
-    mark_at(axes, row, x, row.mean, low, high, sideways, capsize=3, label=label)
+    interval = found.interval if found.n > 2 else None
+    mark_at(axes, found, x, found.mean, interval, sideways, capsize=3, label=label)
 
 
-def papers(axes: Axes, row: Any, x: float, label: str | None = None, sideways: bool = False) -> None:
-    """The paper's mean and range of one cell, at `x`; `sideways`: that is a height."""
+def papers(axes: Axes, found: CellResult, x: float, label: str | None = None, sideways: bool = False) -> None:
+    """The paper's mean and range of one cell, at `x`, if there is one; `sideways`: that is a height."""
+    paper = found.published_here
+    if paper is None:
+        return
     hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.3, "linewidth": 1.1}
-    mark_at(axes, row, x, row.paper_value, row.paper_low, row.paper_high, sideways, **hollow, label=label)
+    spread = None if paper.low is None or paper.high is None else (paper.low, paper.high)
+    mark_at(axes, found, x, paper.value, spread, sideways, **hollow, label=label)
 
 
-def mark_at(axes: Axes, row: Any, x: float, value: float, low: float, high: float, sideways: bool, **more: Any) -> None:
-    """A cell's mark at `value` with a bar from `low` to `high`, or none where they are missing."""
-    bar = None if pd.isna(low) else [[value - low], [high - value]]
+def mark_at(
+    axes: Axes, found: CellResult, x: float, value: float, ends: Interval | None, sideways: bool, **more: Any
+) -> None:
+    """A cell's mark at `value`, with a bar between two ends if they are given."""
+    bar = None if ends is None else [[value - ends[0]], [ends[1] - value]]
     places: dict[str, Any] = (
         {"x": [value], "y": [x], "xerr": bar} if sideways else {"x": [x], "y": [value], "yerr": bar}
     )
-    key = look(row)
+    key = look(found)
     axes.errorbar(**places, color=COLOURS[key], marker=MARKS[key], markersize=6, linestyle="", zorder=4, **more)
 
 
-def band(axes: Axes, row: Any, label: str | None = None) -> None:
+def band(axes: Axes, found: CellResult, label: str | None = None) -> None:
     """The mean of one cell as a line across the panel, in the band of its 95% interval."""
-    colour = COLOURS[look(row)]
-    axes.axhline(row.mean, color=colour, linewidth=1.4, zorder=1, label=label)
-    if row.n > 2:
-        axes.axhspan(row.low, row.high, color=colour, alpha=0.13, linewidth=0, zorder=0)
+    colour = COLOURS[look(found)]
+    axes.axhline(found.mean, color=colour, linewidth=1.4, zorder=1, label=label)
+    if found.n > 2 and found.interval is not None:
+        axes.axhspan(*found.interval, color=colour, alpha=0.13, linewidth=0, zorder=0)
 
 
-def axis_scale(options: pd.Series[float]) -> float:
+def options_of(found: Sequence[CellResult]) -> list[int]:
+    """The numbers of options K of some cells, from the smallest on."""
+    return sorted({one.options for one in found if one.options is not None})
+
+
+def axis_scale(options: Sequence[int]) -> float:
     """How long the log2 axis of these K is, by the length of the paper's, which has five octaves, from 2 to 64."""
-    return float(max(1.0, np.log2(options.max() / options.min())) / 5)
+    return max(1.0, math.log2(max(options) / min(options))) / 5
 
 
-def options_curve(axes: Axes, table: pd.DataFrame, method: str, shift: float = 0.0, label: str | None = None) -> None:
+def options_curve(axes: Axes, found: Sequence[CellResult], shift: float = 0.0, label: str | None = None) -> None:
     """Accuracy of one method against K on a log2 axis: seeds, ours and the paper's side by side around K.
 
-    `table` has one row of the method per K. `shift` keeps apart the marks of several methods; it is in octaves of the
-    paper's axis, and scaled to the axis at hand. A line breaks at a K that was not run. `label` is the method's, if not
-    its name.
+    `found` has one cell per K. `shift` keeps apart the marks of several methods; it is in octaves of the paper's axis,
+    and scaled to the axis at hand. A line breaks at a K that was not run. `label` is the method's, if not its name.
     """
-    rows = table[table["method"] == method].sort_values("options")
-    options = rows["options"].astype(float)
-    scale = axis_scale(options)
+    found = by_options(found)
+    options = np.array([one.options for one in found], float)
+    scale = axis_scale(options_of(found))
     left, middle, right = (2.0 ** (scale * (shift + offset)) for offset in (-0.19, -0.08, 0.1))
-    published = comparable(rows)
-    colour, name = COLOURS[look(rows_of(rows)[0])], label or method
-    axes.plot(options * middle, rows["mean"], color=colour, linewidth=1.3, alpha=0.7, zorder=2)
+    colour, name = COLOURS[look(found[0])], label or found[0].method
+    axes.plot(options * middle, [one.mean for one in found], color=colour, linewidth=1.3, alpha=0.7, zorder=2)
+    known = [(k * right, one.published_here.value) for k, one in zip(options, found, strict=True) if one.published_here]
     axes.plot(
-        published["options"].astype(float) * right, published["paper_value"], ":", color=colour, linewidth=1.3,
-        alpha=0.7, zorder=2,
-    )  # fmt: skip
-    for row in rows_of(rows[rows["n"] > 0]):
-        ours(axes, row, row.options * middle, row.options * left, label=f"{name}, ours")
-    for row in rows_of(published):
-        papers(axes, row, row.options * right, label=f"{name}, the paper")
+        [x for x, _ in known], [value for _, value in known], ":", color=colour, linewidth=1.3, alpha=0.7, zorder=2
+    )
+    for k, one in zip(options, found, strict=True):
+        if one.n:
+            ours(axes, one, k * middle, k * left, label=f"{name}, ours")
+    for k, one in zip(options, found, strict=True):
+        papers(axes, one, k * right, label=f"{name}, the paper")
 
 
-def options_axis(axes: Axes, table: pd.DataFrame, title: str) -> None:
+def options_axis(axes: Axes, found: Sequence[CellResult], title: str) -> None:
     """A log2 axis with a tick at every K, and the labels of a panel."""
-    options = sorted({int(value) for value in table["options"].dropna()})
-    margin = 2 ** (0.6 * axis_scale(pd.Series(options, dtype=float)))
+    options = options_of(found)
+    margin = 2 ** (0.6 * axis_scale(options))
     axes.set_xscale("log", base=2)
     axes.set_xlim(options[0] / margin, options[-1] * margin)
     axes.set_xticks(options, [str(value) for value in options])

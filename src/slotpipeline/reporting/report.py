@@ -14,27 +14,24 @@ from tabulate import tabulate
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotmachines.networks.names import network_label
-from slotpipeline.analysis.comparisons import NOTE, comparisons, readable_comparisons
-from slotpipeline.analysis.findings import findings
-from slotpipeline.analysis.measures import measures, readable_measures
+from slotpipeline.analysis.cell_results import CellResult, runs_of
+from slotpipeline.analysis.text import method_name, number, options_text
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import cells_of, grid_runs
+from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.sections import EXPERIMENTS
 from slotpipeline.reporting.sources import report_digest, source_digest
 from slotpipeline.reporting.tables import (
-    CELL,
-    DASH,
+    COMPARISON_NOTE,
     chosen_note,
     data_notes,
-    experiment_table,
-    experiment_tables,
-    method_name,
-    number,
-    paper_notes,
+    data_notes_of,
+    notes_of,
     readable,
-    runs_of,
+    readable_comparisons,
+    readable_measures,
 )
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell
@@ -106,8 +103,8 @@ def costs(results: Results) -> pd.DataFrame:
             {
                 "dataset": dataset_label(cell.dataset),
                 "network": network_label(cell.network),
-                "method": ", ".join(filter(None, (method_name(cell.method), cell.variant))),
-                "K": DASH if cell.options is None else str(cell.options),
+                "method": ", ".join(filter(None, (method_name(cell.method), cell.words))),
+                "K": options_text(cell.options),
                 "runs": str(len(part)),
                 "epochs": " or ".join(str(length) for length in sorted(part["epochs"].unique())),
                 "best epoch (median)": number(part["best_epoch"].median(), ".0f"),
@@ -126,7 +123,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     """
     planned = {run.identity for run in grid_runs(results.config)}
     results = replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
-    tables = experiment_tables(results)
+    found = grid_results(results)
     board = scoreboard([results])
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
     environment = Environment(
@@ -138,16 +135,16 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     )
     page = environment.get_template("report.html.j2").render(
         config=results.config,
-        source=report_digest(source_digest(results.config, name, table) for name, table in tables.items()),
+        source=report_digest(source_digest(results.config, name, part) for name, part in found.items()),
         score=counts(board) if in_reach else {},
         score_sentence=sentence(board),
         score_by_dataset=by_dataset(board).to_dict("records"),
         board=readable_board(board).to_dict("records"),
         meanings=MEANINGS,
-        sections=[_section(results, name, table, figures) for name, table in tables.items()],
-        comparison_note=NOTE,
+        sections=[_section(results, name, part, figures) for name, part in found.items()],
+        comparison_note=COMPARISON_NOTE,
         curves=embedded(figures / "curves.png"),
-        data_notes=data_notes(results.runs),
+        data_notes=data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True)),
         provenance=provenance(results.runs),
         costs=costs(results).to_dict("records"),
         dataset_label=dataset_label,
@@ -156,21 +153,22 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _section(results: Results, name: str, table: pd.DataFrame, figures: Path) -> dict[str, Any]:
+def _section(results: Results, name: str, found: list[CellResult], figures: Path) -> dict[str, Any]:
     unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
-    measured = measures(results, name, table)
-    found = [
-        (place, [one.replace(*unbroken) for one in said]) for place, said in findings(results, name, table, measured)
+    measured = measures(results, name, found)
+    statements = [
+        (network, [one.replace(*unbroken) for one in said])
+        for network, said in findings(results, name, found, measured)
     ]
     return {
         "name": name,
         "about": EXPERIMENTS[name],
-        "findings": found,
+        "findings": statements,
         "picture": embedded(figures / f"{name}.png"),
-        "rows": readable(table).to_dict("records"),
-        "measures": readable_measures(table, measured).to_dict("records") if len(measured) else [],
-        "comparisons": readable_comparisons(comparisons(name, table)).to_dict("records"),
-        "notes": chosen_note(table) + data_notes(table) + paper_notes(table),
+        "rows": readable(found).to_dict("records"),
+        "measures": readable_measures(measured).to_dict("records"),
+        "comparisons": readable_comparisons(comparisons(name, found)).to_dict("records"),
+        "notes": notes_of(found),
     }
 
 
@@ -183,13 +181,13 @@ def main_table_text(results: Results, style: str = "simple", *, only_run: bool =
     """
     experiments = results.config["experiments"]
     names = [name for name in ("k-sweep", "selection") if name in experiments] or list(experiments)
-    table = pd.concat([experiment_table(results, name) for name in names])
+    cells: dict[tuple[object, ...], CellResult] = {}
+    for one in (one for name in names for one in experiment_results(results, name)):
+        key = (one.dataset, one.network, one.method, one.options, one.cell.words, one.epochs)
+        if one.n or not only_run:
+            cells.setdefault(key, one)
     networks = list(results.config["networks"])
-    table = table.drop_duplicates([*CELL, "epochs"]).sort_values(
-        "network", key=lambda column: column.map(networks.index), kind="stable"
-    )
-    if only_run:
-        table = table[table["n"] > 0]
-    shown = readable(table).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
+    found = sorted(cells.values(), key=lambda one: networks.index(one.network))
+    shown = readable(found).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
     text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
-    return "\n\n".join([text, *chosen_note(table), *data_notes(table)])
+    return "\n\n".join([text, *chosen_note(found), *data_notes_of(found)])

@@ -10,12 +10,14 @@ import pandas as pd
 
 from slotmachines.methods import RIVALS
 from slotmachines.networks.names import network_label
+from slotpipeline.analysis.cell_results import is_chosen_by, judge, runs_of
+from slotpipeline.analysis.text import DASH, method_name, number
 from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.reporting.tables import CHOSEN, DASH, is_chosen_by, judge, method_name, number, rows_of, runs_of
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import RECIPES, SOURCE, Published
-from slotpipeline.runs.cell import Cell
+from slotpipeline.runs.cell import ByRecipe, Cell
 
 JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
 
@@ -26,14 +28,15 @@ def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
     Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n,
     tolerance, verdict, chosen_by, grid, provenance.
     """
-    rows = [_judged(grids, row) for row in rows_of(grids[0].reference)]
+    published: list[Any] = list(grids[0].reference.itertuples())
+    rows = [_judged(grids, row) for row in published]
     return pd.DataFrame(rows).astype({"options": "Int64"})
 
 
 def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
     options = None if pd.isna(row.options) or row.method == "random" else int(row.options)
     recipe = "" if row.method in RIVALS else RECIPES.get(row.source, "")
-    cell = Cell(row.dataset, row.architecture, row.method, options, recipe=recipe)
+    cell = Cell(row.dataset, row.architecture, row.method, options, ByRecipe(recipe) if recipe else None)
     paper = Published(
         row.figure, row.dataset, float(row.value), None, None, float(row.reading_uncertainty),
         row.provenance, "",
@@ -92,7 +95,8 @@ def sentence(board: pd.DataFrame) -> str:
 def readable_board(board: pd.DataFrame) -> pd.DataFrame:
     """One row of text per published number that was run."""
     rows = []
-    for row in rows_of(board):
+    judged: list[Any] = list(board.itertuples())
+    for row in judged:
         if row.verdict == Verdict.NOT_RUN:
             continue
         rows.append(

@@ -8,39 +8,39 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from slotpipeline.analysis.measures import FLOPS_CSV, STEP_TIMES_CSV
+from slotpipeline.analysis.cell_results import CellResult, identities_of
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.tables import csv_text
 from slotpipeline.results.read import Results
+from slotpipeline.runs.cell import Config
 
 KEY = "Source"
-IN_CURVES = ("k-sweep", "selection", "finetune")
+IN_CURVES = tuple(name for name, experiment in EXPERIMENTS.items() if experiment.in_curves)
 """The experiments that the figure of learning curves is made from: its cells have the grid's own settings."""
 
 
-def source_digest(config: Mapping[str, Any], experiment: str, table: pd.DataFrame) -> str:
+def source_digest(config: Config, experiment: str, found: Sequence[CellResult]) -> str:
     """Digest of the table of an experiment, and of its config."""
     about = {name: config[name] for name in ("grid", "recipe", "seeds")}
     about["experiment"] = config["experiments"][experiment]
-    return _digest(json.dumps(about, sort_keys=True) + csv_text(table))
+    return _digest(json.dumps(about, sort_keys=True) + csv_text(found))
 
 
-def figure_digest(results: Results, experiment: str, table: pd.DataFrame) -> str:
+def figure_digest(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
     """Digest of all that the figure of an experiment is made from.
 
-    Beside its table these are the curves and histograms of its runs, and for the cost what was measured beforehand.
+    Beside its table these are the curves and histograms of its runs, and what was measured before them.
     """
-    identities = table["identities"].explode()
+    identities = identities_of(found)
     parts = [part[part["identity"].isin(identities)].to_csv(index=False) for part in (results.curves, results.selected)]
-    measured = [results.project / name for name in (FLOPS_CSV, STEP_TIMES_CSV)] if experiment == "cost" else []
+    measured = [results.project / name for name in EXPERIMENTS[experiment].files]
     parts += [path.read_text(encoding="utf-8") for path in measured if path.is_file()]
-    return _digest(source_digest(results.config, experiment, table) + "".join(parts))
+    return _digest(source_digest(results.config, experiment, found) + "".join(parts))
 
 
 def curves_digest(sources: Mapping[str, str]) -> str:

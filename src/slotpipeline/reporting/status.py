@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from slotpipeline.experiments.grid import grid_runs, planned
+from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.reporting.report import embedded
 from slotpipeline.reporting.sources import (
     curves_digest,
@@ -24,7 +25,6 @@ from slotpipeline.reporting.sources import (
 )
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import write_table
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.run import Run
@@ -97,14 +97,14 @@ def grid_status(config: Mapping[str, Any], there: Results, results: Path, figure
         known = sum(run.identity in recorded for run in runs)
         to_do = runs_to_do(runs, recorded, results)
         identities = {run.identity for run in to_do}
-        table = experiment_table(there, experiment)
-        figure_source = figure_digest(there, experiment, table)
+        found = experiment_results(there, experiment)
+        figure_source = figure_digest(there, experiment, found)
         standings.append(
             Standing(
                 experiment=experiment,
                 table=_files_state(results / "tables", partial(write_table, there, experiment)),
                 figure=_state(figures / f"{experiment}.png", picture_source, figure_source),
-                source=source_digest(config, experiment, table),
+                source=source_digest(config, experiment, found),
                 figure_source=figure_source,
                 recorded=known,
                 uncollected=len(runs) - known - len(to_do),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from slotmachines.files import replacing
 from slotmachines.networks.names import network_label
-from slotpipeline.data.datasets import dataset_label
-from slotpipeline.reporting.tables import by_network, cell_names, data_notes
+from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.reporting.tables import cell_names, data_notes_of
 
 
 class _OrOther(dict[str, str]):
@@ -36,8 +35,8 @@ COLOURS = _OrOther({
     "learned": "#009E73",
     "finetuned": "#AA4499",
     "random": "#777777",
-    "one set per layer": "#E69F00",
-    "one set per network": "#222222",
+    "layer": "#E69F00",
+    "network": "#222222",
     "edge_popup": "#E69F00",
     "supermask": "#56B4E9",
     "free_pruning": "#D55E00",
@@ -53,8 +52,8 @@ MARKS = _OrOther({
     "learned": "^",
     "finetuned": "D",
     "random": "v",
-    "one set per layer": "s",
-    "one set per network": "D",
+    "layer": "s",
+    "network": "D",
     "edge_popup": "s",
     "supermask": "d",
     "free_pruning": "<",
@@ -107,29 +106,25 @@ def shades(values: Iterable[Any]) -> dict[Any, Any]:
     return {value: colormaps["viridis"](0.1 + 0.7 * i / max(1, len(ladder) - 1)) for i, value in enumerate(ladder)}
 
 
-def place(dataset: str, network: str) -> str:
-    """Title of a panel."""
-    return f"{network_label(network)} on {dataset_label(dataset)}"
-
-
-def not_run(table: pd.DataFrame) -> str:
+def not_run(found: Sequence[CellResult]) -> str:
     """The cells without any run, as one phrase; of a network without any its name alone; blank if all were run."""
     names: list[str] = []
-    for _, network, part in by_network(table):
-        missing = part[part["n"] == 0]
+    for _, network, part in by_network(found):
+        missing = [one for one in part if not one.n]
         if len(missing) == len(part):
             names.append(f"{network_label(network)} (all)")
             continue
-        plain = missing["variant"] == ""
-        names += [cell_names(missing[plain])] if plain.any() else []
+        plain = [one for one in missing if one.cell.variant is None]
+        names += [cell_names(plain)] if plain else []
         variants: dict[str, list[str]] = {}
-        for index, row in missing[~plain].iterrows():
-            variants.setdefault(cell_names(missing.loc[[index]]), []).append(row["variant"].removeprefix("finetuned "))
-        names += [f"{name} ({', '.join(found)})" for name, found in variants.items()]
+        for one in missing:
+            if one.cell.variant is not None:
+                variants.setdefault(cell_names([one]), []).append(one.cell.variant.short)
+        names += [f"{name} ({', '.join(short)})" for name, short in variants.items()]
     return f"Not run: {'; '.join(names)}." if names else ""
 
 
-def finish(figure: Figure, recipe: str, title: str, shown: pd.DataFrame, notes: Iterable[str]) -> Figure:
+def finish(figure: Figure, recipe: str, title: str, shown: Sequence[CellResult], notes: Iterable[str]) -> Figure:
     """Give a figure its title, its legend (every label once) and a caption.
 
     The caption names the recipe and how many seeds the cells in `shown` have, holds the `notes`, and says what the
@@ -139,7 +134,7 @@ def finish(figure: Figure, recipe: str, title: str, shown: pd.DataFrame, notes: 
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    caption = [f"Recipe {recipe}{_seeds(shown)}.", *notes, *data_notes(shown)]
+    caption = [f"Recipe {recipe}{_seeds(shown)}.", *notes, *data_notes_of(shown)]
     with rc_context(LOOK):
         # As many columns as the figure is wide enough for.
         for columns in (4, 3, 2, 1):
@@ -156,9 +151,9 @@ def finish(figure: Figure, recipe: str, title: str, shown: pd.DataFrame, notes: 
     return figure
 
 
-def _seeds(shown: pd.DataFrame) -> str:
+def _seeds(shown: Sequence[CellResult]) -> str:
     """How many seeds the cells that were run have."""
-    counts = sorted({int(n) for n in shown.get("n", ()) if n})
+    counts = sorted({one.n for one in shown if one.n})
     if not counts:
         return ""
     span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"

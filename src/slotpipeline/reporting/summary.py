@@ -6,25 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from slotmachines.files import replacing
+from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.scoreboard import counts, scoreboard
-from slotpipeline.reporting.tables import experiment_tables, rows_of
 from slotpipeline.results.read import Results
 
 
-def cell_name(row: Any) -> str:
-    """Short name of a table row, such as `lenet-greedy-8` or `lenet-greedy-8-finetuned-after-75`."""
-    parts = [row.network, row.method, "" if pd.isna(row.options) else str(row.options), row.variant]
+def cell_name(found: CellResult) -> str:
+    """Short name of a cell, such as `lenet-greedy-8` or `lenet-greedy-8-finetuned-after-75`."""
+    parts = [found.network, found.method, "" if found.options is None else str(found.options), found.cell.words]
     return "-".join(part.replace(" ", "-") for part in parts if part)
 
 
 def summarise_grid(results: Results) -> dict[str, Any]:
     """Mean test accuracy (percent) of every cell that was run, by experiment, and how many verdicts of each kind."""
     accuracy = {
-        name: {cell_name(row): round(row.mean, 3) for row in rows_of(table) if row.n}
-        for name, table in experiment_tables(results).items()
+        name: {cell_name(one): round(one.mean, 3) for one in found if one.n}
+        for name, found in grid_results(results).items()
     }
     return {"accuracy": accuracy, "verdicts": counts(scoreboard([results]))}
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from slotmachines.files import replacing
-from slotpipeline.analysis.comparisons import comparisons_markdown
-from slotpipeline.analysis.measures import measures, readable_measures
-from slotpipeline.reporting.tables import csv_text, experiment_table, markdown
+from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.experiments.outcomes import comparisons, experiment_results, measures
+from slotpipeline.reporting.tables import (
+    COMPARISON_NOTE,
+    csv_text,
+    markdown,
+    notes_of,
+    readable,
+    readable_comparisons,
+    readable_measures,
+)
 from slotpipeline.results.read import Results
 
 
@@ -17,15 +26,21 @@ def write_table(results: Results, experiment: str, folder: Path) -> None:
     Raises:
         UserError: a configuration does not fit, or the folder cannot be written to.
     """
-    table = experiment_table(results, experiment)
-    measured = measures(results, experiment, table)
+    found = experiment_results(results, experiment)
+    text = markdown_page(results, experiment, found)
     with replacing(folder / f"{experiment}.csv") as temporary:
-        temporary.write_text(csv_text(table), encoding="utf-8")
-    if len(measured):
-        shown = readable_measures(table, measured)
-        parts = [shown.to_markdown(index=False, disable_numparse=True), *comparisons_markdown(experiment, table)]
-    else:
-        parts = comparisons_markdown(experiment, table)
-    text = "\n\n".join([markdown(table), *parts])
+        temporary.write_text(csv_text(found), encoding="utf-8")
     with replacing(folder / f"{experiment}.md") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
+
+
+def markdown_page(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
+    """The table of an experiment with its notes, what it measures, and its comparisons with a note on how to read them.
+
+    What it does not measure or compare is left out.
+    """
+    measured, compared = measures(results, experiment, found), comparisons(experiment, found)
+    parts = [markdown(readable(found)), *notes_of(found)]
+    parts += [markdown(readable_measures(measured))] if measured else []
+    parts += [markdown(readable_comparisons(compared)), COMPARISON_NOTE] if compared else []
+    return "\n\n".join(parts) + "\n"

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES, RIVAL_RECIPES
-from slotpipeline.runs.run import Run, finetuned, make_run
+from slotpipeline.runs.recipe import recipe_name
+from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
 
 Config = Mapping[str, Any]
 Changes = tuple[tuple[str, Any], ...]
+
+
+class Variant:
+    """What differs from the grid's plain cell. Each kind is a frozen dataclass of its own, which holds this as data.
+
+    `words` is the only place that puts a variant into words. Programs ask the variant itself, and never read its words.
+    """
+
+    is_comparable: ClassVar[bool] = True
+    """Whether the number that the paper gives for the cell's method and K is still its counterpart."""
+
+    @property
+    def words(self) -> str:
+        """For readers, in tables and sentences; no two cells of one method and K in an experiment have the same."""
+        raise NotImplementedError
+
+    @property
+    def short(self) -> str:
+        """The same beside the name of the method."""
+        return self.words
+
+    @property
+    def recipe(self) -> str:
+        """Name or file of the recipe of its runs; blank for the recipe of the plain cell."""
+        return ""
+
+    @property
+    def changes(self) -> Changes:
+        """Settings that win over the recipe's and the grid's."""
+        return ()
+
+    @property
+    def start_epoch(self) -> int:
+        """Of a finetuned network, the epochs of its slot machine; 0 for all others."""
+        return 0
+
+
+@dataclass(frozen=True)
+class ByRecipe(Variant):
+    """Trained by another recipe than the plain cell."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        return recipe_name(self.name)
+
+    @property
+    def recipe(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -19,22 +70,39 @@ class Cell:
 
     Attributes:
         dataset, network, method, options: as in `Run`.
-        variant: what is different from the grid's plain runs, for readers; blank where nothing is.
-        recipe: of its runs; blank for that of its method's authors where the method has one, and the grid's otherwise.
-        changes: settings that win over the recipe's and the grid's.
-        start_epoch: of a finetuned network, the epochs of its slot machine; 0 for all others.
-        is_comparable: whether the number that the paper gives for this method and K is the cell's counterpart.
+        variant: what differs from the grid's plain cell of these; None of the plain cell itself.
     """
 
     dataset: str
     network: str
     method: str
     options: int | None
-    variant: str = ""
-    recipe: str = ""
-    changes: Changes = ()
-    start_epoch: int = 0
-    is_comparable: bool = True
+    variant: Variant | None = None
+
+    @property
+    def words(self) -> str:
+        """The variant in words; blank for a plain cell."""
+        return self.variant.words if self.variant else ""
+
+    @property
+    def recipe(self) -> str:
+        """The recipe of its variant; blank for that of its method's authors, or else the grid's."""
+        return self.variant.recipe if self.variant else ""
+
+    @property
+    def changes(self) -> Changes:
+        """The settings of its variant, which win over the recipe's and the grid's."""
+        return self.variant.changes if self.variant else ()
+
+    @property
+    def start_epoch(self) -> int:
+        """Of a finetuned network, the epochs of its slot machine; 0 for all others."""
+        return self.variant.start_epoch if self.variant else 0
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether the number that the paper gives for this method and K is the cell's counterpart."""
+        return self.variant is None or self.variant.is_comparable
 
 
 def cell_run(config: Config, cell: Cell, seed: int) -> Run:
@@ -55,3 +123,13 @@ def cell_run(config: Config, cell: Cell, seed: int) -> Run:
         changes={**settings, **dict(cell.changes)},
     )
     return finetuned(run, cell.start_epoch) if cell.start_epoch else run
+
+
+def cell_runs(config: Config, cell: Cell, seeds: Iterable[int]) -> list[Run]:
+    """The runs of one cell, one per seed.
+
+    Raises:
+        UserError: the recipe cannot give the cell its settings.
+    """
+    run = cell_run(config, cell, 0)
+    return [with_seed(run, seed) for seed in seeds]

@@ -1,61 +1,12 @@
-"""Reading and checking the config of a grid."""
+"""Reading the config of a grid; `slotpipeline.experiments.config_schema` checks it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
-from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError, one_line
-from slotmachines.methods import RIVALS
-from slotmachines.networks.names import NETWORKS
-from slotpipeline.data.datasets import find
-from slotpipeline.plain_yaml import parse_yaml, read_yaml, require_plain
-from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
-
-
-def config_schema() -> dict[str, Any]:
-    """The JSON schema of a grid's config, which says what each entry means, with the names of the registries."""
-    text = (resources.files("slotpipeline.runs") / "config.schema.yaml").read_text(encoding="utf-8")
-    schema: dict[str, Any] = parse_yaml(text, "the schema of configs")
-    schema["$defs"]["network"]["enum"] = list(NETWORKS)
-    schema["$defs"]["rival"]["enum"] = list(RIVALS)
-    schema["$defs"]["rival_recipe"]["enum"] = list(RIVAL_RECIPES)
-    schema["$defs"]["distribution"]["enum"] = list(DISTRIBUTIONS)
-    return schema
-
-
-def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A grid's config with the defaults filled in, checked against its schema and its parts against each other.
-
-    Raises:
-        UserError: one line that names the first entry that is wrong, and why.
-    """
-    require_plain(config, "config")
-    schema = config_schema()
-    error = best_match(Draft202012Validator(schema).iter_errors(dict(config)))
-    if error is not None:
-        place = ".".join(str(step) for step in error.absolute_path)
-        raise UserError(f"config: {place or 'top level'}: {one_line(error.message)}")
-    defaults = {name: entry["default"] for name, entry in schema["properties"].items() if "default" in entry}
-    whole = deepcopy({**config, **{name: value for name, value in defaults.items() if name not in config}})
-    for name, experiment in whole["experiments"].items():
-        for network in experiment["networks"]:
-            if network not in whole["networks"]:
-                raise UserError(f"config: experiments.{name}: add {network} and its dataset to networks")
-    for network in whole["settings"]:
-        if network not in whole["networks"]:
-            raise UserError(f"config: settings: {network} is none of the grid's networks; remove it, or add it there")
-    for dataset in map(find, whole["networks"].values()):
-        if dataset.name not in whole["tolerance"]:
-            raise UserError(f"config: tolerance: add one for {dataset.name}, in points of accuracy")
-    return whole
+from slotmachines.errors import UserError
+from slotpipeline.plain_yaml import read_yaml
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.reporting.columns import columns_figure
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.tables import paper_notes
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, table: pd.DataFrame) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Figure:
     """One panel per network, one column per way of training."""
     title = "A large network: selected, finetuned and learned weights"
-    return columns_figure(results, "vgg", table, title, *paper_notes(table))
+    return columns_figure(results, "vgg", found, title, *paper_notes(found))
 
 
 if __name__ == "__main__":

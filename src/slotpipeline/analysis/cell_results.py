@@ -1,0 +1,197 @@
+"""What the runs of one cell say: mean and interval over the seeds, the published number beside them, the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from slotmachines.errors import UserError
+from slotpipeline.analysis.statistics import Interval, Summary, summarise
+from slotpipeline.analysis.verdict import Verdict, equivalence
+from slotpipeline.results.read import Results
+from slotpipeline.results.reference import Published, published
+from slotpipeline.runs.cell import Cell, Config, cell_run, cell_runs
+from slotpipeline.runs.run import Run
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The result of one cell; accuracies are in percent.
+
+    Attributes:
+        cell: what was run.
+        run: its run of the first planned seed, with the settings that all of them have.
+        planned: number of planned runs.
+        seeds, accuracies, identities: of the runs that are finished, one by one.
+        epochs: that these were trained for; None where no run is finished.
+        ours: mean, range and 95% interval of the accuracies; None where no run is finished.
+        validation: mean accuracy on the validation images; NaN where no run is finished.
+        paper: the published counterpart; None where there is none.
+        tolerance: the difference to it that counts as reproduced, in points; None where the two cannot be compared.
+        verdict: what our runs say about the published number.
+        is_chosen_by: whether the recipe was chosen by the closeness of these runs to the paper.
+        data_note: what has to be mentioned about their data.
+    """
+
+    cell: Cell
+    run: Run
+    planned: int
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    identities: tuple[str, ...]
+    epochs: int | None
+    ours: Summary | None
+    validation: float
+    paper: Published | None
+    tolerance: float | None
+    verdict: Verdict
+    is_chosen_by: bool
+    data_note: str
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.cell.dataset
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.cell.network
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.cell.method
+
+    @property
+    def options(self) -> int | None:
+        """K of a slot machine; None for all others."""
+        return self.cell.options
+
+    @property
+    def n(self) -> int:
+        """Number of seeds that are finished."""
+        return len(self.accuracies)
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy; NaN where no run is finished."""
+        return self.ours.mean if self.ours else math.nan
+
+    @property
+    def interval(self) -> Interval | None:
+        """95% interval of the mean; None where there are too few seeds."""
+        return self.ours.interval if self.ours else None
+
+    @property
+    def difference(self) -> float | None:
+        """Our mean less the published one, in points; None where the two cannot be compared."""
+        if self.ours is None or self.paper is None or self.tolerance is None:
+            return None
+        return self.ours.mean - self.paper.value
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """Seed -> accuracy."""
+        return dict(zip(self.seeds, self.accuracies, strict=True))
+
+    @property
+    def kind(self) -> str:
+        """What figures and notes call it: "finetuned", or its method."""
+        return "finetuned" if self.cell.start_epoch else self.method
+
+    @property
+    def published_here(self) -> Published | None:
+        """The published number if it belongs to the same dataset."""
+        return self.paper if self.paper is not None and self.paper.dataset == self.dataset else None
+
+
+def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
+    """The runs of a cell that are finished, in the order of `seeds`, known by their identities and not their labels."""
+    identities = [run.identity for run in cell_runs(results.config, cell, seeds)]
+    runs = results.runs[results.runs["identity"].isin(identities)]
+    return runs.sort_values("identity", key=lambda column: column.map(identities.index))
+
+
+def is_chosen_by(config: Config, cell: Cell) -> bool:
+    """Whether the runs of a cell are some of those by whose closeness to the paper the recipe was chosen."""
+    if cell.method != "greedy" or cell.options not in config.get("chosen_by", {}).get(cell.network, []):
+        return False
+    plain = Cell(cell.dataset, cell.network, cell.method, cell.options)
+    return cell_run(config, cell, 0).identity == cell_run(config, plain, 0).identity
+
+
+def judge(
+    accuracies: Sequence[float], cell: Cell, paper: Published | None, tolerance: Mapping[str, float]
+) -> tuple[float | None, Verdict]:
+    """Tolerance in points (set beforehand, plus the uncertainty of reading the paper) and verdict of a cell.
+
+    Raises:
+        UserError: no tolerance is set for the cell's dataset.
+    """
+    if paper is None or paper.dataset != cell.dataset:
+        missing = Verdict.NO_COUNTERPART if paper is None else Verdict.NOT_COMPARABLE
+        return None, missing if accuracies else Verdict.NOT_RUN
+    if cell.dataset not in tolerance:
+        raise UserError(f"no tolerance is set for {cell.dataset}; add it to `tolerance` in the grid's configuration")
+    allowed = tolerance[cell.dataset] + paper.reading_uncertainty
+    return allowed, equivalence(accuracies, paper.value, allowed) if accuracies else Verdict.NOT_RUN
+
+
+def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str) -> CellResult:
+    """The result of one cell over some seeds; `figure`: where the paper's number is looked up first.
+
+    Raises:
+        UserError: the recipe cannot give the cell its settings, or no tolerance is set for its dataset.
+    """
+    config, found = results.config, runs_of(results, cell, seeds)
+    accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
+    paper = published(results.reference, figure, cell)
+    tolerance, verdict = judge(accuracies, cell, paper, config["tolerance"])
+    return CellResult(
+        cell=cell,
+        run=cell_run(config, cell, seeds[0]),
+        planned=len(seeds),
+        seeds=tuple(int(seed) for seed in found["seed"]),
+        accuracies=accuracies,
+        identities=tuple(found["identity"]),
+        epochs=int(found["epochs"].iloc[0]) if accuracies else None,
+        ours=summarise(accuracies) if accuracies else None,
+        validation=float(found["val_accuracy"].mean()) if accuracies else math.nan,
+        paper=paper,
+        tolerance=tolerance,
+        verdict=verdict,
+        is_chosen_by=is_chosen_by(config, cell),
+        data_note="; ".join(sorted(set(found["data_note"]) - {""})),
+    )
+
+
+def by_network(found: Iterable[CellResult]) -> list[tuple[str, str, list[CellResult]]]:
+    """Dataset, network and results of every network, in their order."""
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for result in found:
+        groups.setdefault((result.dataset, result.network), []).append(result)
+    return [(dataset, network, part) for (dataset, network), part in groups.items()]
+
+
+def plain(found: Iterable[CellResult], method: str) -> list[CellResult]:
+    """The results of a method without any variant."""
+    return [result for result in found if result.method == method and result.cell.variant is None]
+
+
+def only(found: Iterable[CellResult], method: str, options: int | None = None) -> CellResult | None:
+    """The plain result of a method, and of a K if one is given; None where it was not run."""
+    return next((result for result in plain(found, method) if options in (None, result.options)), None)
+
+
+def by_options(found: Iterable[CellResult]) -> list[CellResult]:
+    """The results from the smallest K to the largest."""
+    return sorted(found, key=lambda result: result.options or 0)
+
+
+def identities_of(found: Iterable[CellResult]) -> set[str]:
+    """The identities of the finished runs behind some results."""
+    return {identity for result in found for identity in result.identities}

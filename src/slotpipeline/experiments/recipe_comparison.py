@@ -1,0 +1,173 @@
+"""Two recipes taken apart: each as it is, and with single settings of the other one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.analysis.comparisons import Pairs, each_against
+from slotpipeline.analysis.evidence import Evidence, accuracy, tally
+from slotpipeline.analysis.text import number
+from slotpipeline.experiments.experiment import Experiment, Parameters, networks_of
+from slotpipeline.runs.cell import ByRecipe, Cell, Changes, Config, Variant, cell_run
+from slotpipeline.runs.recipe import recipe_name
+
+FACTORS: Mapping[str, Sequence[str]] = {
+    "value bound": ("value_bound",),
+    "score range": ("score_range_conv", "score_range_linear"),
+    "learning rate": ("learning_rate",),
+    "restarts": ("schedule", "schedule_epochs"),
+    "weight decay": ("weight_decay",),
+    "padding": ("network_settings",),
+    "augmentation": ("augmentation",),
+}
+"""What two recipes may disagree about, and the settings that hold it."""
+
+
+@dataclass(frozen=True)
+class MixedRecipe(Variant):
+    """The recipe `base`, with the `factors` of the recipe `other`; `taken`: the settings that these are."""
+
+    base: str
+    other: str
+    factors: tuple[str, ...]
+    taken: Changes
+
+    @property
+    def words(self) -> str:
+        return f"{recipe_name(self.base)} + {recipe_name(self.other)}'s {', '.join(self.factors)}"
+
+    @property
+    def recipe(self) -> str:
+        return self.base
+
+    @property
+    def changes(self) -> Changes:
+        return self.taken
+
+
+def _recipe_study_cells(config: Config, parameters: Parameters) -> Iterator[Cell]:
+    """Each of two recipes as it is, and with single factors or some together taken from the other one."""
+    first, second = parameters["recipes"]
+    for pair in networks_of(config, parameters):
+        for options in parameters["options"]:
+            for base, other in ((first, second), (second, first)):
+                ours, theirs = (Cell(*pair, "greedy", options, ByRecipe(recipe)) for recipe in (base, other))
+                yield ours
+                taken = _differences(config, ours, theirs)
+                for factors in [*([name] for name in FACTORS), *parameters["together"]]:
+                    # What the two recipes agree about for this network (lenet has no padding) cannot be taken.
+                    if set(factors) <= set(taken):
+                        changes = tuple(change for factor in factors for change in taken[factor])
+                        mixed = MixedRecipe(base, other, tuple(factors), changes)
+                        yield Cell(*pair, "greedy", options, mixed)
+
+
+def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:
+    """Factor -> the settings of `other` that differ from those of `cell`."""
+    ours, theirs = (cell_run(config, one, 0).settings for one in (cell, other))
+    found = {
+        factor: tuple((name, getattr(theirs, name)) for name in names if getattr(theirs, name) != getattr(ours, name))
+        for factor, names in FACTORS.items()
+    }
+    return {factor: changes for factor, changes in found.items() if changes}
+
+
+def _unvaried(here: Evidence) -> list[str]:
+    """The settings that the two recipes disagree about for a network, but that are no factor of the study."""
+    plain = here.found[0].cell
+    first, second = (
+        cell_run(here.config, Cell(plain.dataset, plain.network, "greedy", options, ByRecipe(recipe)), 0).settings
+        for parameters in [here.config["experiments"][RECIPE_STUDY.name]]
+        for options in parameters["options"][:1]
+        for recipe in parameters["recipes"]
+    )
+    factors = {name for names in FACTORS.values() for name in names}
+    return [
+        f"{field.name} ({getattr(first, field.name)} against {getattr(second, field.name)})"
+        for field in fields(first)
+        if field.name not in factors and getattr(first, field.name) != getattr(second, field.name)
+    ]
+
+
+def base_of(result: CellResult) -> str:
+    """The recipe that a cell of the study starts from."""
+    return result.cell.recipe
+
+
+def factors_of(result: CellResult) -> tuple[str, ...]:
+    """What a cell of the study takes from the other recipe; nothing where it has the recipe as it is."""
+    return result.cell.variant.factors if isinstance(result.cell.variant, MixedRecipe) else ()
+
+
+def _recipe_study_pairs(found: list[CellResult]) -> Pairs:
+    """A recipe with factors of another one against the recipe as it is."""
+    whole = [result for result in found if not factors_of(result)]
+    for result in found:
+        if factors_of(result):
+            same = (one for one in whole if base_of(one) == base_of(result) and one.options == result.options)
+            yield from each_against([result], next(same, None))
+
+
+def _recipe_study_sentences(here: Evidence) -> list[str]:
+    """The two recipes against the paper, the largest differences, how many are significant, what came closest."""
+    text = [
+        f"recipe {result.cell.words} reaches {accuracy(result)} at K = {result.options}"
+        + ("" if result.difference is None else f", {number(result.difference, '+.2f')} points from the paper")
+        for result in here.found
+        if not factors_of(result)
+    ]
+    for options in sorted({one.first.options or 0 for one in here.comparisons}):
+        chosen = [one for one in here.comparisons if one.first.options == options]
+        chosen.sort(key=lambda one: -abs(one.difference.mean))
+        largest = [
+            f"{one.first.cell.words} {number(one.difference.mean, '+.2f')}"
+            + (" (significant)" if one.is_significant else "")
+            for one in chosen[:4]
+        ]
+        text.append(f"the largest changes at K = {options}, in points: {'; '.join(largest)}")
+        text.append(f"at K = {options}, {tally(chosen)}")
+    for options in sorted({result.options or 0 for result in here.found}):
+        text += _closest(here.found, options)
+    left = _unvaried(here)
+    return text + ([f"the recipes also differ in {', '.join(left)}, which is not varied"] if left else [])
+
+
+def _closest(found: list[CellResult], options: int) -> list[str]:
+    """The three cells of a K that came closest to the paper."""
+    judged = [(one.difference, one) for one in found if one.options == options and one.difference is not None]
+    judged.sort(key=lambda pair: abs(pair[0]))
+    nearest = [f"{one.cell.words} ({number(gap, '+.2f')}, n = {one.n})" for gap, one in judged[:3]]
+    return [f"closest to the paper at K = {options}, in points: {', '.join(nearest)}"] if nearest else []
+
+
+RECIPE_STUDY = Experiment(
+    name="recipe-study",
+    title="Which recipe is the paper?",
+    description="Two recipes, and each with single settings of the other one.",
+    claim="The paper's text and its released code disagree on the settings; each is taken apart here, one "
+    "difference at a time.",
+    cells=_recipe_study_cells,
+    pairs=_recipe_study_pairs,
+    sentences=_recipe_study_sentences,
+    figure="recipe_study.py",
+    is_the_papers=False,
+    parameters={
+        "recipes": {
+            "description": "The two recipes, by name or file.",
+            "type": "array",
+            "minItems": 2,
+            "maxItems": 2,
+            "uniqueItems": True,
+            "items": {"type": "string", "minLength": 1},
+            "examples": [["paper", "code"]],
+        },
+        "together": {
+            "description": "Factors that are also taken together.",
+            "type": "array",
+            "items": {"type": "array", "minItems": 2, "uniqueItems": True, "items": {"enum": list(FACTORS)}},
+            "examples": [[["value bound", "score range"]]],
+        },
+    },
+)
