@@ -11,7 +11,6 @@ from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from slotpipeline.analysis.claims import Cells, Claim, Scope, Statistic
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
@@ -211,6 +210,8 @@ def _log_churn(claim: Claim, scope: Scope, seeds: Sequence[int], grid: GridRuns)
 
 def _slopes(claim: Claim, scope: Scope, seeds: Sequence[int], grid: GridRuns) -> Iterator[Sample]:
     """Slope of the final accuracy against the epoch of the hand-over, of the seeds that have every hand-over."""
+    from scipy import stats
+
     every = claim.cells.finetuned_every
     assert every is not None
     for name, cell in single_cells(claim.cells):

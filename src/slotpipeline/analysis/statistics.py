@@ -101,6 +101,8 @@ def one_sided_p(values: Sequence[float], limit: float, *, above: bool) -> float 
     """P-value of Student's one-sided t-test that the mean lies above a limit, or below it; None as `t_interval`."""
     if t_interval(values) is None:
         return None
+    from scipy import stats
+
     return float(stats.ttest_1samp(values, limit, alternative="greater" if above else "less").pvalue)
 
 

@@ -1,6 +1,7 @@
 """Is a published number reproduced? An equivalence test in which both sides are uncertain.
 
-The rules were registered before the runs; they stand at the top of config/claims.yaml.
+The rules were registered before the runs; they stand at the top of config/claims.yaml. Functions import scipy
+themselves: planning a grid imports this module, and needs no statistics.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, variance
-
-from scipy import stats
 
 from slotpipeline.results.reference import Published
 
@@ -92,6 +91,8 @@ def judge_number(
     own = variance(accuracies) / n if n > 1 else 0.0
     if own == 0:  # one seed, or seeds that are all alike, say nothing about how far others would lie
         return NumberVerdict(n, difference, None, None, None, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
+    from scipy import stats
+
     inner, outer = tolerance - published.reading_uncertainty, tolerance + published.reading_uncertainty
     paper = paper_error(published) ** 2
     freedom = (own + paper) ** 2 / (own**2 / (n - 1) + paper**2 / (PAPER_SEEDS - 1))
@@ -124,6 +125,8 @@ def paper_error(published: Published) -> float:
 
 def paper_half_width(published: Published) -> float:
     """Half of the 90% interval that the paper's own seeds give its mean, in points."""
+    from scipy import stats
+
     return float(stats.t.ppf(0.95, PAPER_SEEDS - 1)) * paper_error(published)
 
 

@@ -23,9 +23,9 @@ from slotpipeline.analysis.claims import (
     Statistic,
     read_claims,
 )
+from slotpipeline.analysis.text import DASH, network_title, number, p_text
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import planned
-from slotpipeline.reporting.tables import DASH, number
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV
 from slotpipeline.results.read import Results, read_curves, read_runs
 from slotpipeline.results.reference import Published, published_at, read_reference
@@ -144,7 +144,7 @@ def readable_claims(claims: JudgedClaims, prefix: str = "") -> pd.DataFrame:
         rows.append({
             "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one),
             "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
-            "p": _p_words(one.p_value), "p (Holm)": _p_words(one.corrected),
+            "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
             "table": ", ".join(f"[{Path(table).stem}]({prefix}{table})" for table in tables) or DASH,
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -152,7 +152,7 @@ def readable_claims(claims: JudgedClaims, prefix: str = "") -> pd.DataFrame:
 
 def _where(one: JudgedClaim) -> str:
     extension = ", an extension: the paper claims it for other networks" if one.is_extension else ""
-    return f"{network_label(one.scope.network)} on {dataset_label(one.scope.dataset)}{extension}"
+    return f"{network_title(one.scope.dataset, one.scope.network)}{extension}"
 
 
 def verdict_words(one: JudgedClaim) -> str:
@@ -168,17 +168,13 @@ def verdict_words(one: JudgedClaim) -> str:
 
 def part_words(one: JudgedClaim, part: Part) -> str:
     """Mean, 90% interval and number of seeds of one part, in words."""
-    words = [f"{part.name}:" if part.name else "", DASH if part.mean is None else number(part.mean, "+.2f")]
+    words = [f"{part.name}:" if part.name else "", number(part.mean, "+.2f")]
     unit = _UNITS.get(one.claim.kind, "")
     words += [unit] if unit else []
     if part.low is not None and part.high is not None:
         words.append(f"({number(part.low, '+.2f')} to {number(part.high, '+.2f')})")
     text = f"{' '.join(filter(None, words))}, n = {part.n}"
     return f"{text}, {part.detail}" if part.detail else text
-
-
-def _p_words(p: float | None) -> str:
-    return DASH if p is None else "< 0.001" if p < 0.001 else number(p, ".3f")
 
 
 def counts(judged: Iterable[JudgedClaim]) -> dict[str, int]:
