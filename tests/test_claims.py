@@ -17,7 +17,8 @@ from scipy import stats
 from slotmachines import UserError
 from slotpipeline.analysis.claim_runs import GridRuns, runs_of, tuning_changes
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, judge_claims
-from slotpipeline.analysis.claims import (
+from slotpipeline.plain_yaml import parse_yaml, read_yaml
+from slotpipeline.results.claims import (
     CLAIMS_YAML,
     REGISTERED_AT,
     REGISTERED_COMMIT,
@@ -26,7 +27,6 @@ from slotpipeline.analysis.claims import (
     digest_of,
     read_claims,
 )
-from slotpipeline.plain_yaml import parse_yaml, read_yaml
 from slotpipeline.results.reference import Published
 from slotpipeline.runs.run import Run
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from slotpipeline.analysis.claims import Cells, Claim, Scope, Statistic
+from slotpipeline.results.claims import Cells, Claim, Scope, Statistic
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
 
 PerSeed = Mapping[int, float]

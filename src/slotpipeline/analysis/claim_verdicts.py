@@ -8,9 +8,9 @@ from enum import StrEnum
 from statistics import fmean
 
 from slotpipeline.analysis.claim_runs import GridRuns, Sample, runs_of, samples, single_cells
-from slotpipeline.analysis.claims import Bounds, Claim, Registration, Scope, Statistic
 from slotpipeline.analysis.statistics import holm, one_sided_p, t_interval
 from slotpipeline.analysis.verdict import Verdict, judge_number
+from slotpipeline.results.claims import Bounds, Claim, Registration, Scope, Statistic
 from slotpipeline.results.reference import Published
 
 PublishedNumbers = Callable[[Scope, str, int, str], Published | None]

@@ -14,22 +14,20 @@ from slotmachines.files import replacing
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_runs import GridRuns
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part, judge_claims
-from slotpipeline.analysis.claims import (
-    CLAIMS_YAML,
+from slotpipeline.analysis.text import DASH, network_title, number, p_text
+from slotpipeline.data.datasets import dataset_label
+from slotpipeline.experiments.grid import planned
+from slotpipeline.results.claims import (
     REGISTERED_AT,
     REGISTERED_COMMIT,
     Registration,
     Scope,
     Statistic,
-    read_claims,
+    read_registration,
 )
-from slotpipeline.analysis.text import DASH, network_title, number, p_text
-from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.grid import planned
-from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV
-from slotpipeline.results.read import Results, read_curves, read_runs
-from slotpipeline.results.reference import Published, published_at, read_reference
-from slotpipeline.runs.config import checked_config, read_config
+from slotpipeline.results.collect import RUNS_CSV
+from slotpipeline.results.read import Results, read_results
+from slotpipeline.results.reference import Published, published_at
 
 ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
 _UNITS = {
@@ -53,52 +51,48 @@ class JudgedClaims:
         return [one for one in self.judged if one.scope.grid == grid]
 
 
-def claims_so_far(claims_yaml: Path, results: Path, reference_csv: Path) -> JudgedClaims:
-    """Judge every registered claim by what the grids in the folder of all results have recorded.
+def judged_claims(registration: Registration, grids: Sequence[Results]) -> JudgedClaims:
+    """Judge every registered claim by the runs of some grids."""
+    reference = grids[0].reference if grids else None
 
-    Raises:
-        UserError: a file is damaged, or the claims or the published numbers are missing.
-    """
-    registration = read_claims(claims_yaml)
-    grids = {
-        name: GridRuns(read_runs(results / name / RUNS_CSV), read_curves(results / name / CURVES_CSV))
-        for name in sorted({scope.grid for scope in registration.scopes if scope.is_frozen})
-        if (results / name / RUNS_CSV).is_file()
-    }
-    return _judge(registration, grids, read_reference(reference_csv), claims_yaml.parent)
-
-
-def claims_of_grid(results: Results) -> JudgedClaims | None:
-    """As `claims_so_far`, by the runs of one grid alone; None where no claim is registered for that grid."""
-    claims_yaml, grid = results.project / CLAIMS_YAML, results.config["grid"]
-    if not claims_yaml.is_file():
-        return None
-    registration = read_claims(claims_yaml)
-    if grid not in {scope.grid for scope in registration.scopes}:
-        return None
-    grids = {grid: GridRuns(results.runs, results.curves)}
-    return _judge(registration, grids, results.reference, claims_yaml.parent)
-
-
-def _judge(
-    registration: Registration, grids: Mapping[str, GridRuns], reference: pd.DataFrame, configs: Path
-) -> JudgedClaims:
     def published(scope: Scope, method: str, options: int, place: str) -> Published | None:
+        if reference is None:
+            return None
         return published_at(reference, scope.dataset, scope.network, method, options, place)
 
-    judged = judge_claims(registration, grids, published)
-    used = {one.scope.grid for one in judged if one.parts}
-    experiments = {grid: _identities(configs / f"{grid}.yaml") for grid in used}
-    tables = {
-        (one.claim.name, one.scope.name): _tables(one, experiments[one.scope.grid]) for one in judged if one.parts
-    }
+    recorded = {results.config["grid"]: GridRuns(results.runs, results.curves) for results in grids}
+    judged = judge_claims(registration, recorded, published)
+    tables: dict[tuple[str, str], Sequence[str]] = {}
+    for results in grids:
+        here = [one for one in judged if one.parts and one.scope.grid == results.config["grid"]]
+        runs = planned(results.config) if here else {}
+        experiments = {name: {run.identity for run in part} for name, part in runs.items()}
+        tables |= {(one.claim.name, one.scope.name): _tables(one, experiments) for one in here}
     return JudgedClaims(registration, judged, tables)
 
 
-def _identities(config: Path) -> Mapping[str, Collection[str]]:
-    """Experiment of a grid -> the identities of its runs."""
-    runs = planned(checked_config(read_config(config)))
-    return {name: {run.identity for run in part} for name, part in runs.items()}
+def claims_so_far(project_results: Path, reference_csv: Path) -> JudgedClaims | None:
+    """The claims of a project, by what its grids have recorded; None where it has registered none.
+
+    Args:
+        project_results: the folder of all results, with a folder per grid.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    registration = read_registration(reference_csv.resolve().parents[1])
+    if registration is None:
+        return None
+    names = dict.fromkeys(scope.grid for scope in registration.scopes if scope.is_frozen)
+    folders = [project_results / name for name in names if (project_results / name / RUNS_CSV).is_file()]
+    return judged_claims(registration, [read_results(folder, reference_csv) for folder in folders])
+
+
+def claims_of_grid(results: Results) -> list[JudgedClaim]:
+    """The claims that are tested by the runs of one grid."""
+    if results.registration is None:
+        return []
+    return judged_claims(results.registration, [results]).of_grid(results.config["grid"])
 
 
 def _tables(one: JudgedClaim, experiments: Mapping[str, Collection[str]]) -> list[str]:

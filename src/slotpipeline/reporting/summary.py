@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.analysis.claim_verdicts import JudgedClaim
 from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.scoreboard import counts, scoreboard
 from slotpipeline.results.read import Results
 
@@ -25,7 +28,27 @@ def summarise_grid(results: Results) -> dict[str, Any]:
         name: {cell_name(one): round(one.mean, 3) for one in found if one.n}
         for name, found in grid_results(results).items()
     }
-    return {"accuracy": accuracy, "verdicts": counts(scoreboard([results]))}
+    judged = claims_of_grid(results)
+    claims = {"claims": _claims(judged)} if judged else {}
+    return {"accuracy": accuracy, "verdicts": counts(scoreboard([results])), **claims}
+
+
+def _claims(judged: Sequence[JudgedClaim]) -> dict[str, Any]:
+    """Claim and scope -> verdict, and of each part that decides it the mean, its 90% interval and the seeds."""
+    return {
+        f"{one.claim.name}-{one.scope.name}": {
+            "verdict": str(one.verdict),
+            **{
+                part.name or "mean": [_rounded(part.mean), _rounded(part.low), _rounded(part.high), part.n]
+                for part in one.deciding
+            },
+        }
+        for one in judged
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def write_summary(results: Results, output: str | Path) -> None:

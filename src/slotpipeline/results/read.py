@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
+from slotpipeline.results.claims import Registration, read_registration
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
 from slotpipeline.results.reference import read_reference
 from slotpipeline.runs.config import read_config
@@ -28,6 +29,7 @@ class Results:
         selected: one row per run, weight tensor and bin of w / b.
         reference: the published numbers.
         project: the project's folder, where what was measured lies (config, results/benchmark).
+        registration: the registered claims; None in a project that has registered none.
     """
 
     config: Mapping[str, Any]
@@ -36,6 +38,7 @@ class Results:
     selected: pd.DataFrame
     reference: pd.DataFrame
     project: Path
+    registration: Registration | None = None
 
 
 def run_first(path: str | Path) -> str:
@@ -75,14 +78,15 @@ def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
     Raises:
         UserError: a file is missing or damaged.
     """
-    folder = Path(folder)
+    folder, project = Path(folder), Path(reference_csv).resolve().parents[1]
     return Results(
         config=read_config(folder / "config.yaml"),
         runs=read_runs(folder / RUNS_CSV),
         curves=read_curves(folder / CURVES_CSV),
         selected=read_selected(folder / SELECTED_CSV),
         reference=read_reference(reference_csv),
-        project=Path(reference_csv).resolve().parents[1],
+        project=project,
+        registration=read_registration(project),
     )
 
 
@@ -101,4 +105,5 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path)
         read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
         for name, read, columns in readers
     )
-    return Results(config, runs, curves, selected, read_reference(reference_csv), reference_csv.resolve().parents[1])
+    reference, project = read_reference(reference_csv), reference_csv.resolve().parents[1]
+    return Results(config, runs, curves, selected, reference, project, read_registration(project))

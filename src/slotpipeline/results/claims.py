@@ -250,6 +250,16 @@ def read_claims(path: Path) -> Registration:
     return registration
 
 
+def read_registration(project: Path) -> Registration | None:
+    """The claims of a project, by its folder; None where it has registered none.
+
+    Raises:
+        UserError: as `read_claims`.
+    """
+    path = project / CLAIMS_YAML
+    return read_claims(path) if path.is_file() else None
+
+
 def _named(content: Any, kind: str) -> list[Any]:
     """The entries of a mapping, each with its key as its name."""
     entries = content.get(kind) if isinstance(content, dict) else None
