@@ -14,6 +14,7 @@ from slotmachines import UserError
 from slotpipeline import results_verbs
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import (
     JudgedClaims,
     answer,
@@ -23,7 +24,7 @@ from slotpipeline.reporting.claim_table import (
     tidy,
 )
 from slotpipeline.reporting.status import status_text
-from slotpipeline.reporting.summary import summarise_grid
+from slotpipeline.reporting.summary import summary_text
 from slotpipeline.results.read import read_results
 from slotpipeline.runs.config import read_config
 from synthetic import REFERENCE
@@ -98,7 +99,7 @@ def test_a_contradicted_claim_names_its_settings(judged: JudgedClaims) -> None:
 
 def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:
     there = read_results(results / "confirmation", REFERENCE)
-    summary = json.loads(json.dumps(summarise_grid(there)))["claims"]
+    summary = json.loads(summary_text(there, grid_results(there)))["claims"]
     assert summary["accuracy-rises-to-eight-lenet"]["verdict"] == "supported"
     mean, low, high, n = summary["accuracy-rises-to-eight-lenet"]["mean"]
     assert low < mean < high and n == 10 and mean == pytest.approx(1.1, abs=0.1)
@@ -107,12 +108,15 @@ def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:
     assert "Of 19 registered claims:" in text
 
 
-def test_the_verb_writes_data_and_a_page(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_writes_data_and_a_page(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     results_verbs.claims(results, REFERENCE, write=True)
     assert (results / "claims.md").read_text() == capsys.readouterr().out.removesuffix("\n")
     assert len(pd.read_csv(results / "claims.csv")) > 63
-    with pytest.raises(UserError, match="register claims"):
-        results_verbs.claims(results, tmp_path / "config" / "reference.csv", write=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="registered claims"):
+        results_verbs.claims(results, REFERENCE, write=True)
 
 
 def test_runs_stand_beside_the_registration(results: Path) -> None:

@@ -111,7 +111,7 @@ def claims(
 
     judged = claims_so_far(results, reference)
     if judged is None:
-        raise UserError(f"there is no claims.yaml beside {reference}; register claims there first")
+        raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
     typer.echo(claims_markdown(judged))
     if write:
         write_claims(judged, results)

@@ -11,9 +11,9 @@ from slotpipeline.analysis.claim_runs import GridRuns, Sample, runs_of, samples,
 from slotpipeline.analysis.statistics import holm, one_sided_p, t_interval
 from slotpipeline.analysis.verdict import Verdict, judge_number
 from slotpipeline.results.claims import Bounds, Claim, Registration, Scope, Statistic
-from slotpipeline.results.reference import Published
+from slotpipeline.results.reference import PublishedNumber
 
-PublishedNumbers = Callable[[Scope, str, int, str], Published | None]
+PublishedNumbers = Callable[[Scope, str, int, str], PublishedNumber | None]
 """From a scope, a method, K and where the claim says that the number stands to the published number."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, variance
 
-from slotpipeline.results.reference import Published
+from slotpipeline.results.reference import Published, PublishedNumber
 
 RANGE_PER_DEVIATION = {4: 2.059, 5: 2.326}
 """Expected range of n normal values in standard deviations (Tippett 1925): range / this estimates the deviation."""
@@ -73,7 +73,7 @@ class NumberVerdict:
 
 
 def judge_number(
-    accuracies: Sequence[float], published: Published, tolerance: float, minimum_seeds: int = 2
+    accuracies: Sequence[float], published: Published | PublishedNumber, tolerance: float, minimum_seeds: int = 2
 ) -> NumberVerdict:
     """Compare the mean of `accuracies` with a published mean.
 
@@ -116,21 +116,15 @@ def _verdict(difference: float, half: float, inner: float, outer: float) -> Verd
     return Verdict.INCONCLUSIVE
 
 
-def paper_error(published: Published) -> float:
+def paper_error(published: Published | PublishedNumber) -> float:
     """Standard error of a published mean, estimated from the range of its seeds; 0 where no range is published."""
     if published.low is None or published.high is None:
         return 0.0
     return (published.high - published.low) / RANGE_PER_DEVIATION[PAPER_SEEDS] / math.sqrt(PAPER_SEEDS)
 
 
-def paper_half_width(published: Published) -> float:
+def paper_half_width(published: Published | PublishedNumber) -> float:
     """Half of the 90% interval that the paper's own seeds give its mean, in points."""
     from scipy import stats
 
     return float(stats.t.ppf(0.95, PAPER_SEEDS - 1)) * paper_error(published)
-
-
-def equivalence(accuracies: Sequence[float], published: float, tolerance: float) -> Verdict:
-    """The verdict if the published mean were exact, and read without error."""
-    exact = Published("", "", published, None, None, 0.0, "", "")
-    return judge_number(accuracies, exact, tolerance).if_exact if accuracies else Verdict.INCONCLUSIVE

@@ -27,7 +27,7 @@ from slotpipeline.results.claims import (
 )
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, read_results
-from slotpipeline.results.reference import Published, published_at
+from slotpipeline.results.reference import PublishedNumber, published_at
 
 ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
 _UNITS = {
@@ -55,7 +55,7 @@ def judged_claims(registration: Registration, grids: Sequence[Results]) -> Judge
     """Judge every registered claim by the runs of some grids."""
     reference = grids[0].reference if grids else None
 
-    def published(scope: Scope, method: str, options: int, place: str) -> Published | None:
+    def published(scope: Scope, method: str, options: int, place: str) -> PublishedNumber | None:
         if reference is None:
             return None
         return published_at(reference, scope.dataset, scope.network, method, options, place)
@@ -71,21 +71,22 @@ def judged_claims(registration: Registration, grids: Sequence[Results]) -> Judge
     return JudgedClaims(registration, judged, tables)
 
 
-def claims_so_far(project_results: Path, reference_csv: Path) -> JudgedClaims | None:
+def claims_so_far(results: Path, reference_csv: Path, project: Path = Path()) -> JudgedClaims | None:
     """The claims of a project, by what its grids have recorded; None where it has registered none.
 
     Args:
-        project_results: the folder of all results, with a folder per grid.
+        results: the folder of all results, with a folder per grid.
+        project: the project's folder.
 
     Raises:
         UserError: a file is damaged.
     """
-    registration = read_registration(reference_csv.resolve().parents[1])
+    registration = read_registration(project)
     if registration is None:
         return None
     names = dict.fromkeys(scope.grid for scope in registration.scopes if scope.is_frozen)
-    folders = [project_results / name for name in names if (project_results / name / RUNS_CSV).is_file()]
-    return judged_claims(registration, [read_results(folder, reference_csv) for folder in folders])
+    folders = [results / name for name in names if (results / name / RUNS_CSV).is_file()]
+    return judged_claims(registration, [read_results(folder, reference_csv, project) for folder in folders])
 
 
 def claims_of_grid(results: Results) -> list[JudgedClaim]:

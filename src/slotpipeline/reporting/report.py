@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from slotpipeline.analysis.cell_results import CellResult, runs_of
 from slotpipeline.analysis.text import method_name, number, options_text
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.grid import cells_of, grid_runs
+from slotpipeline.experiments.grid import cells_of
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.sources import report_digest, source_digest
+from slotpipeline.reporting.sources import only_planned, report_digest
 from slotpipeline.reporting.tables import (
     COMPARISON_NOTE,
     chosen_note,
@@ -121,8 +120,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     Raises:
         UserError: a file is missing, damaged or cannot be written.
     """
-    planned = {run.identity for run in grid_runs(results.config)}
-    results = replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
+    results = only_planned(results)
     found = grid_results(results)
     board = scoreboard([results])
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
@@ -135,7 +133,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     )
     page = environment.get_template("report.html.j2").render(
         config=results.config,
-        source=report_digest(source_digest(results.config, name, part) for name, part in found.items()),
+        source=report_digest(results, found),
         score=counts(board) if in_reach else {},
         score_sentence=sentence(board),
         score_by_dataset=by_dataset(board).to_dict("records"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import JudgedClaim
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import claims_of_grid
-from slotpipeline.reporting.scoreboard import counts, scoreboard
+from slotpipeline.reporting.scoreboard import apart, counts, scoreboard
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
 
 
@@ -22,29 +23,32 @@ def cell_name(found: CellResult) -> str:
     return "-".join(part.replace(" ", "-") for part in parts if part)
 
 
-def summarise_grid(results: Results) -> dict[str, Any]:
-    """Mean test accuracy (percent) of every cell that was run, by experiment, and how many verdicts of each kind."""
-    accuracy = {
-        name: {cell_name(one): round(one.mean, 3) for one in found if one.n}
-        for name, found in grid_results(results).items()
-    }
-    judged = claims_of_grid(results)
-    claims = {"claims": _claims(judged)} if judged else {}
-    return {"accuracy": accuracy, "verdicts": counts(scoreboard([results])), **claims}
+def summary_text(results: Results, found: Mapping[str, Sequence[CellResult]]) -> str:
+    """A grid in a few numbers, as JSON.
+
+    Mean test accuracy (percent) of every cell that was run, by experiment; the number of each verdict; the cells that
+    chose the recipe; and the verdict of each registered claim.
+
+    Args:
+        found: experiment -> the results of its cells, see `grid_results`.
+    """
+    accuracy = {name: {cell_name(one): round(one.mean, 3) for one in part if one.n} for name, part in found.items()}
+    board = scoreboard([results])
+    summary: dict[str, Any] = {"accuracy": accuracy, "verdicts": counts(board), "listed apart": apart(board)}
+    if chosen := sorted({cell_name(one) for part in found.values() for one in part if one.n and one.is_chosen_by}):
+        summary[f"chose the recipe ({CHOSEN})"] = chosen
+    if judged := claims_of_grid(results):
+        summary["claims"] = {f"{one.claim.name}-{one.scope.name}": _claim(one) for one in judged}
+    return json.dumps(summary, indent=2, sort_keys=True) + "\n"
 
 
-def _claims(judged: Sequence[JudgedClaim]) -> dict[str, Any]:
-    """Claim and scope -> verdict, and of each part that decides it the mean, its 90% interval and the seeds."""
-    return {
-        f"{one.claim.name}-{one.scope.name}": {
-            "verdict": str(one.verdict),
-            **{
-                part.name or "mean": [_rounded(part.mean), _rounded(part.low), _rounded(part.high), part.n]
-                for part in one.deciding
-            },
-        }
-        for one in judged
+def _claim(one: JudgedClaim) -> dict[str, Any]:
+    """Verdict of a claim, and of each part that decides it the mean, its 90% interval and the number of seeds."""
+    parts = {
+        part.name or "mean": [_rounded(part.mean), _rounded(part.low), _rounded(part.high), part.n]
+        for part in one.deciding
     }
+    return {"verdict": str(one.verdict), **parts}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -54,4 +58,4 @@ def _rounded(value: float | None) -> float | None:
 def write_summary(results: Results, output: str | Path) -> None:
     """Write the summary of a grid as JSON, the same bytes for the same input."""
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(summarise_grid(results), indent=2, sort_keys=True) + "\n")
+        temporary.write_text(summary_text(results, grid_results(results)))

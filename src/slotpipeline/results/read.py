@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotpipeline.results.claims import Registration, read_registration
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
-from slotpipeline.results.reference import read_reference
+from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
 from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
@@ -28,7 +29,7 @@ class Results:
         curves: one row per run and epoch.
         selected: one row per run, weight tensor and bin of w / b.
         reference: the published numbers.
-        project: the project's folder, where what was measured lies (config, results/benchmark).
+        project: the project's folder, to which the files that an experiment needs beside these are relative.
         registration: the registered claims; None in a project that has registered none.
     """
 
@@ -36,9 +37,18 @@ class Results:
     runs: pd.DataFrame
     curves: pd.DataFrame
     selected: pd.DataFrame
-    reference: pd.DataFrame
+    reference: Sequence[PublishedNumber]
     project: Path
     registration: Registration | None = None
+
+    def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
+        """The rows of those runs that are finished, in the order of their identities here."""
+        rows = [self._rows[identity] for identity in identities if identity in self._rows]
+        return self.runs.iloc[rows] if rows else self.runs.iloc[:0]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {identity: row for row, identity in enumerate(self.runs["identity"])}
 
 
 def run_first(path: str | Path) -> str:
@@ -72,13 +82,13 @@ def read_selected(path: str | Path) -> pd.DataFrame:
     return read_table(path, SELECTED_COLUMNS, run_first(path))
 
 
-def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
-    """Read the small result files of a grid from its folder.
+def read_results(folder: str | Path, reference_csv: str | Path, project: Path = Path()) -> Results:
+    """Read the small result files of a grid from its folder; `project`: the current folder, unless another is given.
 
     Raises:
         UserError: a file is missing or damaged.
     """
-    folder, project = Path(folder), Path(reference_csv).resolve().parents[1]
+    folder = Path(folder)
     return Results(
         config=read_config(folder / "config.yaml"),
         runs=read_runs(folder / RUNS_CSV),
@@ -90,7 +100,7 @@ def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
     )
 
 
-def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path) -> Results:
+def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path, project: Path = Path()) -> Results:
     """As `read_results`, under another config, and empty where nothing has been collected yet.
 
     Raises:
@@ -105,5 +115,5 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path)
         read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
         for name, read, columns in readers
     )
-    reference, project = read_reference(reference_csv), reference_csv.resolve().parents[1]
+    reference = read_reference(reference_csv)
     return Results(config, runs, curves, selected, reference, project, read_registration(project))
