@@ -154,7 +154,12 @@ class SlotMachine(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *more)
 
     def extra_repr(self) -> str:
-        return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
+        pool = self.pool
+        return (
+            f"options={pool.options}, selection={self.selection!r}, seed={pool.seed}, "
+            f"value_bound={pool.value_bound:.4g}, score_range={pool.score_bound / pool.value_bound:.4g}, "
+            f"sharing={pool.sharing!r}"
+        )
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import pandas as pd
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.report import embedded
 from slotpipeline.reporting.sources import (
     curves_digest,
@@ -157,6 +158,8 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
     ]
     failed = {folder: why for one in standings for folder, why in one.failed.items()}
     lines += [f"failed: {folder}: {why}" for folder, why in failed.items()]
+    if claims := claims_of_grid(there):
+        lines.append(f"{counted(claims)} See `slotmachines claims`.")
     others = len(set(there.runs["identity"]) - runs)
     if others:
         count = "1 run" if others == 1 else f"{others} runs"
