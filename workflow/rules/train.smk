@@ -32,7 +32,7 @@ def train_inputs(wildcards):
 
 def train_plan(wildcards, resources):
     """The commands of the runs, a line each."""
-    lines = plan_lines(config, runs_of(wildcards), Path(RESULTS))
+    lines = plan_lines(runs_of(wildcards), KEPT, Path(RESULTS))
     return "\n".join(f"{line} --threads {resources.torch_threads}" for line in lines)
 
 
