@@ -176,7 +176,7 @@ def test_ninety_percent_is_claimed_only_if_all_seeds_get_there() -> None:
 
 def test_finetuned_cells_say_when_they_start() -> None:
     found = experiment_results(RESULTS, "finetune-checkpoints")
-    lenet = [one for one in found if one.network == "lenet" and one.kind == "finetuned"]
+    lenet = [one for one in found if one.network == "lenet" and one.shown_method == "finetuned"]
     assert [one.cell.start_epoch for one in lenet] == [25, 50, 75, 100]
     assert {one.epochs for one in lenet} == {110}
     assert lenet[0].cell.words == "finetuned after 25"

@@ -99,8 +99,8 @@ class CellResult:
         return dict(zip(self.seeds, self.accuracies, strict=True))
 
     @property
-    def kind(self) -> str:
-        """What figures and notes call it: "finetuned", or its method."""
+    def shown_method(self) -> str:
+        """What figures and notes call its method: "finetuned" where it is a finetuned network."""
         return "finetuned" if self.cell.start_epoch else self.method
 
     @property

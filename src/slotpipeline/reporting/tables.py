@@ -95,7 +95,7 @@ def cell_names(found: Iterable[CellResult]) -> str:
     """Some cells as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     names: dict[str, list[str]] = {}
     for one in found:
-        name = f"{network_label(one.network)} {method_name(one.kind)}"
+        name = f"{network_label(one.network)} {method_name(one.shown_method)}"
         names.setdefault(name, []).extend([] if one.options is None else [str(one.options)])
     return "; ".join(
         f"{name} K = {', '.join(dict.fromkeys(options))}" if options else name for name, options in names.items()
