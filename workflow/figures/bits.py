@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS
 from slotpipeline.analysis.cell_results import CellResult, by_network
@@ -11,9 +10,10 @@ from slotpipeline.analysis.evidence import Measured
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.competitors import BITS
 from slotpipeline.experiments.outcomes import measures
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure, rivals_note
 from slotpipeline.reporting.marks import empty, ours
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels
+from slotpipeline.reporting.style import FAINT, panels
 from slotpipeline.results.read import Results
 
 TICKS = (0, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
@@ -32,7 +32,7 @@ def marks(axes: Axes, measured: list[Measured]) -> None:
             )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network; random weights, which take no bits, are named in a corner."""
     measured = measures(results, "bits", found)
     groups = by_network(found)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import curve, empty, options_of
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, shades
+from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 
 STYLES = {"greedy": "-", "probabilistic": "--"}
@@ -31,7 +31,7 @@ def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
         axes.set_ylim(positive.min() / 1.5, 100 if positive.max() > 30 else positive.max() * 1.5)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     curves = results.curves.assign(percent=100 * results.curves["changed_share"])
     groups = by_network(found)

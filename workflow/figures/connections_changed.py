@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.competitors import CHANGE_GOAL, altered_shares
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
 from slotpipeline.reporting.marks import band, empty
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, panels
 from slotpipeline.results.read import Results
 
 
@@ -32,7 +32,7 @@ def paths(axes: Axes, results: Results, found: list[CellResult]) -> None:
             )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     groups = by_network(found)
     figure, axes = panels(len(groups), height=4.0)

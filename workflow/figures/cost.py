@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 
-from matplotlib.figure import Figure
-
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.accuracy_by_options import FLOPS_CSV, STEP_TIMES_CSV, epoch_flops, if_measured
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import curve, empty, options_of, zoom
-from slotpipeline.reporting.style import INK, finish, not_run, panels, shades
+from slotpipeline.reporting.style import INK, panels, shades
 from slotpipeline.results.read import Results
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.run_time import read_step_times, relative_step_time
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network: floating-point operations, and time."""
     flops = read_flops(results.project / FLOPS_CSV)
     times = read_step_times(results.project / STEP_TIMES_CSV)

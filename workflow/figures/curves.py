@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import SLOT_METHODS
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.text import network_title
 from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.reporting.drawing import Drawing, finish, not_run, save
 from slotpipeline.reporting.marks import curve, empty, options_of, zoom
 from slotpipeline.reporting.sources import IN_CURVES, curves_digest, figure_digest
-from slotpipeline.reporting.style import COLOURS, INK, LOOK, finish, not_run, panels, save, shades
+from slotpipeline.reporting.style import COLOURS, INK, LOOK, panels, shades
 from slotpipeline.results.read import Results, read_results
 
 
@@ -47,7 +47,7 @@ def lines(axes: Axes, results: Results, found: list[CellResult], method: str) ->
             curve(axes, rows, "val_accuracy", colours[one.options], f"K = {one.options}")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Results) -> Drawing:
     """One panel per network and selection rule of which there are runs."""
     cells = cells_shown(results)
     shown = [

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_of, ours, papers
-from slotpipeline.reporting.style import COLOURS, cap_at_hundred, finish, not_run, panels
+from slotpipeline.reporting.style import COLOURS, cap_at_hundred, panels
 from slotpipeline.results.read import Results
 
 NAMES = {"learned": "trained from scratch", "finetuned": "finetuned", "greedy": "slot machine, never finetuned"}
@@ -51,7 +51,7 @@ def checkpoints(axes: Axes, found: list[CellResult]) -> None:
     axes.set_xticks([0, *ticks, total], ["0\n(scratch)", *map(str, ticks), f"{total}\n(never)"], fontsize=10)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network and K."""
     groups = list(groups_of(found))
     figure, axes = panels(len(groups))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotmachines.methods import METHODS
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title, number
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
 from slotpipeline.reporting.marks import empty, ours
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.style import panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network, a row per distribution."""
     method = results.config["experiments"]["initial-weights"]["method"]
     groups = by_network(found)

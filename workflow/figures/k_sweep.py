@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, plain
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_axis, options_curve
-from slotpipeline.reporting.style import COLOURS, finish, not_run, panels
+from slotpipeline.reporting.style import COLOURS, panels
 from slotpipeline.results.read import Results
 
 
@@ -25,7 +25,7 @@ def learned_weights(axes: Axes, learned: list[CellResult]) -> None:
         )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     groups = by_network(found)
     figure, axes = panels(len(groups))

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, by_options
 from slotpipeline.analysis.statistics import t_interval
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.many_options import LearningRate, is_best_rate
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import empty, options_axis, options_of, papers
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, Config, cell_run
 
@@ -74,7 +74,7 @@ def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
     return ", ".join([f"{rates[0]:g}", *changes])
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network: accuracy, and mean abs(w) / b after the last epoch."""
     config = results.config
     base = config["experiments"]["large-k"]["score_range_base"]

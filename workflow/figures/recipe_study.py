@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.comparisons import Comparison
@@ -14,9 +13,10 @@ from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.grid import seeds_of
 from slotpipeline.experiments.outcomes import comparisons
 from slotpipeline.experiments.recipe_comparison import base_of, factors_of
+from slotpipeline.reporting.drawing import Drawing, finish
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import empty, options_of, ours
-from slotpipeline.reporting.style import FAINT, INK, finish, panels
+from slotpipeline.reporting.style import FAINT, INK, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
 from slotpipeline.runs.recipe import recipe_name
@@ -82,7 +82,7 @@ def levels(axes: Axes, whole: Mapping[str, CellResult]) -> None:
     axes.set(ylim=(len(whole) - 0.5, -0.5), xlabel="test accuracy (%)")
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network and K: differences, and the recipes as they are."""
     seeds = seeds_of(results.config, "recipe-study")
     recipes = [recipe_name(recipe) for recipe in results.config["experiments"]["recipe-study"]["recipes"]]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import DASH, network_title, number
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure, rivals_note
 from slotpipeline.reporting.marks import empty, ours, papers
-from slotpipeline.reporting.style import FAINT, INK, finish, not_run, panels
+from slotpipeline.reporting.style import FAINT, INK, panels
 from slotpipeline.results.read import Results
 
 
@@ -53,7 +53,7 @@ def sources(found: list[CellResult]) -> list[str]:
     return [f"Published numbers, {METHODS[method].label}: {source}." for method, source in dict.fromkeys(known)]
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     groups = by_network(found)
     most = max(len(part) for *_, part in groups)

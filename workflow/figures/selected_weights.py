@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import empty, options_of
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, shades
+from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 from slotpipeline.results.weight_histograms import BINS
 
@@ -55,7 +55,7 @@ def densities(axes: Axes, counts: pd.DataFrame, found: list[CellResult], colours
     axes.grid(axis="x", visible=False)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One row of panels per network, one panel per layer."""
     groups = by_network(found)
     colours = shades(options_of(found))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotpipeline.analysis.cell_results import CellResult, by_network, plain
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.style import panels
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     groups = by_network(found)
     figure, axes = panels(len(groups))

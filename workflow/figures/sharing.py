@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.inside_a_network import SharedValues
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.style import panels
 from slotpipeline.results.read import Results
 
 # Label of each variant, and where its marks stand beside K.
@@ -20,7 +19,7 @@ SERIES = (
 )
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     groups = by_network(found)
     figure, axes = panels(len(groups))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotmachines.methods import METHODS
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.random_starts import PositiveShare
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
 from slotpipeline.reporting.marks import empty, ours
-from slotpipeline.reporting.style import COLOURS, cap_at_hundred, finish, not_run, panels
+from slotpipeline.reporting.style import COLOURS, cap_at_hundred, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     method = results.config["experiments"]["signs"]["method"]
     groups = by_network(found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult, by_network
 from slotpipeline.analysis.text import network_title, number
+from slotpipeline.reporting.drawing import Drawing, finish, not_run
 from slotpipeline.reporting.marks import empty, ours, papers
-from slotpipeline.reporting.style import FAINT, cap_at_hundred, finish, not_run, panels
+from slotpipeline.reporting.style import FAINT, cap_at_hundred, panels
 from slotpipeline.results.read import Results
 
 
@@ -39,7 +39,7 @@ def columns(axes: Axes, found: Sequence[CellResult]) -> None:
     cap_at_hundred(axes)
 
 
-def columns_figure(results: Results, experiment: str, found: Sequence[CellResult], title: str, *notes: str) -> Figure:
+def columns_figure(results: Results, experiment: str, found: Sequence[CellResult], title: str, *notes: str) -> Drawing:
     """One panel of columns per network; `notes` end the caption."""
     groups = by_network(found)
     figure, axes = panels(len(groups))

@@ -66,6 +66,11 @@ def picture_source(picture: Path) -> str | None:
         return None
 
 
+def page_sources(page: Path) -> set[str]:
+    """The digests of the figures that a report holds."""
+    return set(re.findall(r' data-source="(\w+)"', page.read_text(encoding="utf-8", errors="replace")))
+
+
 def page_source(page: Path) -> str | None:
     """The digest that a report was written with; None where it has none."""
     found = re.search(rf'<meta name="{KEY}" content="(\w+)">', page.read_text(encoding="utf-8", errors="replace"))

@@ -14,11 +14,12 @@ import pandas as pd
 
 from slotpipeline.experiments.grid import grid_runs, planned
 from slotpipeline.experiments.outcomes import experiment_results
-from slotpipeline.reporting.report import embedded
+from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
     curves_digest,
     figure_digest,
     page_source,
+    page_sources,
     picture_source,
     report_digest,
     source_digest,
@@ -137,13 +138,12 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
     to_do = {run.identity: run for one in standings for run in one.to_do}
     again = {run.identity: run for one in standings for run in one.again}
     runs = {run.identity for run in grid_runs(config)}
-    curves = _state(
-        figures / "curves.png", picture_source, curves_digest({one.experiment: one.figure_source for one in standings})
-    )
+    sources = {one.experiment: one.figure_source for one in standings}
+    sources["curves"] = curves_digest(sources)
+    curves = _state(figures / "curves.png", picture_source, sources["curves"])
     summary = _files_state(results, lambda folder: write_summary(there, folder / "summary.json"))
-    drawn = curves == State.CURRENT and all(one.figure == State.CURRENT for one in standings)
-    pictures = [figures / f"{name}.png" for name in (*(one.experiment for one in standings), "curves")]
-    report = _report_state(results / "report.html", report_digest(one.source for one in standings), drawn, pictures)
+    shown = {sources[name] for name in drawn(grid_results(there))}
+    report = _report_state(results / "report.html", report_digest(one.source for one in standings), shown)
     repeated = f", {len(again)} to be trained again" if again else ""
     hours = time_text([*to_do.values(), *again.values()], seconds_csv, explained=True)
     lines = [
@@ -176,13 +176,10 @@ def _files_state(folder: Path, write: Callable[[Path], None]) -> State:
     return State.CURRENT if all(path.read_bytes() == content for path, content in pairs) else State.STALE
 
 
-def _report_state(page: Path, source: str, drawn: bool, pictures: Sequence[Path]) -> State:
-    """How the report stands; it holds the `pictures`, and `drawn` says whether all of them are current."""
+def _report_state(page: Path, source: str, figures: set[str]) -> State:
+    """How the report stands: to its tables by `source`, to the figures that it holds by their digests."""
     state = _state(page, page_source, source)
-    if state != State.CURRENT:
-        return state
-    text = page.read_text(encoding="utf-8", errors="replace")
-    return State.CURRENT if drawn and all(embedded(picture) in text for picture in pictures) else State.STALE
+    return State.STALE if state == State.CURRENT and not figures <= page_sources(page) else state
 
 
 def _are(count: int, name: str) -> str:
