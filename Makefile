@@ -51,7 +51,7 @@ bench: .venv/installed ## Measure time and memory beside ordinary training (hour
 	$(RUN) python -m benchmarks.draw results/benchmark/$(if $(QUICK),quick.csv figures/benchmark/quick,measurements.csv figures/benchmark)
 	$(if $(QUICK),,$(RUN) python -m benchmarks.write_page results/benchmark)
 
-epochs: .venv/installed ## Measure seconds per epoch on a GPU, one operation after the other, as CUDA graphs, and of seeds together.
+epochs: .venv/installed ## Measure seconds per epoch on a GPU, one operation after the other and as CUDA graphs.
 	$(RUN) python -m benchmarks.run_epochs results/benchmark/epochs.csv
 	$(RUN) python -m benchmarks.write_page results/benchmark
 

@@ -1,9 +1,8 @@
-"""Seconds per epoch of whole trainings on a GPU: one operation after the other, as a CUDA graph, and seeds together."""
+"""Seconds per epoch of whole trainings on a GPU: one operation after the other, and as a CUDA graph."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,53 +15,39 @@ from slotpipeline.analysis.text import DASH, number
 from slotpipeline.data import Splits
 from slotpipeline.runs.run import Run
 from slotpipeline.training.loop import Trainer
-from slotpipeline.training.packed import Lane
 from slotpipeline.training.start import starting_network
 
 CASE = ["network", "method", "options"]
 WAY = ["cuda_graph", "runs_together"]
+"""How a case was trained; seeds were trained together until commit 3716c33, and each alone since then."""
 SOURCE = ["device", "processor", "torch", "commit"]
 COLUMNS = [*CASE, *WAY, "seconds", *SOURCE]
 
 NETWORKS = ("lenet", "conv2", "conv4", "conv6", "vgg19")
-TOGETHER = 3
-_DONE = object()
 
 
-def all_cases() -> list[tuple[str, str, int | None, bool, int]]:
-    """Network, method, K, whether as a graph, and how many seeds together."""
-    ways = ((False, 1), (True, 1), (True, TOGETHER))
-    greedy = [(network, "greedy", 8, *way) for network in NETWORKS for way in ways]
-    others = [(network, *case, True, 1) for network in NETWORKS for case in (("learned", None), ("probabilistic", 64))]
+def all_cases() -> list[tuple[str, str, int | None, bool]]:
+    """Network, method, K, and whether as a graph."""
+    greedy = [(network, "greedy", 8, graph) for network in NETWORKS for graph in (False, True)]
+    others = [(network, *case, True) for network in NETWORKS for case in (("learned", None), ("probabilistic", 64))]
     return [*greedy, *others]
 
 
-def seconds_per_epoch(runs: Sequence[Run], data: Splits, *, cuda_graph: bool) -> float:
-    """Train runs that differ in their seeds for two epochs, evaluations included; the time of the second, per run.
+def seconds_per_epoch(run: Run, data: Splits, *, cuda_graph: bool) -> float:
+    """Train a run for two epochs, evaluations included; the time of the second.
 
     The first one compiles, chooses algorithms and captures.
     """
     device = data.train.labels.device
-    lanes = [Lane(device) for _ in runs]
-    trainers = []
-    for run, lane in zip(runs, lanes, strict=True):
-        with lane.turn():
-            network = starting_network(run, device, None)
-            trainers.append(Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph))
-    _train(trainers, lanes, 1, device)
+    trainer = Trainer(starting_network(run, device, None), run.settings, data, seed=run.seed, cuda_graph=cuda_graph)
+    _train_epoch(trainer, 1, device)
     begin = time.perf_counter()
-    _train(trainers, lanes, 2, device)
-    return (time.perf_counter() - begin) / len(runs)
+    _train_epoch(trainer, 2, device)
+    return time.perf_counter() - begin
 
 
-def _train(trainers: Sequence[Trainer], lanes: Sequence[Lane], epoch: int, device: torch.device) -> None:
-    """One epoch of each, in turns."""
-    left = [(trainer.turns(epoch), lane) for trainer, lane in zip(trainers, lanes, strict=True)]
-    while left:
-        for turns, lane in list(left):
-            with lane.turn():
-                if next(turns, _DONE) is _DONE:
-                    left.remove((turns, lane))
+def _train_epoch(trainer: Trainer, epoch: int, device: torch.device) -> None:
+    trainer.train_epoch(epoch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

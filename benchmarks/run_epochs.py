@@ -1,4 +1,4 @@
-"""Measure seconds per epoch on a GPU, as single operations, as CUDA graphs, and of several seeds together."""
+"""Measure seconds per epoch on a GPU, as single operations and as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -38,16 +38,13 @@ def command(
     cases = [case for case in all_cases() if only in ("", case[0])]
     if not cases:
         raise UserError(f"no case is of {only!r}; the networks are {', '.join(sorted({c[0] for c in all_cases()}))}")
-    for network, method, options, graph, together in tqdm(cases, unit="case"):
+    for network, method, options, graph in tqdm(cases, unit="case"):
         dataset = dataset_of(network)
         fetch(dataset, data, source)
-        runs = [
-            make_run(network=network, dataset=dataset, method=method, options=options, seed=seed, recipe=RECIPE)
-            for seed in range(together)
-        ]
-        images = load(dataset, data, find_network(network).input_shape, runs[0].settings.validation, device)
-        seconds = seconds_per_epoch(runs, images, cuda_graph=graph)
-        case = dict(zip([*CASE, *WAY], (network, method, options, graph, together), strict=True))
+        one = make_run(network=network, dataset=dataset, method=method, options=options, seed=0, recipe=RECIPE)
+        images = load(dataset, data, find_network(network).input_shape, one.settings.validation, device)
+        seconds = seconds_per_epoch(one, images, cuda_graph=graph)
+        case = dict(zip([*CASE, *WAY], (network, method, options, graph, 1), strict=True))
         add(output, {**case, "seconds": seconds, **{name: origin[name] for name in SOURCE}})
 
 

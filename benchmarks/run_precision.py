@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -25,7 +24,6 @@ from slotpipeline.data import Splits, load
 from slotpipeline.runs.run import Run, make_run
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.provenance import provenance
-from slotpipeline.training.schedule import learning_rate
 
 SELECTION_EPOCHS = {2: 5, 8: 5, 64: 1}
 """By K: what is compared in lock-step moves K float32 and K float64 scores per connection in every step."""
@@ -114,13 +112,10 @@ def compare_selections(run: Run, data: Splits, every: int = COMPARED_EVERY) -> I
     float64 = Follower(deepcopy(trainer.network).double(), run)
     scores32 = Follower(starting_lenet(run, dense=True), run)
     scores64 = Follower(starting_lenet(run, dense=True).double(), run)
-    steps = math.ceil(len(data.train) / run.settings.batch_size)
     for epoch in range(1, run.settings.epochs + 1):
         found: dict[str, list[tuple[float, float]]] = {}
-        turns = trainer.turns(epoch)  # one after each step, and one more, which evaluates
-        for step, _ in zip(range(steps), turns, strict=False):
+        for step, rate in enumerate(trainer.steps(epoch)):
             gradients: dict[str, Any] = {one.name: one.trained.grad for one in slot_machines(trainer.network)}
-            rate = learning_rate(run.settings, epoch - 1 + step / steps)
             for follower in (float64, scores32, scores64):
                 follower.step(gradients, rate)
             if step % every == 0:
@@ -148,7 +143,7 @@ def final_accuracy(run: Run, data: Splits, *, dense: bool) -> float:
     """Test accuracy in percent after the last epoch."""
     trainer = Trainer(starting_lenet(run, dense=dense), run.settings, data, seed=run.seed)
     rows = [trainer.train_epoch(epoch) for epoch in range(1, run.settings.epochs + 1)]
-    return float(rows[-1]["test_accuracy"])
+    return rows[-1].test_accuracy
 
 
 def accuracies(runs: list[Run], data: Splits) -> list[dict[str, Any]]:

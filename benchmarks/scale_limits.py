@@ -21,9 +21,10 @@ from slotmachines.errors import UserError
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.runs.config import read_config
-from slotpipeline.runs.metrics import CURVE_COLUMNS
 from slotpipeline.runs.recipe import recipe_name
-from slotpipeline.runs.run import CURVE, METRICS, Run
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import METRICS, RunFiles
+from slotpipeline.runs.run_record import ROW_COLUMNS, RunRecord
 
 MANY = 10_000
 FULL_PLAN = "plan of the paper's whole grid (snakemake -n)"
@@ -90,20 +91,20 @@ def with_at_least(config: Mapping[str, Any], runs: int, name: str) -> dict[str, 
 
 def write_made_up_run(run: Run, folder: Path) -> None:
     """The files of a finished run but its weights, with numbers that nobody trained for."""
+    files, epochs = RunFiles(folder), range(run.start_epoch + 1, run.settings.epochs + 1)
     folder.mkdir(parents=True)
-    epochs = range(run.start_epoch + 1, run.settings.epochs + 1)
     numbers = "0.2,0.1234567,97.1234567,0.2345678,96.1234567,96.22,0.0123456,0.3456789,,1"
     rows = [f"{epoch},{numbers}" for epoch in epochs]
-    (folder / CURVE).write_text("\n".join([",".join(CURVE_COLUMNS[1:]), *rows]) + "\n" if rows else "")
-    metrics = {
-        "dataset": run.dataset, "network": run.network, "method": run.method, "options": run.options,
-        "variant": run.variant, "recipe": recipe_name(run.recipe), "seed": run.seed, "epochs": run.settings.epochs,
-        "start_epoch": run.start_epoch or None, "test_accuracy": 97.0, "val_accuracy": 96.0,
-        "best_epoch": max(epochs, default=0), "wall_seconds": 1.0, "started": "", "identity": run.identity,
-        "parent": run.parent.identity if run.parent else None, "settings": asdict(run.settings), "data_note": "",
-        "device": "cpu", "processor": "none", "threads": 1, "commit": "none", "python": "", "torch": "",
-    }  # fmt: skip
-    (folder / METRICS).write_text(json.dumps(metrics, indent=2))
+    files.curve.write_text("\n".join([",".join(ROW_COLUMNS), *rows]) + "\n" if rows else "")
+    record = RunRecord(
+        dataset=run.dataset, network=run.network, method=run.method, options=run.options, variant=run.variant,
+        recipe=recipe_name(run.recipe), seed=run.seed, epochs=run.settings.epochs,
+        start_epoch=run.start_epoch or None, test_accuracy=97.0, val_accuracy=96.0, best_epoch=max(epochs, default=0),
+        wall_seconds=1.0, started="", identity=run.identity, parent=run.parent.identity if run.parent else None,
+        settings=asdict(run.settings), data_note="", device="cpu", processor="none", threads=1, commit="none",
+        python="", torch="",
+    )  # fmt: skip
+    files.metrics.write_text(json.dumps(asdict(record), indent=2))
 
 
 def scale_text(measured: pd.DataFrame) -> str:

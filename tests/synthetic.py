@@ -10,36 +10,40 @@ import pandas as pd
 import pytest
 import yaml
 
-from slotpipeline.experiments.grid import experiment_runs, grid_runs
+from slotpipeline.experiments.experiment import Experiment
+from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.results.collect import SELECTED_COLUMNS
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import read_reference
-from slotpipeline.runs.metrics import CURVE_COLUMNS
 from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_record import CURVE_COLUMNS
 
 REFERENCE = Path(__file__).parents[1] / "config" / "reference.csv"
 EPOCHS, START = 110, 75
 NOTE = "93 of 60,000 images not bit-exact"
 OPTIONS = [2, 4, 8, 64]
-EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "random-vs-selected": {"options": [2]},
-    "k-sweep": {"options": OPTIONS},
-    "selection": {"options": OPTIONS},
-    "cost": {"options": [2, 8]},
-    "finetune": {"options": [8], "start_epoch": START},
-    "finetune-checkpoints": {"options": [8], "every": 25},
-    "sharing": {"options": [2, 64]},
-    "rivals": {"options": [8]},
-    "vgg": {"options": [8], "start_epoch": START},
-    "selected-weights": {"options": [2, 8]},
-    "churn": {"options": [2, 8]},
-    "recipe-study": {"options": [2, 8], "recipes": ["paper", "code"], "together": [["value bound", "score range"]]},
-    "large-k": {"options": [64, 1024], "learning_rates": [0.05], "score_range_base": 8},
-    "connections-changed": {},
-    "signs": {"method": "free_flipping", "positive_shares": [0.1, 0.5, 1]},
-    "initial-weights": {"method": "free_pruning", "distributions": ["kaiming-normal", "binary"]},
-    "bits": {"options": [2, 8]},
+# Where the numbers of options are others than 2 and 8.
+OPTIONS_OF: dict[str, list[int]] = {
+    "random-vs-selected": [2],
+    "k-sweep": OPTIONS,
+    "selection": OPTIONS,
+    "finetune": [8],
+    "finetune-checkpoints": [8],
+    "sharing": [2, 64],
+    "rivals": [8],
+    "vgg": [8],
+    "large-k": [64, 1024],
 }
+
+
+def shape(experiment: Experiment) -> dict[str, Any]:
+    """What the config of a made-up grid says of an experiment, by the examples in its schema, but for its networks."""
+    options = {"options": OPTIONS_OF.get(experiment.name, [2, 8])} if experiment.has_options else {}
+    return options | {name: schema["examples"][0] for name, schema in experiment.parameters.items()}
+
+
+SHAPES = {name: shape(experiment) for name, experiment in EXPERIMENTS.items()}
 # What the rivals lose to learned weights, in points; and the share of the connections that they alter in the end.
 RIVALS = {
     "free_pruning": (0.3, 0.3), "min_pruning": (0.5, 0.05), "free_flipping": (0.2, 0.2), "min_flipping": (0.4, 0.04),
@@ -73,7 +77,7 @@ def make_config(
         "tolerance": {"mnist": 0.15, "cifar10": 1.0},
         "networks": networks,
         "settings": {network: {"epochs": EPOCHS} for network in networks},
-        "experiments": {name: {"networks": list(networks), **EXPERIMENTS[name]} for name in chosen},
+        "experiments": {name: {"networks": list(networks), **SHAPES[name]} for name in chosen},
     }
 
 
@@ -145,7 +149,7 @@ def make_curves(runs: pd.DataFrame) -> pd.DataFrame:
 
 def make_selected(config: dict[str, Any], runs: pd.DataFrame) -> pd.DataFrame:
     """Histograms that lean towards large magnitudes, of two layers of each run."""
-    planned = experiment_runs(config, "selected-weights") if "selected-weights" in config["experiments"] else []
+    planned = runs_with_histograms(config)
     there = set(runs["identity"])
     bins = np.arange(40)
     counts = 1000 + 40 * np.abs(bins - 19.5).astype(int)

@@ -11,11 +11,11 @@ import pytest
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotpipeline.results.collect import COLUMNS, SELECTED_COLUMNS, Collected, collect
+from slotpipeline.results.collect import SELECTED_COLUMNS, Collected, collect
 from slotpipeline.results.weight_histograms import BINS
 from slotpipeline.runs.csv_tables import read_table
-from slotpipeline.runs.metrics import CURVE_COLUMNS
 from slotpipeline.runs.run import Run, finetuned
+from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS
 from slotpipeline.training.train import train_run
 
 GREEDY = tiny_run()
@@ -63,7 +63,7 @@ def test_finished_runs_are_gathered_and_unfinished_ones_are_not_missed(results):
     assert gather(results) == Collected(4, 0, [])
     rows = rows_of(results)
     assert list(rows) == [run.identity for run in (GREEDY, RUNS[1], RUNS[3], RUNS[2])]  # by method, plain ones first
-    assert tuple(rows[GREEDY.identity]) == COLUMNS
+    assert tuple(rows[GREEDY.identity]) == RUN_COLUMNS
     for run in RUNS[:-1]:
         row, metrics = rows[run.identity], metrics_of(results, run)
         assert float(row["test_accuracy"]) == pytest.approx(metrics["test_accuracy"], rel=1e-5)
@@ -171,7 +171,7 @@ def test_a_run_without_weights_is_gathered_without_a_new_histogram(results):
 
 def test_without_any_run_there_are_empty_tables(tmp_path):
     assert gather(tmp_path) == Collected(0, 0, [])
-    for name, columns in zip(FILES, (COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS), strict=True):
+    for name, columns in zip(FILES, (RUN_COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS), strict=True):
         assert tuple(read_table(tmp_path / name, columns, "")) == columns
     before = content(tmp_path)
     gather(tmp_path)
@@ -213,7 +213,9 @@ def test_a_damaged_run_is_one_line_and_changes_nothing(results, file, damage):
 def test_the_files_of_another_run_are_refused(results):
     shutil.rmtree(results / "runs" / GREEDY.folder)
     shutil.copytree(results / "runs" / RUNS[3].folder, results / "runs" / GREEDY.folder)
-    with pytest.raises(UserError, match=f"its metrics are those of the run {RUNS[3].identity}; delete the folder"):
+    with pytest.raises(
+        UserError, match=f"it is of the run {RUNS[3].identity}, not {GREEDY.identity}; delete the folder"
+    ):
         gather(results)
 
 

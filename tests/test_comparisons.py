@@ -8,20 +8,16 @@ import pandas as pd
 import pytest
 
 from slotmachines.methods import METHODS, RIVALS
-from slotpipeline.analysis.comparisons import (
-    NOTE,
-    Comparison,
-    comparisons,
-    comparisons_markdown,
-    label,
-    p_text,
-    readable_comparisons,
-    seeded,
-)
+from slotpipeline.analysis.comparisons import Comparison, label
 from slotpipeline.analysis.statistics import compare_means, holm
-from slotpipeline.reporting.tables import experiment_table
+from slotpipeline.analysis.text import p_text
+from slotpipeline.experiments.outcomes import comparisons, experiment_results
+from slotpipeline.experiments.recipe_comparison import base_of, factors_of
+from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.table_files import markdown_page
+from slotpipeline.reporting.tables import COMPARISON_NOTE, readable_comparisons
 from slotpipeline.results.read import Results
-from synthetic import EXPERIMENTS, make_config, make_results, make_runs
+from synthetic import make_config, make_results, make_runs
 
 RESULTS = make_results()
 PAIRED = [
@@ -31,7 +27,7 @@ PAIRED = [
 
 
 def compared(experiment: str, results: Results = RESULTS, network: str = "lenet") -> list[Comparison]:
-    found = comparisons(experiment, experiment_table(results, experiment))
+    found = comparisons(experiment, experiment_results(results, experiment))
     return [one for one in found if one.first.network == network]
 
 
@@ -41,12 +37,12 @@ def names(found: list[Comparison]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_cells_of_one_network_are_compared_and_the_correction_is_over_the_whole_table(experiment: str) -> None:
-    found = comparisons(experiment, experiment_table(RESULTS, experiment))
+    found = comparisons(experiment, experiment_results(RESULTS, experiment))
     assert bool(found) == (experiment in PAIRED)
     for one in found:
         assert (one.first.network, one.first.dataset) == (one.second.network, one.second.dataset)
-        assert one.first.n > 0 and one.second.n > 0 and one.first.Index != one.second.Index
-        assert one.difference == compare_means(seeded(one.first), seeded(one.second))
+        assert one.first.n > 0 and one.second.n > 0 and one.first is not one.second
+        assert one.difference == compare_means(one.first.by_seed, one.second.by_seed)
     assert [one.corrected for one in found] == holm([one.difference.p_value for one in found])
     assert len(set(names([one for one in found if one.first.network == "lenet"]))) == len(compared(experiment))
 
@@ -109,9 +105,10 @@ def test_a_recipe_with_factors_of_the_other_is_compared_with_that_recipe_as_it_i
     found = compared("recipe-study")
     assert len(found) == 2 * 2 * 6  # two recipes, two K; five factors and one pair of them
     for one in found:
-        assert one.first.variant.startswith(f"{one.second.variant} + ")
+        assert factors_of(one.first) and not factors_of(one.second)
+        assert base_of(one.first) == base_of(one.second) == one.second.cell.words
         assert one.first.options == one.second.options
-    assert {one.second.variant for one in found} == {"paper", "code"}
+    assert {base_of(one.first) for one in found} == {"paper", "code"}
 
 
 def vgg_like(**changes: Any) -> Results:
@@ -139,8 +136,8 @@ def test_cells_that_were_not_run_are_not_compared() -> None:
     assert names(compared("k-sweep", network="conv2")) == [(f"greedy, K = {k}", "learned") for k in (2, 4, 8)]
     empty = make_results(runs=RESULTS.runs.iloc[:0])
     for experiment in EXPERIMENTS:
-        assert comparisons(experiment, experiment_table(empty, experiment)) == []
-        assert comparisons_markdown(experiment, experiment_table(empty, experiment)) == []
+        assert comparisons(experiment, experiment_results(empty, experiment)) == []
+        assert COMPARISON_NOTE not in markdown_page(empty, experiment, experiment_results(empty, experiment))
 
 
 def test_a_single_seed_is_shown_without_interval_and_counts_for_no_correction() -> None:
@@ -149,7 +146,7 @@ def test_a_single_seed_is_shown_without_interval_and_counts_for_no_correction() 
     row = readable_comparisons([few]).iloc[0]
     assert row["pairs"] == "not paired"
     assert list(row[["95% interval", "effect size", "p", "p, corrected"]]) == ["\N{EN DASH}"] * 4
-    known = [one for one in comparisons("k-sweep", experiment_table(RESULTS, "k-sweep")) if one.corrected is not None]
+    known = [one for one in comparisons("k-sweep", experiment_results(RESULTS, "k-sweep")) if one.corrected is not None]
     assert [one.corrected for one in known] == holm([one.difference.p_value for one in known])
 
 
@@ -164,13 +161,13 @@ def test_seeds_that_differ_are_not_paired() -> None:
 
 
 def test_the_table_of_comparisons_for_readers() -> None:
-    text = comparisons_markdown("selection", experiment_table(RESULTS, "selection"))
-    assert text[1] == NOTE
+    text = markdown_page(RESULTS, "selection", experiment_results(RESULTS, "selection"))
+    assert COMPARISON_NOTE in text
     first = compared("selection")[0]
     row = readable_comparisons([first]).iloc[0]
     assert (row["network"], row["dataset"], row["pairs"]) == ("LeNet", "MNIST", "3")
     assert float(row["difference"].replace("\N{MINUS SIGN}", "-")) == pytest.approx(first.difference.mean, abs=0.005)
-    assert row["95% interval"] in text[0] and " to " in row["95% interval"]
+    assert row["95% interval"] in text and " to " in row["95% interval"]
     assert isinstance(readable_comparisons([]), pd.DataFrame)
 
 

@@ -15,7 +15,6 @@ from benchmarks.epoch_times import COLUMNS, all_cases, epochs_text, seconds_per_
 from conftest import tiny_run
 from random_images import random_splits
 from slotpipeline.analysis.text import DASH
-from slotpipeline.runs.run import with_seed
 from slotpipeline.training.loop import Trainer
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "run_epochs.py"
@@ -25,27 +24,25 @@ ROW = {
 }  # fmt: skip
 
 
-def test_every_seed_is_trained_for_two_epochs_and_the_time_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[tuple[int, int]] = []
-    turns = Trainer.turns
-    monkeypatch.setattr(Trainer, "turns", lambda self, epoch: trained.append((self.seed, epoch)) or turns(self, epoch))
+def test_a_run_is_trained_for_two_epochs_and_the_time_is_that_of_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    train_epoch = Trainer.train_epoch
+    monkeypatch.setattr(Trainer, "train_epoch", lambda self, epoch: trained.append(epoch) or train_epoch(self, epoch))
     clock = iter([10.0, 16.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    runs = [with_seed(tiny_run(batch_size=8), seed) for seed in (0, 1, 2)]
-    assert seconds_per_epoch(runs, random_splits(), cuda_graph=False) == 2
-    assert trained == [(seed, epoch) for epoch in (1, 2) for seed in (0, 1, 2)]
+    assert seconds_per_epoch(tiny_run(batch_size=8), random_splits(), cuda_graph=False) == 6
+    assert trained == [1, 2]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("cuda_graph", [False, True])
 def test_on_a_gpu(cuda_graph: bool) -> None:
-    runs = [with_seed(tiny_run(batch_size=8), seed) for seed in (0, 1)]
-    assert seconds_per_epoch(runs, random_splits(device="cuda"), cuda_graph=cuda_graph) > 0
+    assert seconds_per_epoch(tiny_run(batch_size=8), random_splits(device="cuda"), cuda_graph=cuda_graph) > 0
 
 
 def test_no_case_is_measured_twice() -> None:
     assert len(set(all_cases())) == len(all_cases())
-    assert {(graph, together) for *_, graph, together in all_cases()} == {(False, 1), (True, 1), (True, 3)}
+    assert {graph for *_, graph in all_cases()} == {False, True}
 
 
 def test_a_case_that_is_measured_again_replaces_itself_alone(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ from conftest import tiny_run
 from slotmachines import option_table
 from slotmachines.methods import RIVALS
 from slotpipeline.experiments.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
-from slotpipeline.experiments.registry import EXPERIMENTS, FACTORS
-from slotpipeline.reporting import sections as described
+from slotpipeline.experiments.recipe_comparison import FACTORS, MixedRecipe
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.runs.cell import cell_run
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import recipe_name
 from slotpipeline.training.start import starting_network
 
-PAPER = {"seeds": [0, 1, 2, 3, 4]} | read_config(Path(__file__).parents[1] / "config/paper.yaml")
+PROJECT = Path(__file__).parents[1]
+PAPER = {"seeds": [0, 1, 2, 3, 4]} | read_config(PROJECT / "config/paper.yaml")
 SHAPES = PAPER["experiments"]
 COUNTS = {
     "random-vs-selected": 3 * 2,
@@ -47,9 +48,18 @@ def settings_of(cell):
     return cell_run(PAPER, cell, 0).settings
 
 
-def test_the_paper_has_every_experiment():
-    assert list(SHAPES) == list(EXPERIMENTS) == list(described.EXPERIMENTS)
+def test_an_experiment_has_its_own_seeds_or_those_of_the_grid():
     assert all(seeds_of(PAPER, name) == SHAPES[name].get("seeds", PAPER["seeds"]) for name in SHAPES)
+
+
+def test_every_experiment_is_registered_once_with_a_figure_of_its_own():
+    scripts = [experiment.figure_script for experiment in EXPERIMENTS.values()]
+    assert len(set(scripts)) == len(scripts)
+    drawn = {str(path.relative_to(PROJECT)) for path in (PROJECT / "workflow/figures").glob("*.py")}
+    assert drawn == {*scripts, "workflow/figures/curves.py"}
+    assert all((PROJECT / path).is_file() for one in EXPERIMENTS.values() for path in one.files)
+    titles = [experiment.title for experiment in EXPERIMENTS.values()]
+    assert len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize("experiment", COUNTS)
@@ -57,7 +67,7 @@ def test_cells_of_the_papers_grid(experiment):
     cells = cells_of(PAPER, experiment)
     assert len(cells) == COUNTS[experiment]
     # In a table, a row is known by these.
-    names = Counter((cell.network, cell.method, cell.options, cell.variant) for cell in cells)
+    names = Counter((cell.network, cell.method, cell.options, cell.words) for cell in cells)
     assert set(names.values()) == {1}
     assert {cell.network for cell in cells} == set(SHAPES[experiment]["networks"])
     assert all(cell.dataset == PAPER["networks"][cell.network] for cell in cells)
@@ -97,7 +107,7 @@ def test_finetuning_is_compared_at_equal_total_epochs(experiment):
             run = cell_run(PAPER, cell, 1)
             assert run.parent == cell_run(PAPER, next(one for one in cells if one.method == "greedy"), 1)
             assert run.start_epoch == cell.start_epoch
-            assert str(cell.start_epoch) in cell.variant and not cell.is_comparable
+            assert str(cell.start_epoch) in cell.words and not cell.is_comparable
 
 
 def test_finetuning_starts_from_every_tenth_epoch():
@@ -109,7 +119,7 @@ def test_finetuning_starts_from_every_tenth_epoch():
 
 
 def test_vgg_is_compared_with_learned_weights_at_their_own_epochs_too():
-    learned = {cell.variant: cell for cell in cells_of(PAPER, "vgg") if cell.method == "learned"}
+    learned = {cell.words: cell for cell in cells_of(PAPER, "vgg") if cell.method == "learned"}
     assert {variant: settings_of(cell).epochs for variant, cell in learned.items()} == {"": 320, "220 epochs": 220}
     assert learned[""].is_comparable and not learned["220 epochs"].is_comparable
 
@@ -146,7 +156,7 @@ def test_sharing_reaches_the_network_that_is_trained(train, tmp_path):
 def test_rivals_are_trained_in_the_settings_of_their_authors_whatever_the_grid_gives_its_networks():
     grid = {**PAPER, "settings": {"conv2": {"epochs": 3}}}
     cells = [cell for cell in cells_of(grid, "rivals") if cell.network == "conv2"]
-    runs = {(cell.method, cell.variant): cell_run(grid, cell, 0) for cell in cells}
+    runs = {(cell.method, cell.words): cell_run(grid, cell, 0) for cell in cells}
     assert {method for method, _ in runs} == {"greedy", "learned", "random", *RIVALS}
     assert runs["greedy", ""].settings.epochs == runs["learned", ""].settings.epochs == 3
     popup = runs["edge_popup", ""]
@@ -177,23 +187,20 @@ def test_a_recipe_takes_exactly_the_settings_of_the_other_one():
         changed = {name for name in vars(ours) if getattr(mixed, name) != getattr(ours, name)}
         assert changed == set(dict(cell.changes))
         assert all(getattr(mixed, name) == getattr(theirs, name) for name in changed)
-        if cell.changes:
-            base, _, taken = cell.variant.partition(" + ")
-            assert base == cell.recipe
-            factors = taken.partition("'s ")[2].split(", ")
-            wanted = {name for factor in factors for name in FACTORS[factor]}
+        if isinstance(cell.variant, MixedRecipe):
+            wanted = {name for factor in cell.variant.factors for name in FACTORS[factor]}
             assert changed == {name for name in wanted if getattr(ours, name) != getattr(theirs, name)}
-            assert all(changed & set(FACTORS[factor]) for factor in factors)
+            assert all(changed & set(FACTORS[factor]) for factor in cell.variant.factors)
         else:
-            assert cell.variant == recipe_name(cell.recipe)
+            assert not changed and cell.words == recipe_name(cell.recipe)
 
 
 def test_what_the_recipes_agree_about_is_no_factor():
     taken = {
         network: {
-            cell.variant.partition("'s ")[2]
+            ", ".join(cell.variant.factors)
             for cell in cells_of(PAPER, "recipe-study")
-            if cell.network == network and cell.changes
+            if cell.network == network and isinstance(cell.variant, MixedRecipe)
         }
         for network in ("lenet", "conv6")
     }
@@ -205,7 +212,7 @@ def test_what_the_recipes_agree_about_is_no_factor():
 def test_large_k_tries_learning_rates_and_score_ranges():
     cells = [cell for cell in cells_of(PAPER, "large-k") if cell.network == "lenet"]
     for options in (64, 256, 1024, 4096):
-        here = {cell.variant: settings_of(cell) for cell in cells if cell.options == options}
+        here = {cell.words: settings_of(cell) for cell in cells if cell.options == options}
         rates = {variant: settings.learning_rate for variant, settings in here.items()}
         assert rates == {
             "": 0.1, "learning rate 0.02": 0.02, "learning rate 0.05": 0.05, "learning rate 0.2": 0.2,
@@ -219,6 +226,6 @@ def test_large_k_tries_learning_rates_and_score_ranges():
 def test_the_recipes_own_learning_rate_and_score_range_are_tried_once():
     shape = {"networks": ["lenet"], "options": [8, 64], "learning_rates": [0.1, 0.2], "score_range_base": 8}
     cells = cells_of(PAPER | {"experiments": {"large-k": shape}}, "large-k")
-    assert [(cell.options, cell.variant) for cell in cells] == [
+    assert [(cell.options, cell.words) for cell in cells] == [
         (8, ""), (8, "learning rate 0.1"), (64, ""), (64, "learning rate 0.2"), (64, "score range grows"),
     ]  # fmt: skip

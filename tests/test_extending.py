@@ -1,4 +1,4 @@
-"""docs/extending.md does what it says: its files and lines add a network and a dataset to a copy of the project."""
+"""docs/extending.md does what it says: a network, a dataset, a method and an experiment are added to a copy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -29,11 +30,12 @@ def commands(number: int, section: str = "Training") -> list[list[str]]:
     return [shlex.split(line) for line in blocks(section, "sh")[number].splitlines()]
 
 
-def add_line(registry: Path, line: str) -> None:
-    """Put a line, which has a plus before it, to the end of the list, the first one of the module."""
+def add_line(registry: Path, line: str, number: int = 0) -> None:
+    """Put a line, which has a plus before it, to the end of a list of the module."""
     assert line.startswith("+    ") and line.count("\n") == 1
-    before, end, after = re.split(r"(\n[)}]\n)", registry.read_text(), maxsplit=1)
-    registry.write_text(f"{before}\n{line[1:].rstrip()}{end}{after}")
+    parts = re.split(r"(\n[)}]\n)", registry.read_text())
+    parts[2 * number] += f"\n{line[1:].rstrip()}"
+    registry.write_text("".join(parts))
 
 
 def call(project: Path, words: list[str]) -> str:
@@ -55,21 +57,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(PROJECT / name, folder)
     files = {
-        "A network": ("slotmachines/networks/strided.py", ["slotmachines/networks/names.py"]),
-        "A dataset": ("slotpipeline/data/photos.py", ["slotpipeline/data/datasets.py"]),
+        "A network": (["src/slotmachines/networks/strided.py"], ["slotmachines/networks/names.py"]),
+        "A dataset": (["src/slotpipeline/data/photos.py"], ["slotpipeline/data/datasets.py"]),
         "A method": (
-            "slotmachines/rivals/flip_popup.py",
+            ["src/slotmachines/rivals/flip_popup.py"],
             ["slotmachines/methods.py", "slotpipeline/runs/authors_recipes.py"],
         ),
+        "An experiment": (
+            ["src/slotpipeline/experiments/score_ranges.py", "workflow/figures/accuracy_by_score_range.py"],
+            ["slotpipeline/experiments/registry.py"] * 2,  # its import, and its list
+        ),
     }
-    for section, (file, lists) in files.items():
-        path = folder / "src" / file
-        assert f"`src/{file}`" in PAGE and not path.exists()
-        (text,) = blocks(section, "python")
-        path.write_text(text)
-        for name, line in zip(lists, blocks(section, "diff"), strict=True):
+    for section, (new, lists) in files.items():
+        for file, text in zip(new, blocks(section, "python"), strict=True):
+            assert f"`{file}`" in PAGE and not (folder / file).exists()
+            (folder / file).write_text(text)
+        for number, (name, line) in enumerate(zip(lists, blocks(section, "diff"), strict=True)):
             assert f"`src/{name}`" in PAGE
-            add_line(folder / "src" / name, line)
+            add_line(folder / "src" / name, line, lists[:number].count(name))
     return folder
 
 
@@ -114,3 +119,17 @@ def test_the_new_method_is_trained_and_stands_among_the_rivals(project: Path) ->
 def test_help_names_all(project: Path) -> None:
     said = call(project, ["slotmachines", "train", "--help"])
     assert "strided" in said and "photos" in said and "flip_popup" in said
+
+
+def test_the_new_experiment_is_trained_compared_and_drawn(project: Path) -> None:
+    (grid,) = blocks("An experiment", "yaml")
+    (project / "config/ranges.yaml").write_text(grid)
+    ((program, *words),) = commands(0, "An experiment")
+    call(project, [program, *words])
+    table = pd.read_csv(project / "results/ranges/tables/score-ranges.csv", keep_default_na=False)
+    assert table["variant"].tolist() == ["", "score range x 0.5", "score range x 2"]
+    assert table["n"].tolist() == [2, 2, 2]
+    page = (project / "results/ranges/report.html").read_text()
+    assert "How far apart should scores start?" in page
+    assert "score range x 2: " in page and "paired over 2 seeds" in page
+    assert (project / "figures/ranges/score-ranges.png").read_bytes().startswith(b"\x89PNG")

@@ -17,24 +17,26 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from slotpipeline.reporting.sections import EXPERIMENTS
 
 from slotmachines.methods import METHODS, RIVALS
+from slotpipeline.analysis.cell_results import identities_of
 from slotpipeline.experiments.grid import experiment_runs
+from slotpipeline.experiments.inside_a_network import SharedValues
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.style import LOOK, finish, not_run, panels
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results
 from synthetic import NOTE, REFERENCE, START, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "figures"
+PROJECT = Path(__file__).parents[1]
 NAMES = [*EXPERIMENTS, "curves"]
 EVERY = pytest.mark.parametrize("name", NAMES)
 FILES = ("config.yaml", "runs.csv", "curves.csv.gz")
 
 
 def script(name: str) -> Path:
-    return SCRIPTS / f"{name.replace('-', '_')}.py"
+    return PROJECT / (EXPERIMENTS[name].figure_script if name in EXPERIMENTS else "workflow/figures/curves.py")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Path) -> int | str | None:
@@ -47,7 +49,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Path) -> int | s
 def draw(results: Results, name: str) -> Figure:
     function = runpy.run_path(str(script(name)))["draw"]
     with rc_context(LOOK):
-        return function(results) if name == "curves" else function(results, experiment_table(results, name))
+        return function(results) if name == "curves" else function(results, experiment_results(results, name))
 
 
 def caption(figure: Figure) -> str:
@@ -127,11 +129,14 @@ def test_missing_cells_are_named_in_the_caption(figure_of: Callable[[str], Figur
 
 
 def test_what_was_not_run_is_named_by_network_or_by_variant(results: Results) -> None:
-    table = experiment_table(results, "finetune-checkpoints")
-    assert not_run(table) == ""
-    some = table.assign(n=table["n"].where(~table["start_epoch"].isin([25, 50]) | (table["network"] == "conv2"), 0))
-    assert not_run(some) == "Not run: LeNet finetuned K = 8 (after 25, after 50)."
-    assert not_run(table.assign(n=0)) == "Not run: LeNet (all); Conv-2 (all)."
+    found = experiment_results(results, "finetune-checkpoints")
+    assert not_run(found) == ""
+    early = identities_of(one for one in found if one.network == "lenet" and one.cell.start_epoch in (25, 50))
+    some = replace(results, runs=results.runs[~results.runs["identity"].isin(early)])
+    text = not_run(experiment_results(some, "finetune-checkpoints"))
+    assert text == "Not run: LeNet finetuned K = 8 (after 25, after 50)."
+    nothing = replace(results, runs=results.runs.iloc[:0])
+    assert not_run(experiment_results(nothing, "finetune-checkpoints")) == "Not run: LeNet (all); Conv-2 (all)."
 
 
 def test_curves_are_those_of_the_plain_runs_whatever_other_settings_were_tried(
@@ -171,11 +176,11 @@ def test_checkpoints_lie_between_training_from_scratch_and_the_slot_machine_alon
 
 
 def test_shared_values_are_a_series_of_their_own(results: Results, figure_of: Callable[[str], Figure]) -> None:
-    table = experiment_table(results, "sharing").dropna(subset="mean")
+    found = experiment_results(results, "sharing")
     figure = figure_of("sharing")
-    for variant, label in (("", "own values"), ("one set per layer", "set per layer")):
+    for variant, label in ((None, "own values"), (SharedValues("layer"), "set per layer")):
         drawn = [float(mark[0].get_ydata()[0]) for mark in lines(figure, f"{label}, ours")]
-        assert drawn == pytest.approx(list(table.loc[table["variant"] == variant, "mean"]))
+        assert drawn == pytest.approx([one.mean for one in found if one.n and one.cell.variant == variant])
 
 
 def test_rivals_stand_beside_their_published_numbers_and_say_where_they_were_not_run(results: Results) -> None:
@@ -228,7 +233,7 @@ def test_a_legend_names_every_label_once(results: Results) -> None:
     figure, axes = panels(2)
     for panel in axes:
         panel.plot([0, 1], label="ours")
-    finish(figure, results.config, "title", results.runs, [])
+    finish(figure, results.config["recipe"], "title", [], [])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours"]
 
 
@@ -237,7 +242,7 @@ def test_a_legend_has_the_columns_that_fit_its_figure(length: int, columns: int,
     figure, (panel,) = panels(1)
     for label in "abcde":
         panel.plot([0, 1], label=label * length)
-    finish(figure, results.config["recipe"], "title", results.runs, [])
+    finish(figure, results.config["recipe"], "title", [], [])
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert legend.get_window_extent().x1 <= figure.bbox.width

@@ -12,19 +12,21 @@ import pandas as pd
 import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from slotpipeline.analysis.findings import findings
-from slotpipeline.analysis.measures import measures
 
 from slotmachines.errors import UserError
+from slotpipeline.analysis.cell_results import identities_of
+from slotpipeline.experiments.many_options import LearningRate
+from slotpipeline.experiments.outcomes import experiment_results, findings, measures
+from slotpipeline.experiments.recipe_comparison import base_of, factors_of
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.style import LOOK
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
 from slotpipeline.runs.flops import read_flops, training_flops
 from slotpipeline.runs.run_time import read_step_times, relative_step_time
 from synthetic import EPOCHS, REFERENCE, make_config, make_results, make_runs
 
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "figures"
+PROJECT = Path(__file__).parents[1]
 CONFIG = make_config({"lenet": "mnist"})
 
 
@@ -34,9 +36,9 @@ def results() -> Results:
 
 
 def draw(results: Results, name: str) -> Figure:
-    script = runpy.run_path(str(SCRIPTS / f"{name.replace('-', '_')}.py"))
+    script = runpy.run_path(str(PROJECT / EXPERIMENTS[name].figure_script))
     with rc_context(LOOK):
-        return script["draw"](results, experiment_table(results, name))
+        return script["draw"](results, experiment_results(results, name))
 
 
 def labelled(axes: Any) -> dict[str, Any]:
@@ -63,14 +65,14 @@ def test_cost_without_the_measurements_says_how_to_make_them(results: Results, t
 def test_cost_of_a_network_that_was_not_measured(results: Results, tmp_path: Path) -> None:
     config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, experiments=["cost"])
     results = make_results(config)
-    table = experiment_table(results, "cost")
+    found = experiment_results(results, "cost")
     figure = draw(results, "cost")
     counted, timed = (labelled(axes) for axes in figure.axes[2:])
     assert set(counted) == {"slot machine, K = 2", "slot machine, K = 8", "learned weights"}
     assert set(timed) == {"learned weights"}  # by definition
     assert "Costs that were not measured are left out: ResNet-20." in " ".join(figure.get_supxlabel().split())
-    measured = measures(results, "cost", table)
-    (_, lenet), (_, resnet) = findings(results, "cost", table, measured)
+    measured = measures(results, "cost", found)
+    (_, lenet), (_, resnet) = findings(results, "cost", found, measured)
     assert all("of ordinary training" in sentence for sentence in lenet)
     assert sum("in a time that was not measured" in sentence for sentence in resnet) == 2
     assert not any("not counted" in sentence for sentence in lenet + resnet)
@@ -88,7 +90,7 @@ def test_cost_of_a_network_that_was_not_measured(results: Results, tmp_path: Pat
         (project / name).write_text("".join(line for line in lines if not line.startswith("resnet20,")))
     uncounted = replace(results, project=project)
     assert [text.get_text() for text in draw(uncounted, "cost").axes[2].texts] == ["cost not measured"]
-    _, (_, resnet) = findings(uncounted, "cost", table, measures(uncounted, "cost", table))
+    _, (_, resnet) = findings(uncounted, "cost", found, measures(uncounted, "cost", found))
     assert all("operations that were not counted" in sentence for sentence in resnet)
 
 
@@ -114,10 +116,10 @@ def test_densities_of_selected_weights_integrate_to_one(results: Results) -> Non
 
 
 def test_weights_that_were_not_kept_are_said_to_be_missing(results: Results) -> None:
-    table = experiment_table(results, "selected-weights")
-    identities = set(table.loc[table["options"] == 8, "identities"].explode())
+    found = experiment_results(results, "selected-weights")
+    identities = identities_of(one for one in found if one.options == 8)
     some = replace(results, selected=results.selected[~results.selected["identity"].isin(identities)])
-    ((_, said),) = findings(some, "selected-weights", table, measures(some, "selected-weights", table))
+    ((_, said),) = findings(some, "selected-weights", found, measures(some, "selected-weights", found))
     assert said[-1] == "the weights that K = 8 selects were not kept"
     assert not any(sentence.startswith("mean abs(w)/b of what K = 8") for sentence in said)
     none = replace(results, selected=results.selected.iloc[:0])
@@ -145,12 +147,12 @@ def test_the_layers_of_resnet_come_in_its_order(results: Results) -> None:
 
 def test_a_collapsed_recipe_is_an_arrow_with_its_number_and_flattens_nothing() -> None:
     runs = make_runs(CONFIG)
-    table = experiment_table(make_results(CONFIG, runs), "recipe-study").set_index(["options", "variant"])
-    collapsed = table.loc[(2, "code + paper's learning rate"), "identities"]
-    absent = table.loc[(2, "code + paper's restarts"), "identities"]
+    found = [one for one in experiment_results(make_results(CONFIG, runs), "recipe-study") if one.options == 2]
+    code = {factors_of(one): one for one in found if base_of(one) == "code"}
+    collapsed, absent = code["learning rate",].identities, code["restarts",].identities
     runs.loc[runs["identity"].isin(collapsed), "test_accuracy"] = 9.8
     left, right, *_ = draw(make_results(CONFIG, runs[~runs["identity"].isin(absent)]), "recipe-study").axes
-    fall = 9.8 - table.loc[(2, "code"), "mean"]
+    fall = 9.8 - code[()].mean
     assert {text.get_text().strip() for text in left.texts} == {f"\N{MINUS SIGN}{-fall:.1f}", "not run"}
     assert left.get_xlim()[1] < 3
     assert [label.get_text() for label in right.get_yticklabels()] == [
@@ -161,14 +163,14 @@ def test_a_collapsed_recipe_is_an_arrow_with_its_number_and_flattens_nothing() -
 def test_the_ring_is_around_the_learning_rate_that_is_best_on_validation() -> None:
     runs = make_runs(CONFIG)
     results = make_results(CONFIG, runs)
-    table = experiment_table(results, "large-k").set_index(["options", "variant"])
-    slow = table.loc[(1024, "learning rate 0.05"), "identities"]
+    cells = {(one.options, one.cell.variant): one for one in experiment_results(results, "large-k")}
+    slow = cells[1024, LearningRate(0.05)].identities
     # Best on validation, not on the test.
     runs.loc[runs["identity"].isin(slow), ["val_accuracy", "test_accuracy"]] = [99.0, 90.0]
-    runs.loc[runs["identity"].isin(table.loc[(64, ""), "identities"]), "val_accuracy"] = 99.0
+    runs.loc[runs["identity"].isin(cells[64, None].identities), "val_accuracy"] = 99.0
     left, _ = draw(make_results(CONFIG, runs), "large-k").axes
     rings = [line for line in left.lines if line.get_markersize() == 13]
-    assert [line.get_ydata()[0] for line in rings] == pytest.approx([table.loc[(64, ""), "mean"], 90.0])
+    assert [line.get_ydata()[0] for line in rings] == pytest.approx([cells[64, None].mean, 90.0])
 
 
 def test_the_recipe_says_from_which_k_on_its_learning_rate_is_another_one() -> None:

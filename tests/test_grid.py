@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from slotmachines import UserError
-from slotpipeline.experiments.grid import cell_runs, experiment_runs, grid_runs, kept_epochs, seeds_of
-from slotpipeline.runs.cell import Cell
+from slotpipeline.experiments.finetuning import Finetuned
+from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs, seeds_of
+from slotpipeline.runs.cell import Cell, cell_runs
 from slotpipeline.runs.run import Run, make_run
 from slotpipeline.runs.run_time import estimated_hours, read_step_times, relative_step_time, time_text
 
@@ -87,7 +88,7 @@ def test_an_experiment_may_have_seeds_of_its_own():
 
 
 def test_the_runs_of_a_cell_differ_in_their_seeds_alone():
-    cell = Cell("mnist", "lenet", "greedy", 8, start_epoch=75)
+    cell = Cell("mnist", "lenet", "greedy", 8, Finetuned(75))
     first, second = cell_runs(config({}), cell, [0, 3])
     assert (first.seed, first.parent.seed, second.seed, second.parent.seed) == (0, 0, 3, 3)
     assert first.settings == second.settings and first.identity != second.identity

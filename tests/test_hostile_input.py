@@ -14,7 +14,6 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from slotpipeline.reporting.sections import EXPERIMENTS
 
 from conftest import files_of, tiny_run
 from hostile import damaged, forged
@@ -22,21 +21,22 @@ from slotmachines import UserError
 from slotpipeline.data import load
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.plan import in_order, read_order
 from slotpipeline.planning.worker import read_plan
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_curves, read_results, read_runs, read_selected
 from slotpipeline.results.reference import read_reference
 from slotpipeline.results.weight_histograms import histogram
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.flops import read_flops
-from slotpipeline.runs.metrics import read_metrics
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import finetuned
+from slotpipeline.runs.run_files import RunFiles
+from slotpipeline.runs.run_record import read_run_record
 from slotpipeline.runs.run_time import read_seconds, read_step_times
-from slotpipeline.training.checkpoint import save_checkpoint
 from slotpipeline.training.train import UnfinishedRun
 from synthetic import make_config, write_grid
 
@@ -116,8 +116,8 @@ def test_damaged_files_of_a_run(trained, folder, data):
     name = data.draw(st.sampled_from(sorted(files_of(folder))))
     before = files_of(trained)
     with Changed(folder / name, data.draw(damaged((folder / name).read_bytes()))):
-        accepted(read_metrics, folder)
-        accepted(histogram, folder, RUN)
+        accepted(read_run_record, RunFiles(folder))
+        accepted(histogram, RunFiles(folder), RUN)
         if accepted(collect, [RUN], [RUN], trained) is None:
             assert files_of(trained) == before  # nothing was written
     for name in files_of(trained) - before:
@@ -150,7 +150,7 @@ def test_damaged_checkpoints(trained, tmp_path, digits_folder, data):
     (tmp_path / "run.pt").write_bytes(wrong)
     resumed = accepted(begun, tmp_path / "run", tmp_path / "run.pt", digits_folder)
     if resumed is not None:  # bytes between the entries of the archive mean nothing
-        state, own = torch.load(trained / "run.pt"), resumed.trainer.state_dict()["network"]
+        state, own = torch.load(trained / "run.pt"), resumed.trainer.state().network
         assert all(torch.equal(own[name], state["network"][name]) for name in own)
 
 
@@ -159,21 +159,21 @@ def test_damaged_checkpoints(trained, tmp_path, digits_folder, data):
 def test_checkpoints_with_something_else_in_a_place(trained, tmp_path, digits_folder, data):
     """What is accepted trains to the end, and writes its files."""
     state = torch.load(trained / "run.pt", weights_only=True)
-    save_checkpoint(tmp_path / "run.pt", data.draw(forged(state)))
+    torch.save(data.draw(forged(state)), tmp_path / "run.pt")
     resumed = accepted(begun, tmp_path / "run", tmp_path / "run.pt", digits_folder)
     if resumed is not None:
         with suppress(UserError):
             for epoch in resumed.epochs_left:
                 resumed.record(resumed.trainer.train_epoch(epoch))
             resumed.finish()
-            read_metrics(tmp_path / "run")
+            read_run_record(RunFiles(tmp_path / "run"))
 
 
 def test_a_checkpoint_of_another_optimiser_is_refused(trained, tmp_path, digits_folder):
     state = torch.load(trained / "run.pt", weights_only=True)
     kept = state["optimiser"]["state"]
     kept[0] = {"exp_avg": kept[0]["momentum_buffer"]}
-    save_checkpoint(tmp_path / "run.pt", state)
+    torch.save(state, tmp_path / "run.pt")
     with pytest.raises(UserError, match=r"does not fit this run \(the state of the optimiser is not that of sgd\)"):
         begun(tmp_path / "run", tmp_path / "run.pt", digits_folder)
 
@@ -230,7 +230,7 @@ def test_runs_with_something_else_in_a_place(grid, data):
     with Changed(grid / "runs.csv", changed.getvalue().encode()):
         results = accepted(read_results, grid, PROJECT / "config" / "reference.csv")
         if results is not None:
-            accepted(experiment_table, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
+            accepted(experiment_results, results, data.draw(st.sampled_from(list(EXPERIMENTS))))
 
 
 # What users write
@@ -268,7 +268,7 @@ def test_other_files_that_users_write(tmp_path, data):
     if recipe is not None:
         run = {"network": "lenet", "dataset": "digits", "method": "greedy", "options": 8}
         accepted(lambda: recipe.resolve(**run))
-    accepted(read_plan, path)
+    accepted(read_plan, path.read_bytes().decode(errors="replace").splitlines(), "the plan")
 
 
 @pytest.mark.parametrize(

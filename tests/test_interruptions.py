@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from conftest import files_of, tiny_run
 from faults import Killed, no_space, read_only, watched
 from slotmachines import UserError
 from slotmachines.files import replacing, replacing_folder
-from slotpipeline.data import fetch
+from slotpipeline.data import fetch, load
 from slotpipeline.reporting.table_files import write_table
 from slotpipeline.results.collect import collect
 from slotpipeline.results.read import read_results
+from slotpipeline.runs.run_files import RunFiles
+from slotpipeline.runs.run_record import ROW_COLUMNS, CurveRow
 from slotpipeline.training import train as train_module
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.result import write_result
@@ -75,9 +78,10 @@ def change(tmp_path, train, digits_folder, request):
     """Something that changes files, and the folder in which it does so, where an earlier state of them lies."""
     folder = tmp_path / "place"
     if request.param == "result of a run":
-        metrics = train(tiny_run(epochs=1), "place")
+        record = train(tiny_run(epochs=1), "place")
+        row = CurveRow(**dict.fromkeys(ROW_COLUMNS, 1))
         kept = {"best": Trainer(*_network_and_data(digits_folder), seed=0).weights()}
-        return folder, lambda: write_result(folder, metrics | {"commit": "later"}, [{"epoch": 1}], kept)
+        return folder, lambda: write_result(RunFiles(folder), replace(record, commit="later"), [row], kept)
     if request.param == "dataset":
         fetch("digits", folder)
         path = folder / "digits.safetensors"
@@ -98,7 +102,7 @@ def change(tmp_path, train, digits_folder, request):
 
 def _network_and_data(digits_folder):
     run = tiny_run(epochs=1)
-    data = train_module.load_data(run, digits_folder, "cpu")
+    data = load("digits", digits_folder, (1, 28, 28), run.settings.validation)
     return train_module.starting_network(run, "cpu", None), run.settings, data
 
 

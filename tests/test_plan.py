@@ -14,9 +14,10 @@ from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.planning import worker
-from slotpipeline.planning.plan import in_order, plan_lines, read_order
+from slotpipeline.planning.plan import Step, in_order, plan_lines, read_order
 from slotpipeline.planning.worker import read_plan, work
 from slotpipeline.runs.config import read_config
+from slotpipeline.training_verbs import job_of, train_one
 
 PROJECT = Path(__file__).parents[1]
 PAPER = checked_config(read_config(PROJECT / "config/paper.yaml"))
@@ -42,7 +43,7 @@ def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_reci
 
 
 def test_a_step_chooses_among_the_runs_of_its_experiments():
-    (step,) = [{"experiments": ["k-sweep"], "networks": ["conv2"], "options": [8, None], "seeds": [3]}]
+    (step,) = [Step(experiments=["k-sweep"], networks=["conv2"], options=[8, None], seeds=[3])]
     runs = in_order(PAPER, [step])
     assert [(run.network, run.method, run.options, run.seed) for run in runs] == [
         ("conv2", "greedy", 8, 3), ("conv2", "learned", None, 3),
@@ -53,10 +54,10 @@ def test_a_step_chooses_among_the_runs_of_its_experiments():
     ("text", "message"),
     [
         ("- {experiments: [speed]}", "the grid paper has no experiment 'speed'"),
-        ("- {network: conv2}", "is no step; each holds lists of experiments, networks"),
-        ("{experiments: [k-sweep]}", "is no list of steps"),
+        ("- {network: conv2}", "entry 1 of the list: unknown 'network'; use experiments, networks, methods, options"),
+        ("{experiments: [k-sweep]}", "is not a list of steps"),
         ("- [", "is not valid YAML"),
-        ("- {seeds: 3}", "is no step"),
+        ("- {seeds: 3}", "entry 1 of the list: seeds cannot be '3'"),
     ],
 )
 def test_what_is_no_order_is_refused(tmp_path, text, message):
@@ -67,11 +68,15 @@ def test_what_is_no_order_is_refused(tmp_path, text, message):
 
 
 @pytest.mark.parametrize("line", ["rm -r results", "slotmachines fetch mnist", "slotmachines train --folder", "'"])
-def test_what_is_no_plan_is_refused(tmp_path, line):
-    path = tmp_path / "plan.txt"
-    path.write_text(line)
-    with pytest.raises(UserError, match="make it with: slotmachines plan"):
-        read_plan(path)
+def test_what_is_no_plan_is_refused(line):
+    with pytest.raises(UserError, match="is not a line of a plan; make it with: slotmachines plan"):
+        read_plan([line], "plan.txt")
+
+
+def test_an_option_that_is_no_option_is_one_line():
+    with pytest.raises(UserError, match="slotmachines train --sed 3") as error:
+        job_of(["slotmachines", "train", "--sed", "3"])
+    assert str(error.value).isprintable()
 
 
 @pytest.fixture
@@ -79,19 +84,24 @@ def plan(tmp_path, monkeypatch):
     """A plan of seven short runs in an empty project with the digits: two of them start from weights of others."""
     monkeypatch.chdir(tmp_path)
     fetch("digits", tmp_path / "data")
-    lines = plan_lines(TINY, in_order(TINY, [{"seeds": [0]}, {"experiments": ["finetune"]}]), Path("results/tiny"))
+    lines = plan_lines(TINY, in_order(TINY, [Step(seeds=[0]), Step(experiments=["finetune"])]), Path("results/tiny"))
     (tmp_path / "plan.txt").write_text("\n".join(lines))
     return tmp_path / "plan.txt"
 
 
+def commands_of(plan: Path) -> list[list[str]]:
+    return read_plan(plan.read_text().splitlines(), str(plan))
+
+
 def test_a_plan_is_worked_at_and_what_is_finished_stays(plan, tmp_path):
-    commands = read_plan(plan)
+    commands = commands_of(plan)
     assert len(commands) == 7
     log = tmp_path / "logs" / "work.log"
-    done = work(commands[:3], jobs=2, seconds=600, log=log)
+    assert commands[2][1] == "finetune"  # waits for the slot machine that it starts from, which takes longer to begin
+    done = work(commands[:3], train_one, jobs=2, seconds=600, log=log)
     assert (done.before, done.now, done.failed, done.left) == (0, 3, 0, 0)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
-    done = work(commands, jobs=1, seconds=600, log=log)
+    done = work(commands, train_one, jobs=1, seconds=600, log=log)
     assert (done.before, done.now, done.failed, done.left) == (3, 4, 0, 0)
     assert all(path.stat().st_mtime_ns == then for path, then in times.items())
     finetuned = next(words for words in commands if words[1] == "finetune")
@@ -100,20 +110,20 @@ def test_a_plan_is_worked_at_and_what_is_finished_stays(plan, tmp_path):
 
 
 def test_a_run_that_fails_keeps_no_other_from_running(plan, tmp_path):
-    commands = read_plan(plan)[:2]
+    commands = commands_of(plan)[:2]
     commands[0] = [*commands[0], "--recipe", "none"]
-    done = work(commands, jobs=1, seconds=600, log=tmp_path / "work.log")
+    done = work(commands, train_one, jobs=1, seconds=600, log=tmp_path / "work.log")
     assert (done.now, done.failed, done.left) == (1, 1, 0)
     assert "unknown recipe 'none'" in (tmp_path / "work.log").read_text()
 
 
 def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_PATIENCE", 10.0)
-    words = next(words for words in read_plan(plan) if "greedy" in words)
+    words = next(words for words in commands_of(plan) if "greedy" in words)
     words = [*words, "--set", "epochs=100000"]
     checkpoint = Path(words[words.index("--checkpoint") + 1])
     for seconds in (10, 20, 40, 80, 160):  # a busy machine needs some time to come to the first epoch
-        done = work([words], jobs=1, seconds=seconds, log=tmp_path / "work.log")
+        done = work([words], train_one, jobs=1, seconds=seconds, log=tmp_path / "work.log")
         assert (done.before, done.now, done.failed, done.left) == (0, 0, 0, 1)
         if checkpoint.exists():
             break

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
-from slotpipeline.reporting.sections import EXPERIMENTS
 from typer.testing import CliRunner
 
 import slotpipeline
 from slotmachines.errors import UserError
 from slotpipeline import cli
+from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.report import costs, main_table_text, provenance, write_report
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
 from slotpipeline.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
 from slotpipeline.reporting.summary import write_summary
-from slotpipeline.reporting.tables import CHOSEN, experiment_tables
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
@@ -212,7 +213,7 @@ def test_each_run_is_in_the_table_of_costs_once() -> None:
 
 
 def digests_of(results: Results) -> dict[str, str]:
-    return {name: source_digest(results.config, name, table) for name, table in experiment_tables(results).items()}
+    return {name: source_digest(results.config, name, found) for name, found in grid_results(results).items()}
 
 
 def test_a_figure_is_out_of_date_when_its_own_numbers_change() -> None:

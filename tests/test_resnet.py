@@ -19,6 +19,7 @@ from slotmachines import UserError, build_network, load_ticket, save_ticket, slo
 from slotmachines.networks.resnet import Block
 from slotpipeline.results.weight_histograms import histogram
 from slotpipeline.runs.run import Run, finetuned
+from slotpipeline.runs.run_files import RunFiles
 from slotpipeline.training import train as train_module
 from slotpipeline.training.loop import Trainer
 
@@ -137,13 +138,13 @@ def test_a_slot_machine_is_trained_resumed_kept_counted_and_finetuned(
     assert not torch.equal(weights["norm1.weight"], torch.ones(16))  # learned
     assert weights["norm1.num_batches_tracked"] == 2
 
-    layers = histogram(tmp_path / "whole", run).groupby("layer")["count"].sum()
+    layers = histogram(RunFiles(tmp_path / "whole"), run).groupby("layer")["count"].sum()
     assert layers.sum() == 270_896 and len(layers) == 22
     assert layers["stage2_block1.shortcut"] == 16 * 32
 
     child = finetuned(run, 1)
-    metrics = train(child, "child", start_weights=tmp_path / "whole/weights/epoch-1.safetensors")
-    assert metrics["parent"] == run.identity and math.isfinite(metrics["test_accuracy"])
+    record = train(child, "child", start_weights=tmp_path / "whole/weights/epoch-1.safetensors")
+    assert record.parent == run.identity and math.isfinite(record.test_accuracy)
 
 
 @pytest.mark.parametrize("method", ["learned", "random"])

@@ -12,6 +12,7 @@ from slotpipeline.data import ImageSet, load
 from slotpipeline.runs.run import finetuned
 from slotpipeline.training import train as train_module
 from slotpipeline.training.loop import Trainer
+from slotpipeline.training.provenance import provenance
 
 
 @pytest.fixture
@@ -96,10 +97,12 @@ def test_resumed_finetuning_equals_uninterrupted(train, monkeypatch, tmp_path):
 def test_the_best_weights_of_before_an_interruption_count(train, monkeypatch, tmp_path):
     train_epoch = Trainer.train_epoch
     monkeypatch.setattr(
-        Trainer, "train_epoch", lambda self, epoch: train_epoch(self, epoch) | {"val_accuracy": 90.0 - epoch}
+        Trainer,
+        "train_epoch",
+        lambda self, epoch: dataclasses.replace(train_epoch(self, epoch), val_accuracy=90.0 - epoch),
     )
     interrupt(monkeypatch, train, tiny_run(), "run", 3, keep_epochs=(1,))
-    assert train(tiny_run(), keep_epochs=(1,))["best_epoch"] == 1
+    assert train(tiny_run(), keep_epochs=(1,)).best_epoch == 1
     weights = tmp_path / "run/weights"
     assert (weights / "best.safetensors").read_bytes() == (weights / "epoch-1.safetensors").read_bytes()
 
@@ -113,7 +116,7 @@ def test_damaged_checkpoints_are_refused(train, monkeypatch, tmp_path):
     for damaged in (b"", b"no checkpoint", content[:middle], content[:-1], flipped):
         checkpoint.write_bytes(damaged)
         with pytest.raises(
-            UserError, match=r"the checkpoint .* is damaged .*; delete it to start this run anew"
+            UserError, match=r"the checkpoint .* is damaged .*; delete it to start this run from the beginning"
         ) as error:
             train(tiny_run())
         assert "\n" not in str(error.value)
@@ -122,10 +125,10 @@ def test_damaged_checkpoints_are_refused(train, monkeypatch, tmp_path):
 
 def test_the_checkpoint_of_another_run_is_refused(train, monkeypatch, tmp_path):
     interrupt(monkeypatch, train, tiny_run(), "run", 2)
-    with pytest.raises(UserError, match="is no checkpoint of this run; delete it"):
+    with pytest.raises(UserError, match="is not a checkpoint of this run; delete it"):
         train(tiny_run("learned"))
     torch.save([1, 2], tmp_path / "run.pt")
-    with pytest.raises(UserError, match="is no checkpoint of this run; delete it"):
+    with pytest.raises(UserError, match="is not a checkpoint of this run; delete it"):
         train(tiny_run())
 
 
@@ -136,22 +139,22 @@ def test_a_checkpoint_past_an_epoch_that_is_now_to_be_kept_is_refused(train, mon
 
 
 def test_where_a_resumed_run_comes_from(train, monkeypatch):
-    origin = {"commit": "a", "device": "cpu", "threads": 1, "cuda": None}
-    monkeypatch.setattr(train_module, "provenance", lambda device: dict(origin))
+    origin = provenance(torch.device("cpu")) | {"commit": "a"}
+    monkeypatch.setattr(train_module, "provenance", lambda *_: dict(origin))
     for commit, epoch in (("a", 2), ("b", 3), ("b", 4)):
         origin["commit"] = commit
         interrupt(monkeypatch, train, tiny_run(), "run", epoch)
     origin |= {"commit": "c", "device": "a GPU", "cuda": "13.2"}
-    metrics = train(tiny_run(), "run")
-    assert {name: metrics[name] for name in origin} == {
-        "commit": "a + b + c", "device": "cpu + a GPU", "threads": 1, "cuda": "None + 13.2",
-    }  # fmt: skip
+    record = train(tiny_run(), "run")
+    assert (record.commit, record.device) == ("a + b + c", "cpu + a GPU")
+    assert (record.threads, record.cuda) == (1, "None + 13.2")
 
 
 def test_the_source_may_change_while_a_run_trains(train, monkeypatch):
     commits = iter(["at the start", "at the end"])
-    monkeypatch.setattr(train_module, "provenance", lambda device: {"commit": next(commits)})
-    assert train(tiny_run())["commit"] == "at the start"
+    origin = provenance(torch.device("cpu"))
+    monkeypatch.setattr(train_module, "provenance", lambda *_: origin | {"commit": next(commits)})
+    assert train(tiny_run()).commit == "at the start"
 
 
 def test_a_checkpoint_that_does_not_say_where_it_comes_from(train, monkeypatch, tmp_path):
@@ -159,4 +162,4 @@ def test_a_checkpoint_that_does_not_say_where_it_comes_from(train, monkeypatch, 
     state = torch.load(tmp_path / "run.pt", weights_only=True)
     del state["origins"]
     torch.save(state, tmp_path / "run.pt")
-    assert train(tiny_run())["device"] == "unknown + cpu"
+    assert train(tiny_run()).device == "unknown + cpu"

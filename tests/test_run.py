@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from slotmachines import UserError
-from slotpipeline import cli, training_verbs
 from slotpipeline.experiments.grid import experiment_runs
 from slotpipeline.runs import recipe as recipe_module
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import Settings, changed_settings
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
+from slotpipeline.training_verbs import job_of
 
 
 def greedy(**changes) -> Run:
@@ -139,14 +138,10 @@ def test_folders():
     assert greedy(changes={"sharing": "layer", "epochs": 7}).folder.startswith("lenet-mnist/greedy-k8/seed0-")
 
 
-def parsed(monkeypatch, run: Run) -> Run:
+def parsed(run: Run) -> Run:
     """The run that the command line understands from the arguments of `run`."""
-    seen: list[Run] = []
-    monkeypatch.setattr(training_verbs, "_train", lambda run, *_, **__: seen.append(run))
     weights = ["--weights", "w.safetensors"] if run.parent else []
-    result = CliRunner().invoke(cli.app, [*run.arguments, *weights], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return seen[0]
+    return job_of(["slotmachines", *run.arguments, *weights]).run
 
 
 @settings(max_examples=20, deadline=None)
@@ -158,19 +153,18 @@ def test_the_command_line_understands_the_arguments(method, seed, changes, finet
     changes = changes if slots else {name: value for name, value in changes.items() if name != "sharing"}
     run = greedy(method=method, options=8 if slots else None, seed=seed, changes=changes)
     run = finetuned(run, 1) if finetune and slots else run
-    with pytest.MonkeyPatch.context() as patch:
-        again = parsed(patch, run)
+    again = parsed(run)
     assert (again.identity, again.folder, again.settings) == (run.identity, run.folder, run.settings)
 
 
 @pytest.mark.parametrize("experiment", ["recipe-study", "large-k", "sharing", "finetune-checkpoints"])
-def test_the_command_line_understands_every_run_of_an_experiment(monkeypatch, experiment):
+def test_the_command_line_understands_every_run_of_an_experiment(experiment):
     grid = read_config(Path(__file__).parents[1] / "config/paper.yaml") | {"seeds": [0]}
     grid["experiments"][experiment] |= {"networks": ["conv6"], "seeds": [3]}
     if experiment == "finetune-checkpoints":
         grid["experiments"][experiment]["every"] = 100
     for run in experiment_runs(grid, experiment):
-        assert parsed(monkeypatch, run).identity == run.identity
+        assert parsed(run).identity == run.identity
 
 
 @pytest.mark.parametrize(

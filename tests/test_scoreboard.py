@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from slotpipeline.analysis.verdict import Verdict
+from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.tables import CHOSEN, experiment_table
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import SOURCE, read_reference
 from synthetic import REFERENCE, make_config, make_results, make_runs
@@ -38,17 +39,14 @@ def test_every_published_number_stands_there_once() -> None:
 
 def test_a_verdict_is_that_of_the_experiments_table() -> None:
     for experiment, method in (("k-sweep", "greedy"), ("k-sweep", "learned"), ("selection", "probabilistic")):
-        table = experiment_table(RESULTS, experiment)
-        for row in table[table["method"] == method].itertuples():
-            options = None if pd.isna(row.options) else row.options
-            found = entry(BOARD, experiment, row.network, method, options)
-            assert (found["verdict"], found["n"], found["chosen_by"]) == (
-                row.verdict,
-                row.n,
-                row.chosen_by and row.n > 0,
-            )
-            if row.n:
-                assert (found["ours"], found["tolerance"]) == (pytest.approx(row.mean), pytest.approx(row.tolerance))
+        for cell in experiment_results(RESULTS, experiment):
+            if cell.method != method:
+                continue
+            found = entry(BOARD, experiment, cell.network, method, cell.options)
+            chosen = cell.is_chosen_by and cell.n > 0
+            assert (found["verdict"], found["n"], found["chosen_by"]) == (cell.verdict, cell.n, chosen)
+            if cell.n:
+                assert (found["ours"], found["tolerance"]) == (pytest.approx(cell.mean), pytest.approx(cell.tolerance))
 
 
 def test_one_cell_is_judged_against_each_number_that_the_paper_gives_for_it() -> None:

@@ -13,6 +13,7 @@ from scipy import stats
 from conftest import tiny_run
 from slotmachines import UserError
 from slotpipeline.results.weight_histograms import BINS, histogram
+from slotpipeline.runs.run_files import RunFiles
 from slotpipeline.training.train import train_run
 
 LENET_SHAPES = {"dense1": (300, 784), "dense2": (100, 300), "dense3": (10, 100)}
@@ -54,7 +55,7 @@ def counts_of(table, layer):
 
 
 def test_every_weight_of_a_trained_run_is_counted_once(slot_machine):
-    table = histogram(slot_machine, tiny_run())
+    table = histogram(RunFiles(slot_machine), tiny_run())
     assert list(table.columns) == ["identity", "layer", "bin", "count"]
     assert set(table["identity"]) == {tiny_run().identity}
     assert table.groupby("layer")["count"].sum().to_dict() == {n: math.prod(s) for n, s in LENET_SHAPES.items()}
@@ -72,14 +73,14 @@ def test_every_weight_of_a_trained_run_is_counted_once(slot_machine):
 def test_random_options_fill_all_bins_alike(train, tmp_path, network, bound):
     run = tiny_run("random", network, value_bound=bound)
     train(run)
-    table = histogram(tmp_path / "run", run)
+    table = histogram(RunFiles(tmp_path / "run"), run)
     p_values = [stats.chisquare(counts_of(table, layer)).pvalue for layer in table["layer"].unique()]
     assert min(p_values) > 0.001
 
 
 def test_buffers_and_biases_are_no_selected_weights(written):
     folder = written({"conv1.weight": np.zeros((2, 3, 3, 3)), "norm1.running_mean": np.ones(2), "count": np.array(7)})
-    table = histogram(folder, BOUND_BY_A_HALF)
+    table = histogram(RunFiles(folder), BOUND_BY_A_HALF)
     assert set(table["layer"]) == {"conv1"} and table["count"].sum() == 54
 
 
@@ -90,7 +91,9 @@ def test_buffers_and_biases_are_no_selected_weights(written):
 def test_each_value_bound_sets_the_bins(written, value_bound, expected):
     weight = np.zeros((2, 4, 3, 3), dtype=np.float32)  # fan in 4 * 9, fan out 2 * 9
     weight[0] = 0.99 * expected
-    counts = counts_of(histogram(written({"conv1.weight": weight}), tiny_run(value_bound=value_bound)), "conv1")
+    counts = counts_of(
+        histogram(RunFiles(written({"conv1.weight": weight})), tiny_run(value_bound=value_bound)), "conv1"
+    )
     assert counts[BINS - 1] == 36 and counts[BINS // 2] == 36
 
 
@@ -99,7 +102,7 @@ def test_values_at_the_bound_or_rounded_beyond_are_in_the_outer_bins(written, dt
     bound = dtype(0.1)
     beyond = np.nextafter(bound, dtype(1))
     weight = np.array([[bound, beyond, -bound, -beyond, 0]], dtype=dtype)
-    counts = counts_of(histogram(written({"dense1.weight": weight}), tiny_run(value_bound=0.1)), "dense1")
+    counts = counts_of(histogram(RunFiles(written({"dense1.weight": weight})), tiny_run(value_bound=0.1)), "dense1")
     assert counts[BINS - 1] == 2 and counts[0] == 2 and counts[BINS // 2] == 1
 
 
@@ -107,7 +110,7 @@ def test_values_at_the_bound_or_rounded_beyond_are_in_the_outer_bins(written, dt
 def test_a_file_of_another_run_is_refused(written, wrong):
     weights = {"dense1.weight": np.array([[0.1, wrong]], dtype=np.float32)}
     with pytest.raises(UserError, match="goes beyond the value bound"):
-        histogram(written(weights), BOUND_BY_A_HALF)
+        histogram(RunFiles(written(weights)), BOUND_BY_A_HALF)
 
 
 @pytest.mark.parametrize("content", ["damaged", None])
@@ -119,13 +122,13 @@ def test_a_damaged_or_missing_file_is_one_line(written, content):
     else:
         path.write_text(content)
     with pytest.raises(UserError, match="delete the folder and, if it has one, its row in") as refusal:
-        histogram(folder, BOUND_BY_A_HALF)
+        histogram(RunFiles(folder), BOUND_BY_A_HALF)
     assert "\n" not in str(refusal.value) and str(folder) in str(refusal.value)
 
 
 def test_a_file_without_weights_is_refused(written):
     with pytest.raises(UserError, match="holds no weights"):
-        histogram(written({"norm1.running_mean": np.zeros(3)}), BOUND_BY_A_HALF)
+        histogram(RunFiles(written({"norm1.running_mean": np.zeros(3)})), BOUND_BY_A_HALF)
 
 
 def test_neither_histograms_nor_costs_load_torch():

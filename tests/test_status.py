@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 from slotmachines.errors import UserError
 from slotpipeline.cli import app
 from slotpipeline.experiments.grid import experiment_runs, planned
+from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import curves_digest, figure_digest
 from slotpipeline.reporting.status import State, grid_status, status_text
 from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import write_table
-from slotpipeline.reporting.tables import experiment_table
 from slotpipeline.results.read import Results, read_results
+from slotpipeline.runs.run_files import run_files
 from slotpipeline.runs.run_time import estimated_hours
-from slotpipeline.runs.to_do import kept_weights
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
@@ -44,7 +44,7 @@ def build(results: Results, folder: Path, figures: Path) -> None:
 def draw(results: Results, figures: Path, *names: str) -> None:
     """Figures that have nothing but what they were made from."""
     experiments = results.config["experiments"]
-    sources = {name: figure_digest(results, name, experiment_table(results, name)) for name in experiments}
+    sources = {name: figure_digest(results, name, experiment_results(results, name)) for name in experiments}
     sources["curves"] = curves_digest(sources)
     for name in names:
         save(Figure(figsize=(1, 1)), figures / f"{name}.png", sources[name])
@@ -115,16 +115,16 @@ def test_the_cost_is_that_of_what_was_measured_beforehand(tmp_path: Path) -> Non
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REFERENCE.parents[1] / name, project / name)
     results = replace(make_results(make_config({"lenet": "mnist"}, experiments=["cost", "churn"])), project=project)
-    before = {name: figure_digest(results, name, experiment_table(results, name)) for name in ("cost", "churn")}
+    before = {name: figure_digest(results, name, experiment_results(results, name)) for name in ("cost", "churn")}
     with (project / "config/flops_per_step.csv").open("a") as file:
         file.write("lenet9,,1,1,1,,\n")
-    after = {name: figure_digest(results, name, experiment_table(results, name)) for name in ("cost", "churn")}
+    after = {name: figure_digest(results, name, experiment_results(results, name)) for name in ("cost", "churn")}
     assert after["cost"] != before["cost"] and after["churn"] == before["churn"]
 
 
 def test_other_histograms_are_other_figures() -> None:
     results = make_results(make_config({"lenet": "mnist"}, experiments=["selected-weights", "churn"]))
-    table = experiment_table(results, "selected-weights")
+    table = experiment_results(results, "selected-weights")
     changed = replace(results, selected=results.selected.assign(count=7))
     digests = {figure_digest(one, "selected-weights", table) for one in (results, changed, results)}
     assert len(digests) == 2
@@ -155,7 +155,7 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     hours = estimated_hours([finetuned[0], parent], SECONDS)
     assert f"1 to be trained again, about {hours:.1f} hours" in said and f"1 (about {hours:.1f} hours)" in said
     assert hours > 1.2 * estimated_hours([finetuned[0]], SECONDS)
-    weights = kept_weights(parent, finetuned[0].start_epoch, folder)
+    weights = run_files(parent, folder).epoch_weights(finetuned[0].start_epoch)
     weights.parent.mkdir(parents=True)
     weights.touch()
     said = text(places, config)

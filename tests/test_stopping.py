@@ -16,8 +16,6 @@ from slotpipeline.command import one_line_errors
 from slotpipeline.stopping import Stopped, stoppable
 from slotpipeline.training import train as train_module
 from slotpipeline.training.loop import Trainer
-from slotpipeline.training.packed import train_runs
-from test_packed import of_seeds
 from test_resume import assert_equal_results
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -37,15 +35,15 @@ def send(monkeypatch):
 
     def call(number: int, nth: int, times: int = 1):
         begun = []
-        turns = Trainer.turns
+        train_epoch = Trainer.train_epoch
 
         def sending(self, epoch):
             begun.append(epoch)
             for _ in range(times if len(begun) == nth else 0):
                 os.kill(os.getpid(), number)
-            return turns(self, epoch)
+            return train_epoch(self, epoch)
 
-        monkeypatch.setattr(Trainer, "turns", sending)
+        monkeypatch.setattr(Trainer, "train_epoch", sending)
         return begun
 
     return call
@@ -89,28 +87,8 @@ def test_a_second_signal_is_not_put_off(train, tmp_path, send):
 
 def test_a_run_in_its_last_epoch_is_finished(train, tmp_path, send):
     send(signal.SIGTERM, 4)
-    assert train(tiny_run())["epochs"] == 4
+    assert train(tiny_run()).epochs == 4
     assert not (tmp_path / "run.pt").exists()
-
-
-def test_runs_that_are_trained_together_all_keep_their_last_epoch(train, tmp_path, digits_folder, send):
-    runs = of_seeds(tiny_run("probabilistic"), (1, 2))
-    places = {"folders": [tmp_path / str(run.seed) for run in runs], "data_folder": digits_folder}
-    places["checkpoints"] = [folder.with_suffix(".pt") for folder in places["folders"]]
-    begun = send(signal.SIGTERM, 4)
-    with pytest.raises(Stopped, match="seed 1 after epoch 2 of 4, seed 2 after epoch 2 of 4"):
-        train_runs(runs, show_progress=False, **places)
-    begun.clear()
-    train_runs(runs, show_progress=False, **places)
-    assert begun == [3, 3, 4, 4]
-    for run in runs:
-        train(run, f"alone-{run.seed}")
-        # Only `runs_together` is another.
-        assert files_of(tmp_path / f"alone-{run.seed}") == files_of(tmp_path / str(run.seed))
-        for name in ("curve.csv", "weights/best.safetensors"):
-            assert (tmp_path / f"alone-{run.seed}" / name).read_bytes() == (
-                tmp_path / str(run.seed) / name
-            ).read_bytes()
 
 
 @BOTH

@@ -14,8 +14,8 @@ from conftest import files_of, tiny_run
 from slotmachines import UserError, build_network, option_table, slotify_
 from slotmachines.methods import RIVALS
 from slotpipeline.data import load
-from slotpipeline.runs.metrics import CURVE_COLUMNS
 from slotpipeline.runs.run import finetuned
+from slotpipeline.runs.run_record import ROW_COLUMNS
 from slotpipeline.training import step as step_module
 from slotpipeline.training.evaluation import evaluate
 from slotpipeline.training.loop import Trainer
@@ -36,20 +36,20 @@ def read_curve(folder):
 @pytest.mark.parametrize("method", ["greedy", "probabilistic"])
 def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
     run = tiny_run(method, epochs=8, schedule_epochs=[])
-    metrics = train(run, keep_epochs=(3,))
+    record = train(run, keep_epochs=(3,))
     folder = tmp_path / "run"
     assert files_of(folder) == {"metrics.json", "curve.csv", "weights/best.safetensors", "weights/epoch-3.safetensors"}
     assert not (tmp_path / "run.pt").exists()
-    assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
+    assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(dataclasses.asdict(record)))
     curve = read_curve(folder)
-    assert list(curve[0]) == list(CURVE_COLUMNS[1:]) and [row["epoch"] for row in curve] == [
+    assert list(curve[0]) == list(ROW_COLUMNS) and [row["epoch"] for row in curve] == [
         str(epoch) for epoch in range(1, 9)
     ]
 
     best = max(curve, key=lambda row: float(row["val_accuracy"]))
-    assert metrics["best_epoch"] == int(best["epoch"])
-    assert metrics["val_accuracy"] == float(best["val_accuracy"]) > 60
-    assert metrics["test_accuracy"] == float(best["test_accuracy"]) > 60
+    assert record.best_epoch == int(best["epoch"])
+    assert record.val_accuracy == float(best["val_accuracy"]) > 60
+    assert record.test_accuracy == float(best["test_accuracy"]) > 60
     assert float(curve[-1]["train_loss"]) < float(curve[0]["train_loss"])
     assert all(0 < float(row["changed_share"]) < 1 and 0 < float(row["mean_magnitude"]) < 1 for row in curve)
     expected = {
@@ -57,24 +57,24 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
         "recipe": "paper-glorot", "epochs": 8, "start_epoch": None, "identity": run.identity, "parent": None,
         "device": "cpu", "threads": 1, "tf32": "", "data_note": "", "torch": torch.__version__,
     }  # fmt: skip
-    assert {name: metrics[name] for name in expected} == expected
-    assert metrics["wall_seconds"] > 0 and metrics["commit"] and len(metrics["data_sha256"]) == 64
-    assert metrics["settings"]["epochs"] == 8
+    assert {name: getattr(record, name) for name in expected} == expected
+    assert record.wall_seconds > 0 and record.commit and len(record.data_sha256) == 64
+    assert record.settings["epochs"] == 8
 
     # The kept weights are those of the best epoch, and reach its accuracy in an ordinary network.
     network = build_network("lenet")
     network.load_state_dict(load_file(folder / "weights" / "best.safetensors"))
     data = load("digits", digits_folder, (1, 28, 28), 270)
-    assert evaluate(network, data.test, data)[1] == metrics["test_accuracy"]
-    assert evaluate(network, data.validation, data)[1] == metrics["val_accuracy"]
+    assert evaluate(network, data.test, data)[1] == record.test_accuracy
+    assert evaluate(network, data.validation, data)[1] == record.val_accuracy
 
 
 @pytest.mark.parametrize("method", [name for name in RIVALS if name != "lottery_ticket"])
 def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
-    metrics = train(tiny_run(method, epochs=12))
+    record = train(tiny_run(method, epochs=12))
     folder = tmp_path / "run"
     curve = read_curve(folder)
-    assert metrics["val_accuracy"] > 60 and metrics["test_accuracy"] > 60
+    assert record.val_accuracy > 60 and record.test_accuracy > 60
     assert all(0 < float(row["altered_share"]) < 1 and row["mean_magnitude"] == "" for row in curve)
     assert all(0 <= float(row["changed_share"]) < 1 for row in curve)
     network = build_network("lenet")
@@ -84,18 +84,18 @@ def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
     if method == "supermask":  # its evaluation is the mean of ten drawn masks
         assert most_probable > 60
     else:
-        assert most_probable == metrics["test_accuracy"]
+        assert most_probable == record.test_accuracy
 
 
 def test_of_a_lottery_ticket_the_last_round_counts(train, tmp_path):
     changes = {"epochs": 9, "method_settings": {"round_epochs": 3, "dense": 0.9}}
-    metrics = train(tiny_run("lottery_ticket", **changes))
+    record = train(tiny_run("lottery_ticket", **changes))
     curve = read_curve(tmp_path / "run")
     assert [row["round"] for row in curve] == list("111222333")
     assert [round(float(row["altered_share"]), 1) for row in curve] == [0, 0, 0, 0.9, 0.9, 0.9, 1.0, 1.0, 1.0]
     best = max(curve[6:], key=lambda row: float(row["val_accuracy"]))
-    assert metrics["best_epoch"] == int(best["epoch"])
-    assert metrics["val_accuracy"] < max(float(row["val_accuracy"]) for row in curve), "an earlier round was better"
+    assert record.best_epoch == int(best["epoch"])
+    assert record.val_accuracy < max(float(row["val_accuracy"]) for row in curve), "an earlier round was better"
     kept = load_file(tmp_path / "run" / "weights" / "best.safetensors")
     assert (kept["dense1.weight"] != 0).double().mean().item() == pytest.approx(0.01, rel=0.01)
 
@@ -110,10 +110,12 @@ def test_the_first_of_equally_good_epochs_counts(train, monkeypatch, tmp_path):
     accuracies = iter([50.0, 70.0, 70.0, 60.0])
     train_epoch = Trainer.train_epoch
     monkeypatch.setattr(
-        Trainer, "train_epoch", lambda self, epoch: train_epoch(self, epoch) | {"val_accuracy": next(accuracies)}
+        Trainer,
+        "train_epoch",
+        lambda self, epoch: dataclasses.replace(train_epoch(self, epoch), val_accuracy=next(accuracies)),
     )
-    metrics = train(tiny_run(), keep_epochs=(2, 3))
-    assert (metrics["best_epoch"], metrics["val_accuracy"]) == (2, 70.0)
+    record = train(tiny_run(), keep_epochs=(2, 3))
+    assert (record.best_epoch, record.val_accuracy) == (2, 70.0)
     best, second, third = (
         load_file(tmp_path / "run/weights" / f"{n}.safetensors") for n in ("best", "epoch-2", "epoch-3")
     )
@@ -147,8 +149,8 @@ def test_each_epoch_and_each_seed_draws_anew(train, monkeypatch):
 
 
 def test_a_random_network_is_evaluated_as_it_is(train, tmp_path):
-    metrics = train(tiny_run("random"))
-    assert (metrics["epochs"], metrics["best_epoch"]) == (0, 0) and metrics["test_accuracy"] < 40
+    record = train(tiny_run("random"))
+    assert (record.epochs, record.best_epoch) == (0, 0) and record.test_accuracy < 40
     assert (tmp_path / "run/curve.csv").read_text() == ""
     weights = load_file(tmp_path / "run/weights/best.safetensors")
     pool = option_table(slotify_(build_network("lenet"), options=4, seed=1))
@@ -161,7 +163,7 @@ def test_learned_weights_start_from_the_first_option(train):
     start = starting_network(run, CPU, None).state_dict()
     pool = option_table(slotify_(build_network("lenet"), options=8, seed=1))
     assert start.keys() == pool.keys() and all(torch.equal(start[name], pool[name][0][..., 0]) for name in pool)
-    assert train(run)["test_accuracy"] > 20
+    assert train(run).test_accuracy > 20
 
 
 @pytest.mark.parametrize(
@@ -192,10 +194,10 @@ def test_finetuning_starts_from_exactly_the_kept_weights(train, tmp_path):
     run = finetuned(parent, 2)
     start = starting_network(run, CPU, kept)
     assert all(torch.equal(start.state_dict()[name], weights[name]) for name in weights)
-    metrics = train(run, "finetuned", start_weights=kept)
+    record = train(run, "finetuned", start_weights=kept)
     assert [row["epoch"] for row in read_curve(tmp_path / "finetuned")] == ["3", "4"]
-    assert (metrics["epochs"], metrics["start_epoch"]) == (parent.settings.epochs, 2)
-    assert (metrics["variant"], metrics["parent"]) == ("finetuned", parent.identity)
+    assert (record.epochs, record.start_epoch) == (parent.settings.epochs, 2)
+    assert (record.variant, record.parent) == ("finetuned", parent.identity)
     assert {row["changed_share"] for row in read_curve(tmp_path / "finetuned")} == {""}
 
 
@@ -221,7 +223,7 @@ def test_weights_that_do_not_say_which_they_are_can_be_started_from(train, tmp_p
     results = [
         train(finetuned(parent, 2), path.stem, start_weights=path) for path in (kept, tmp_path / "older.safetensors")
     ]
-    assert results[0]["test_accuracy"] == results[1]["test_accuracy"]
+    assert results[0].test_accuracy == results[1].test_accuracy
 
 
 @pytest.mark.parametrize("content", [None, b"no weights", "other"])

@@ -27,6 +27,7 @@ TRAINING: list[Callable[..., None]] = [
     training_verbs.train,
     training_verbs.finetune,
     training_verbs.plan,
+    training_verbs.train_all,
     training_verbs.work,
     results_verbs.status,
     results_verbs.show,

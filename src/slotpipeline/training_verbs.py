@@ -1,20 +1,30 @@
-"""The verbs that get data and train: fetch, train, finetune, plan, work."""
+"""The verbs that get data and train: fetch, train, finetune, plan, train-all, work."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import unwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotmachines.methods import METHODS
 from slotmachines.networks.names import NETWORKS
 from slotpipeline.data.datasets import DATASETS
 from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.planning.training_job import TrainingJob
+from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 
 if TYPE_CHECKING:
     from slotpipeline.runs.run import Run
+    from slotpipeline.runs.run_record import RunRecord
+
+P = ParamSpec("P")
 
 DEFAULT_RECIPE = "paper-glorot"
 
@@ -23,10 +33,6 @@ Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")]
 Dataset = Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.")]
 Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
-Seeds = Annotated[
-    list[int],
-    typer.Option("--seed", help="Seed of the options and of all that is drawn; several are trained together."),
-]
 Recipe = Annotated[
     str,
     typer.Option(
@@ -64,12 +70,26 @@ def fetch(
     typer.echo(f"{dataset} is at {fetch_dataset(dataset, data, source)}")
 
 
+def _trains(describe: Callable[P, TrainingJob]) -> Callable[P, None]:
+    """A verb that trains what a function makes of the verb's arguments."""
+
+    @wraps(describe)
+    def verb(*args: P.args, **kwargs: P.kwargs) -> None:
+        from slotpipeline.training.jobs import train_job
+
+        job = describe(*args, **kwargs)
+        _print_result(job, train_job(job))
+
+    return verb
+
+
+@_trains
 def train(
     network: Network = "lenet",
     dataset: Dataset = "mnist",
     method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)}.")] = "greedy",
     options: Options = None,
-    seeds: Seeds = [0],  # noqa: B006
+    seed: Seed = 0,
     recipe: Recipe = "",
     changes: Set = [],  # noqa: B006
     data: DataFolder = Path("data"),
@@ -79,36 +99,21 @@ def train(
     device: Device = "auto",
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
-) -> None:
-    """Train one network: a slot machine, or its learned or random counterpart; one that is finished stays as it is."""
-    from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
+) -> TrainingJob:
+    """Train one network: a slot machine, or its learned or random counterpart. A finished run stays as it is."""
     from slotpipeline.runs.run import make_run
-    from slotpipeline.training.device import graph_by_default
-    from slotpipeline.training.placement import device_of_job
 
-    runs = [
-        make_run(
-            network=network,
-            dataset=dataset,
-            method=method,
-            options=options,
-            seed=seed,
-            recipe=recipe or AUTHORS_RECIPES.get(method, DEFAULT_RECIPE),
-            changes=_settings(changes),
-        )
-        for seed in seeds
-    ]
-    if len(runs) > 1 and (folder, checkpoint) != (None, None):
-        raise UserError("each of several seeds has a folder of its own below runs; leave out --folder and --checkpoint")
-    with device_of_job(device) as place:
-        graph = graph_by_default(place, method) if cuda_graph is None else cuda_graph
-        more = {"data_folder": data, "keep_epochs": tuple(keep_epochs), "device": place, "threads": threads}
-        if len(runs) == 1:
-            _train(runs[0], folder, checkpoint, cuda_graph=graph, **more)
-        else:
-            _train_together(runs, cuda_graph=graph, **more)
+    run = make_run(
+        network=network, dataset=dataset, method=method, options=options, seed=seed,
+        recipe=recipe or AUTHORS_RECIPES.get(method, DEFAULT_RECIPE), changes=_settings(changes),
+    )  # fmt: skip
+    return _job(
+        run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads,
+        cuda_graph=cuda_graph,
+    )  # fmt: skip
 
 
+@_trains
 def finetune(
     weights: Annotated[Path, typer.Option(help="Selected weights that the slot machine's run kept.")],
     start_epoch: Annotated[int, typer.Option(help="Epochs that the slot machine was trained for by then.")],
@@ -125,26 +130,48 @@ def finetune(
     device: Device = "auto",
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
-) -> None:
-    """Train the selected weights of a slot machine in the usual way, up to as many epochs in total as it was given."""
+) -> TrainingJob:
+    """Train the selected weights of a slot machine in the usual way, up to the slot machine's number of epochs."""
     from slotpipeline.runs.run import finetuned, make_run
-    from slotpipeline.training.device import graph_by_default
-    from slotpipeline.training.placement import device_of_job
 
     parent = make_run(
-        network=network,
-        dataset=dataset,
-        method=method,
-        options=options,
-        seed=seed,
-        recipe=recipe or DEFAULT_RECIPE,
+        network=network, dataset=dataset, method=method, options=options, seed=seed, recipe=recipe or DEFAULT_RECIPE,
         changes=_settings(changes),
-    )
-    run = finetuned(parent, start_epoch)
-    with device_of_job(device) as place:
-        graph = graph_by_default(place, method) if cuda_graph is None else cuda_graph
-        more = {"data_folder": data, "start_weights": weights, "device": place, "threads": threads}
-        _train(run, folder, checkpoint, cuda_graph=graph, **more)
+    )  # fmt: skip
+    return _job(
+        finetuned(parent, start_epoch), folder, checkpoint, data_folder=data, start_weights=weights, device=device,
+        threads=threads, cuda_graph=cuda_graph,
+    )  # fmt: skip
+
+
+def job_of(words: Sequence[str]) -> TrainingJob:
+    """What a command `slotmachines train ...` or `slotmachines finetune ...` trains.
+
+    Raises:
+        UserError: the command has an unknown or missing option, or describes no run.
+    """
+    app = typer.Typer(add_completion=False)
+    for verb in (train, finetune):
+        app.command()(unwrap(verb))
+    try:
+        job: TrainingJob = typer.main.get_command(app).main(list(words[1:]), "slotmachines", standalone_mode=False)
+    except Exception as error:
+        message = getattr(error, "format_message", None)  # an error of click, of which typer has a copy of its own
+        if message is None:
+            raise
+        raise UserError(f"{shlex.join(words)[:80]}: {message()}") from None
+    return job
+
+
+def train_all(
+    plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
+) -> None:
+    """Train the runs of a plan one after the other in one process; a run that fails does not stop the others."""
+    from slotpipeline.training.jobs import train_all as train_jobs
+
+    jobs = [job_of(words) for words in _plan(plan)]
+    if failed := train_jobs(jobs, _print_result):
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed: {'; '.join(failed)}")
 
 
 def plan(
@@ -166,16 +193,15 @@ def plan(
 
 
 def work(
-    plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed.")],
+    plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; several small ones share a GPU.")] = 1,
-    minutes: Annotated[float, typer.Option(min=0, help="Stop by then; what was stopped goes on the next time.")] = 1e6,
-    log: Annotated[Path, typer.Option(help="What the runs print.")] = Path("logs/work.log"),
+    minutes: Annotated[float, typer.Option(min=0, help="Stop by then; stopped runs go on the next time.")] = 1e6,
+    log: Annotated[Path, typer.Option(help="File for what the runs print.")] = Path("logs/work.log"),
 ) -> None:
-    """Run the commands of a plan, one after the other or some at a time, up to a deadline."""
-    from slotpipeline.planning.worker import read_plan
+    """Train the runs of a plan, one after the other or some at a time, up to a deadline."""
     from slotpipeline.planning.worker import work as work_at
 
-    done = work_at(read_plan(plan), jobs=jobs, seconds=60 * minutes, log=log)
+    done = work_at(_plan(plan), train_one, jobs=jobs, seconds=60 * minutes, log=log)
     typer.echo(
         f"{done.now} runs finished, {done.before} were before, {done.left} are left; "
         f"make collect gathers them once their folders are in the project"
@@ -184,49 +210,37 @@ def work(
         raise UserError(f"{done.failed} runs failed; {log} says why")
 
 
-def _train(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> None:
-    from slotpipeline.training.result import finished_result
-    from slotpipeline.training.train import train_run
+def train_one(words: list[str]) -> None:
+    """Train the run of a command of a plan; what goes wrong is printed, as `slotmachines` prints it."""
+    from slotpipeline.training.jobs import train_all as train_jobs
 
-    folder = folder or _folder(run)
-    metrics = finished_result(run, folder, more.get("keep_epochs", ()))
-    if metrics is None:
-        metrics = train_run(run, folder=folder, checkpoint=checkpoint or _checkpoint(folder), **more)
-    _print_result(metrics, folder)
-
-
-def _train_together(runs: list[Run], **more: Any) -> None:
-    from slotpipeline.training.packed import train_runs
-    from slotpipeline.training.result import finished_result
-
-    earlier = [finished_result(run, _folder(run), more["keep_epochs"]) for run in runs]
-    left = [run for run, metrics in zip(runs, earlier, strict=True) if metrics is None]
-    folders = [_folder(run) for run in left]
-    checkpoints = [_checkpoint(folder) for folder in folders]
-    trained = iter(train_runs(left, folders=folders, checkpoints=checkpoints, **more) if left else [])
-    failed = []
-    for run, metrics in zip(runs, earlier, strict=True):
-        result = metrics or next(trained)
-        if isinstance(result, UserError):
-            failed.append(f"seed {run.seed}: {result}")
-        else:
-            _print_result(result, _folder(run))
-    if failed:
-        raise UserError("; ".join(failed))
+    try:
+        failed = train_jobs([job_of(words)], _print_result)
+    except UserError as error:
+        failed = [str(error)]
+    for line in failed:
+        typer.echo(f"slotmachines: {line}", err=True)
 
 
-def _folder(run: Run) -> Path:
-    return Path("runs") / run.folder
+def _plan(path: Path) -> list[list[str]]:
+    from slotpipeline.planning.worker import read_plan
+
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the plan {path}: {one_line(error)}; make it with: slotmachines plan") from None
+    return read_plan(text.splitlines(), str(path))
 
 
-def _checkpoint(folder: Path) -> Path:
-    return folder / "checkpoint.pt"
+def _job(run: Run, folder: Path | None, checkpoint: Path | None, **more: Any) -> TrainingJob:
+    folder = folder or Path("runs") / run.folder
+    return TrainingJob(run, folder, checkpoint or folder / "checkpoint.pt", **more)
 
 
-def _print_result(metrics: dict[str, Any], folder: Path) -> None:
+def _print_result(job: TrainingJob, record: RunRecord) -> None:
     typer.echo(
-        f"test accuracy {metrics['test_accuracy']:.2f}% at epoch {metrics['best_epoch']}, the best on validation "
-        f"({metrics['val_accuracy']:.2f}%): {folder}"
+        f"test accuracy {record.test_accuracy:.2f}% at epoch {record.best_epoch}, the best on validation "
+        f"({record.val_accuracy:.2f}%): {job.folder}"
     )
 
 

@@ -9,8 +9,8 @@ from slotpipeline.experiments import registry
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.planning.plan import training_arguments
-from slotpipeline.runs.run import CURVE, METRICS, WEIGHTS
-from slotpipeline.runs.to_do import is_finished, not_kept, runs_to_do
+from slotpipeline.runs.run_files import CURVE, METRICS, WEIGHTS, is_finished
+from slotpipeline.runs.to_do import missing_parents, runs_to_do
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
@@ -97,7 +97,7 @@ def missing_weights():
     """Folder of a slot machine -> the weights that it did not keep and that wanted runs which are to do start from."""
     results = Path(RESULTS)
     to_do = runs_to_do(wanted_runs(), RECORDED, results)
-    return {slot_machine.folder: weights for slot_machine, weights in not_kept(to_do, results)}
+    return {slot_machine.folder: weights for slot_machine, weights in missing_parents(to_do, results)}
 
 
 def train_inputs(wildcards):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -114,7 +114,12 @@ def change_penalty(module: nn.Module) -> Tensor | None:
 
     For each weight minus the mean of M (Ivan and Florian 2020, "minimal" pruning and flipping).
     """
-    found = [mask.change_penalty(trained) for trained, mask in masks_of(module)]
+    return penalty_of(masks_of(module))
+
+
+def penalty_of(masks: Sequence[tuple[Tensor, Mask]]) -> Tensor | None:
+    """As `change_penalty`, from `masks_of` the module, for a training loop that asks for them once."""
+    found = [mask.change_penalty(trained) for trained, mask in masks]
     parts = [penalty for penalty in found if penalty is not None]
     return torch.stack(parts).sum() if parts else None
 

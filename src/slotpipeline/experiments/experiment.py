@@ -39,7 +39,7 @@ class Experiment:
         measure: from the results of the grid, and the cells of the experiment, to what is measured beside accuracy.
         is_the_papers: whether the paper has it.
         has_options: whether its config lists numbers of options K.
-        parameters: JSON schemas of what else its config has to give, by name.
+        parameters: JSON schemas of what else its config has to give, by name, each with an example.
         files: what is measured before the runs and enters its figure, relative to the project.
         needs_weights: whether it needs the histograms of the selected weights.
         in_curves: whether the figure of learning curves shows its cells.

@@ -188,6 +188,7 @@ _START_EPOCH = {
         "description": "Epochs of the slot machine before finetuning starts.",
         "type": "integer",
         "minimum": 1,
+        "examples": [75],
     }
 }
 
@@ -220,6 +221,7 @@ FINETUNE_CHECKPOINTS = Experiment(
             "description": "Epochs between two of the checkpoints that finetuning starts from.",
             "type": "integer",
             "minimum": 1,
+            "examples": [25],
         }
     },
 )

@@ -122,11 +122,13 @@ LARGE_K = Experiment(
             "type": "array",
             "uniqueItems": True,
             "items": {"type": "number", "exclusiveMinimum": 0},
+            "examples": [[0.05]],
         },
         "score_range_base": {
             "description": "The K at which a score range that grows like K equals the value bound.",
             "type": "integer",
             "minimum": 1,
+            "examples": [8],
         },
     },
 )

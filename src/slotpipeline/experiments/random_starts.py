@@ -97,13 +97,14 @@ SIGNS = Experiment(
     is_the_papers=False,
     has_options=False,
     parameters={
-        "method": {"$ref": "#/$defs/rival"},
+        "method": {"$ref": "#/$defs/rival", "examples": ["free_flipping"]},
         "positive_shares": {
             "description": "The probabilities of a positive weight.",
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
             "items": {"type": "number", "minimum": 0, "maximum": 1},
+            "examples": [[0.1, 0.5, 1]],
         },
     },
 )
@@ -138,13 +139,14 @@ INITIAL_WEIGHTS = Experiment(
     is_the_papers=False,
     has_options=False,
     parameters={
-        "method": {"$ref": "#/$defs/rival"},
+        "method": {"$ref": "#/$defs/rival", "examples": ["free_pruning"]},
         "distributions": {
             "description": "The distributions of the random weights.",
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
             "items": {"$ref": "#/$defs/distribution"},
+            "examples": [["kaiming-normal", "binary"]],
         },
     },
 )

@@ -161,11 +161,13 @@ RECIPE_STUDY = Experiment(
             "maxItems": 2,
             "uniqueItems": True,
             "items": {"type": "string", "minLength": 1},
+            "examples": [["paper", "code"]],
         },
         "together": {
             "description": "Factors that are also taken together.",
             "type": "array",
             "items": {"type": "array", "minItems": 2, "uniqueItems": True, "items": {"enum": list(FACTORS)}},
+            "examples": [[["value bound", "score range"]]],
         },
     },
 )

@@ -1,19 +1,21 @@
-"""Run the commands of a plan, some at a time and up to a deadline, without Snakemake."""
+"""Train the runs of a plan, some at a time and up to a deadline, without Snakemake."""
 
 from __future__ import annotations
 
+import os
 import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tqdm import tqdm
 
 from slotmachines.errors import UserError
-from slotpipeline.runs.run import METRICS
+from slotpipeline.runs.run_files import RunFiles
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _PATIENCE = 60.0  # seconds until a run is asked again to stop
@@ -29,55 +31,110 @@ class Done:
     left: int
 
 
-def read_plan(path: Path) -> list[list[str]]:
-    """The commands of a plan, as `slotmachines plan` prints it.
+def read_plan(lines: Iterable[str], where: str) -> list[list[str]]:
+    """The commands of a plan, as `slotmachines plan` prints it; `where` says whose lines they are.
 
     Raises:
-        UserError: the file is missing, or a line is no command that trains.
+        UserError: a line is not a command that trains.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        commands = [shlex.split(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the plan {path}: {error}; make it with: slotmachines plan") from None
-    for words in commands:
+    commands = []
+    for line in filter(str.strip, lines):
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            words = []
         if words[:1] != ["slotmachines"] or words[1:2] not in (["train"], ["finetune"]) or "--folder" not in words[:-1]:
-            raise UserError(f"{path}: {shlex.join(words)[:80]!r} is no line of a plan; make it with: slotmachines plan")
+            raise UserError(f"{where}: {line[:80]!r} is not a line of a plan; make it with: slotmachines plan")
+        commands.append(words)
     return commands
 
 
-def work(commands: Sequence[list[str]], *, jobs: int, seconds: float, log: Path) -> Done:
-    """Run the commands in their order, `jobs` at a time; after `seconds`, stop those that run, with their checkpoints.
+def work(
+    commands: Sequence[list[str]], train: Callable[[list[str]], None], *, jobs: int, seconds: float, log: Path
+) -> Done:
+    """Train the runs of commands in their order, in `jobs` processes, each of which trains one run after the other.
 
-    What is finished is left alone, and what was stopped goes on when the same plan is worked at again. Of a command
-    that fails the others know nothing; what it printed stands in `log`.
+    Finished runs stay as they are. After `seconds`, those under way stop with their checkpoints, and go on from there
+    when the same plan is worked at again. A run that fails, or whose process is killed, does not keep the others from
+    being trained; what it printed is in `log`.
+
+    Args:
+        train: trains the run of one command; a function of a module, as other processes call it.
     """
-    waiting = [words for words in commands if not _is_finished(words)]
+    waiting = [words for words in commands if not _files_of(words).is_finished]
     before, failed = len(commands) - len(waiting), 0
-    running: dict[subprocess.Popen[bytes], list[str]] = {}
     deadline, total = time.monotonic() + seconds, len(waiting)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output, tqdm(total=total, unit="run") as bar:
+    workers: list[_Worker] = []
+    with tqdm(total=total, unit="run") as bar:
         try:
-            while (waiting or running) and time.monotonic() < deadline:
-                while waiting and len(running) < jobs:
-                    words = waiting.pop(0)
-                    command = [sys.executable, "-m", *words]
-                    running[subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)] = words
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
-                for process in [process for process in running if process.poll() is not None]:
-                    failed += not _is_finished(running.pop(process))
-                    bar.update()
+            while (waiting or any(worker.words for worker in workers)) and time.monotonic() < deadline:
+                while waiting and len(workers) < jobs:
+                    workers.append(_Worker(train, log))
+                for worker in workers:
+                    at_work = [worker.words for worker in workers if worker.words]
+                    ready = next((words for words in waiting if not _waits_for(words, at_work)), None)
+                    if ready and not worker.words:
+                        waiting.remove(ready)
+                        worker.begin(ready)
+                for connection in wait([worker.connection for worker in workers], _SECONDS_BETWEEN_LOOKS):
+                    worker = next(worker for worker in workers if worker.connection is connection)
+                    words, is_alive = worker.words, worker.answered()
+                    if words:
+                        failed += not _files_of(words).is_finished
+                        bar.update()
+                    if not is_alive:
+                        workers.remove(worker)
         finally:
-            _stop(running)
-    now = sum(map(_is_finished, commands)) - before
+            _stop([worker.process for worker in workers])
+    now = sum(_files_of(words).is_finished for words in commands) - before
     return Done(before, now, failed, total - now - failed)
 
 
-def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+class _Worker:
+    """A process that trains runs one after the other, and the command that it is at; none while it waits for one."""
+
+    def __init__(self, train: Callable[[list[str]], None], log: Path) -> None:
+        context = get_context("spawn")  # CUDA does not survive a fork
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_train_what_comes, args=(theirs, train, log))
+        self.process.start()
+        theirs.close()
+        self.words: list[str] = []
+
+    def begin(self, words: list[str]) -> None:
+        """Have the process train the run of a command."""
+        self.words = words
+        self.connection.send(words)
+
+    def answered(self) -> bool:
+        """Take the answer of the process, which then waits for a command; False if it has ended instead."""
+        self.words = []
+        try:
+            self.connection.recv()
+        except (EOFError, OSError):
+            return False
+        return True
+
+
+def _train_what_comes(connection: Connection, train: Callable[[list[str]], None], log: Path) -> None:
+    """Train the run of each command that arrives, and answer when it has ended, until nobody sends any more."""
+    with log.open("ab") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    while True:
+        try:
+            words = connection.recv()
+        except EOFError:
+            return
+        train(words)
+        connection.send(None)
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
     """Ask processes to stop until all have: one that is asked while it starts may not hear it.
 
-    A run ends its epoch first, and at the second time of asking does not.
+    A run ends its epoch first; asked a second time, it stops at once.
     """
     left = list(processes)
     while left:
@@ -86,8 +143,16 @@ def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
         patience = time.monotonic() + _PATIENCE
         while left and time.monotonic() < patience:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            left = [process for process in left if process.poll() is None]
+            left = [process for process in left if process.is_alive()]
 
 
-def _is_finished(words: Sequence[str]) -> bool:
-    return Path(words[words.index("--folder") + 1], METRICS).is_file()
+def _waits_for(words: Sequence[str], at_work: Iterable[Sequence[str]]) -> bool:
+    """Whether a run starts from weights of a run that is under way; in a plan, that one comes first."""
+    if "--weights" not in words[:-1]:
+        return False
+    weights = Path(words[words.index("--weights") + 1])
+    return any(weights.parent == _files_of(other).weights for other in at_work)
+
+
+def _files_of(words: Sequence[str]) -> RunFiles:
+    return RunFiles(Path(words[words.index("--folder") + 1]))

@@ -30,7 +30,7 @@ from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import time_text
-from slotpipeline.runs.to_do import not_kept, runs_to_do
+from slotpipeline.runs.to_do import missing_parents, runs_to_do
 
 
 class State(StrEnum):
@@ -110,7 +110,7 @@ def grid_status(config: Mapping[str, Any], there: Results, results: Path, figure
                 recorded=known,
                 uncollected=len(runs) - known - len(to_do),
                 to_do=to_do,
-                again=[run for run, _ in not_kept(to_do, results) if run.identity not in identities],
+                again=[run for run, _ in missing_parents(to_do, results) if run.identity not in identities],
             )
         )
     return standings

@@ -16,16 +16,11 @@ from slotmachines.files import replacing
 from slotpipeline.results.curve_table import read_curves
 from slotpipeline.results.weight_histograms import histogram
 from slotpipeline.runs.csv_tables import read_table
-from slotpipeline.runs.metrics import CURVE_COLUMNS, read_metrics, unreadable
 from slotpipeline.runs.recipe import changed_settings
-from slotpipeline.runs.run import WEIGHTS, Run
-from slotpipeline.runs.to_do import is_finished
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import METRICS, RunFiles, is_finished, run_files
+from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, read_run_record, unreadable
 
-COLUMNS = (
-    "dataset", "network", "method", "options", "variant", "recipe", "seed", "epochs", "start_epoch", "test_accuracy",
-    "val_accuracy", "best_epoch", "wall_seconds", "device", "processor", "threads", "commit", "started", "python",
-    "torch", "data_note", "identity", "parent", "tf32", "cuda", "settings",
-)  # fmt: skip
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
 
@@ -60,15 +55,13 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
         UserError: a run's file is missing or damaged.
     """
     finished = [run for run in planned if is_finished(run, results)]
-    folders = {run.identity: results / "runs" / run.folder for run in finished}
-    rows = pd.DataFrame([_row(run, folders[run.identity]) for run in finished])
-    runs = _joined(results / RUNS_CSV, COLUMNS, folders, [rows])
-    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, folders, [read_curves(finished, results)])
-    to_count = {run.identity: folders[run.identity] for run in with_histograms if run.identity in folders}
+    files = {run.identity: run_files(run, results) for run in finished}
+    rows = pd.DataFrame([_row(run, files[run.identity]) for run in finished])
+    runs = _joined(results / RUNS_CSV, RUN_COLUMNS, files, [rows])
+    curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, files, [read_curves(finished, results)])
+    to_count = [run for run in with_histograms if run.identity in files]
     counted = {
-        run.identity: histogram(folders[run.identity], run)
-        for run in with_histograms
-        if run.identity in folders and (folders[run.identity] / WEIGHTS).is_dir()
+        run.identity: histogram(files[run.identity], run) for run in to_count if files[run.identity].weights.is_dir()
     }
     selected = _joined(results / SELECTED_CSV, SELECTED_COLUMNS, counted, list(counted.values()))
 
@@ -86,7 +79,8 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
         whole = {"options": "Int64", "start_epoch": "Int64"}
         runs.astype(whole).sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
     here = int(runs["identity"].isin(list(order)).sum())
-    return Collected(here, len(runs) - here, [to_count[identity] for identity in to_count if identity not in counted])
+    without_weights = [files[run.identity].folder for run in to_count if run.identity not in counted]
+    return Collected(here, len(runs) - here, without_weights)
 
 
 def recorded_identities(results: Path) -> set[str]:
@@ -117,14 +111,15 @@ def _sort_key(run: Run) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _row(run: Run, folder: Path) -> dict[str, Any]:
-    """What a run's metrics say of it, as the row of a table."""
-    metrics = read_metrics(folder)
-    if metrics["identity"] != run.identity:
-        raise unreadable(folder, ValueError(f"its metrics are those of the run {metrics['identity']}"))
-    if metrics["device"] == "cpu":
-        metrics["tf32"] = ""  # runs of older versions say false
-    return {**metrics, "settings": json.dumps(changed_settings(metrics["settings"]), sort_keys=True)}
+def _row(run: Run, files: RunFiles) -> dict[str, Any]:
+    """The row of a finished run in runs.csv."""
+    record = read_run_record(files)
+    if record.identity != run.identity:
+        raise unreadable(files.folder, ValueError(f"it is of the run {record.identity}, not {run.identity}"), METRICS)
+    row = {name: getattr(record, name) for name in RUN_COLUMNS}
+    if record.device == "cpu":
+        row["tf32"] = ""  # runs of older versions say false
+    return {**row, "settings": json.dumps(changed_settings(record.settings), sort_keys=True)}
 
 
 def _text_of(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from slotpipeline.runs.csv_tables import KINDS
-from slotpipeline.runs.metrics import CURVE_COLUMNS, OLD_CURVE_COLUMNS, unreadable
-from slotpipeline.runs.run import CURVE, Run
+from slotpipeline.runs.csv_tables import KINDS, require_percentages
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import CURVE, RunFiles, run_files
+from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, unreadable
 
 
 def read_curves(runs: Sequence[Run], results: Path) -> pd.DataFrame:
@@ -28,45 +29,43 @@ def read_curves(runs: Sequence[Run], results: Path) -> pd.DataFrame:
     """
     rows: dict[str, list[str]] = defaultdict(list)
     for run in runs:
-        header, lines = _lines(run, results / "runs" / run.folder)
+        header, lines = _lines(run, run_files(run, results))
         rows[header] += [f"{run.identity},{line}" for line in lines]
     try:
         parts = [_table(header, lines) for header, lines in rows.items() if lines]
     except ValueError:
         for run in runs:
-            _require_readable(run, results / "runs" / run.folder)
+            _require_readable(run, run_files(run, results))
         raise
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return whole.reindex(columns=list(CURVE_COLUMNS))
 
 
-def _lines(run: Run, folder: Path) -> tuple[str, list[str]]:
+def _lines(run: Run, files: RunFiles) -> tuple[str, list[str]]:
     """The header of a curve and its rows, one per epoch, each with as many entries."""
     try:
-        header, *rows = (folder / CURVE).read_text(encoding="utf-8").splitlines() or [""]
-        if header and not set(OLD_CURVE_COLUMNS) <= {"identity", *header.split(",")}:
-            raise ValueError(f"{CURVE} has not the columns of a curve")
+        header, *rows = files.curve.read_text(encoding="utf-8").splitlines() or [""]
+        if header and (lost := set(OLD_CURVE_COLUMNS) - {"identity", *header.split(",")}):
+            raise ValueError(f"the column {min(lost)} is missing")
         if any(row.count(",") != header.count(",") or '"' in row for row in rows):
-            raise ValueError(f"{CURVE} has rows of different lengths")
-        if len(rows) != run.settings.epochs - run.start_epoch:
-            raise ValueError(f"{CURVE} has not one row per epoch")
+            raise ValueError("its rows have different lengths")
+        if len(rows) != (epochs := run.settings.epochs - run.start_epoch):
+            raise ValueError(f"it has {len(rows)} rows for {epochs} epochs")
     except (OSError, ValueError) as error:
-        raise unreadable(folder, error) from None
+        raise unreadable(files.folder, error, CURVE) from None
     return header, rows
 
 
 def _table(header: str, lines: list[str]) -> pd.DataFrame:
     table = pd.read_csv(StringIO("\n".join([f"identity,{header}", *lines])), dtype=KINDS, index_col=False)
-    accuracies = table[["train_accuracy", "val_accuracy", "test_accuracy"]]
-    if not ((accuracies >= 0) & (accuracies <= 100)).all(axis=None):
-        raise ValueError(f"{CURVE} has accuracies that are no percentages")
+    require_percentages(table)
     return table
 
 
-def _require_readable(run: Run, folder: Path) -> None:
-    header, lines = _lines(run, folder)
+def _require_readable(run: Run, files: RunFiles) -> None:
+    header, lines = _lines(run, files)
     try:
         if lines:
             _table(header, [f",{line}" for line in lines])
     except ValueError as error:
-        raise unreadable(folder, error) from None
+        raise unreadable(files.folder, error, CURVE) from None

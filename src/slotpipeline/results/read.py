@@ -10,20 +10,11 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.results.collect import (
-    COLUMNS,
-    CURVES_CSV,
-    RUNS_CSV,
-    SELECTED_COLUMNS,
-    SELECTED_CSV,
-)
+from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
 from slotpipeline.results.reference import read_reference
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
-from slotpipeline.runs.metrics import CURVE_COLUMNS, OLD_CURVE_COLUMNS
-
-# What tables, figures and report need; the other columns say more about a run, and results from before them count too.
-RUN_COLUMNS = [name for name in COLUMNS if name not in ("parent", "tf32", "cuda", "settings")]
+from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged, or holds a run twice.
     """
-    runs = read_table(path, RUN_COLUMNS, run_first(path))
+    runs = read_table(path, OLD_RUN_COLUMNS, run_first(path))
     if runs["identity"].duplicated().any():
         twice = runs.loc[runs["identity"].duplicated(), "identity"].iloc[0]
         raise UserError(f"{path} holds the run {twice} twice; {RESTORE}")
@@ -102,7 +93,7 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path)
         UserError: a file that is there is damaged.
     """
     readers: list[tuple[str, Callable[[Path], pd.DataFrame], Sequence[str]]] = [
-        (RUNS_CSV, read_runs, COLUMNS),
+        (RUNS_CSV, read_runs, RUN_COLUMNS),
         (CURVES_CSV, read_curves, CURVE_COLUMNS),
         (SELECTED_CSV, read_selected, SELECTED_COLUMNS),
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
@@ -11,22 +9,22 @@ from safetensors.numpy import load_file
 
 from slotmachines.distributions import value_bound_of
 from slotmachines.errors import UserError
-from slotpipeline.runs.metrics import unreadable
-from slotpipeline.runs.run import WEIGHTS, Run
-from slotpipeline.runs.to_do import AGAIN
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import TRAIN_AGAIN, RunFiles
+from slotpipeline.runs.run_record import unreadable
 
 BINS = 40
 """Equal bins of w / b from -1 to 1."""
 
 
-def histogram(folder: Path, run: Run) -> pd.DataFrame:
+def histogram(files: RunFiles, run: Run) -> pd.DataFrame:
     """Count the weights of each Linear and Conv layer of a finished run in bins of w / b.
 
     The weights are those of the best epoch on validation. b is the value bound of their layer; random values are
     U(-b, b), so that weights which nobody selected fill all bins alike.
 
     Args:
-        folder: of the run's files.
+        files: of the run.
         run: a slot machine.
 
     Returns:
@@ -35,19 +33,21 @@ def histogram(folder: Path, run: Run) -> pd.DataFrame:
     Raises:
         UserError: a file is missing or damaged, or holds weights beyond the bound.
     """
-    path = folder / WEIGHTS / "best.safetensors"
+    path = files.best_weights
     try:
         weights = {name: weight for name, weight in load_file(path).items() if weight.ndim >= 2}
         bounds = {name: value_bound_of(weight.shape, run.settings.value_bound) for name, weight in weights.items()}
         if not weights:
-            raise ValueError(f"{path.name} holds no weights")
+            raise ValueError("it holds no weights")
     except (OSError, ValueError, TypeError, SafetensorError) as error:
-        raise unreadable(folder, error) from None
+        raise unreadable(files.folder, error, path.name) from None
     parts = []
     for name, weight in weights.items():
         relative = weight / np.float64(bounds[name])
         if not np.abs(relative).max() <= 1 + 2 * np.finfo(weight.dtype).eps:  # so written, it refuses NaN too
-            raise UserError(f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; {AGAIN}")
+            raise UserError(
+                f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; {TRAIN_AGAIN}"
+            )
         counts, _ = np.histogram(relative.clip(-1, 1), bins=BINS, range=(-1, 1))
         layer = name.removesuffix(".weight")
         parts.append(pd.DataFrame({"identity": run.identity, "layer": layer, "bin": range(BINS), "count": counts}))

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from slotmachines.errors import UserError, one_line
+from slotpipeline.runs.checked_fields import Duration, Percentage, alternatives
+from slotpipeline.runs.run_record import CurveRow, RunRecord
 
 RESTORE = "restore it (git checkout), or delete it and collect again"
 
-# Without this an identity such as 12345678 or 1234e567 would be read as a number.
-_TEXTS = (
-    "identity", "parent", "commit", "variant", "data_note", "python", "torch", "device", "processor", "tf32", "cuda",
-    "settings", "layer", "dataset", "network", "method", "recipe", "started", "architecture", "source", "figure",
-    "metric", "provenance", "selection",
-)  # fmt: skip
-_WHOLE_OR_BLANK = ("options", "start_epoch")
-_WHOLE = ("seed", "epochs", "best_epoch", "epoch", "bin", "count")
-_NUMBERS = (
-    "wall_seconds", "learning_rate", "train_loss", "val_loss", "changed_share", "mean_magnitude", "altered_share",
-    "round", "value", "low", "high", "reading_uncertainty", "seconds_per_epoch", "ratio",
-)  # fmt: skip
-_PERCENTAGES = ("train_accuracy", "val_accuracy", "test_accuracy")
+_KINDS: Mapping[Any, str] = {str: "str", int: "Int64", float: "float64", Percentage: "float64", Duration: "float64"}
+
+
+def _kinds(record: type) -> dict[str, str]:
+    """Column -> kind of a table with a column per field of a record; without those that may be text or a number."""
+    known = {name: [_KINDS[kind] for kind in kinds if kind in _KINDS] for name, kinds in alternatives(record).items()}
+    return {name: kinds[0] for name, kinds in known.items() if len(kinds) == 1}
+
+
+def _of_type(kind: Any) -> tuple[str, ...]:
+    """The columns of runs and of curves whose values are all of one type, without blanks."""
+    types = {**alternatives(RunRecord), **alternatives(CurveRow)}
+    return tuple(name for name, accepted in types.items() if accepted == (kind,))
+
+
+# Without these an identity such as 12345678 or 1234e567 would be read as a number.
+_TEXTS = ("layer", "settings", "architecture", "source", "figure", "metric", "provenance", "selection")
+_NUMBERS = ("value", "low", "high", "reading_uncertainty", "seconds_per_epoch", "ratio")
+_COUNTS = ("bin", "count")
 KINDS = {
     **dict.fromkeys(_TEXTS, "str"),
-    **dict.fromkeys([*_WHOLE_OR_BLANK, *_WHOLE], "Int64"),
-    **dict.fromkeys([*_NUMBERS, *_PERCENTAGES], "float64"),
+    **dict.fromkeys(_COUNTS, "Int64"),
+    **dict.fromkeys(_NUMBERS, "float64"),
+    **_kinds(RunRecord),
+    **_kinds(CurveRow),
 }
+"""Column of any table -> its kind, as pandas names it."""
+_WHOLE, _PERCENTAGES = (*_COUNTS, *_of_type(int)), _of_type(Percentage)
 
 
 def read_table(path: str | Path, columns: Sequence[str], absent: str, damaged: str = RESTORE) -> pd.DataFrame:
@@ -47,9 +60,7 @@ def read_table(path: str | Path, columns: Sequence[str], absent: str, damaged: s
         if len(table.columns) > 0 and not isinstance(table.index, pd.RangeIndex):
             raise ValueError("its rows have more entries than columns")
         table = table.astype({name: "int64" for name in _WHOLE if name in table.columns})  # refuses blanks
-        for name in set(_PERCENTAGES).intersection(table.columns):
-            if not table[name].between(0, 100).all():
-                raise ValueError(f"{name} must lie between 0 and 100")
+        require_percentages(table)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; {absent}") from None
     except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error) as error:
@@ -57,3 +68,14 @@ def read_table(path: str | Path, columns: Sequence[str], absent: str, damaged: s
     if missing := [name for name in columns if name not in table.columns]:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; {damaged}")
     return table
+
+
+def require_percentages(table: pd.DataFrame) -> None:
+    """Refuse an accuracy that is missing or no percentage.
+
+    Raises:
+        ValueError: a column of the table holds such a value.
+    """
+    for name in set(_PERCENTAGES).intersection(table.columns):
+        if not table[name].between(0, 100).all():
+            raise ValueError(f"{name} must lie between 0 and 100")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, one_line
 from slotpipeline.data.datasets import find
 from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.runs.checked_fields import Prose, from_fields
 
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
@@ -71,13 +72,54 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """The runs that an override is for: of these networks, datasets and methods, and with more options than that."""
+
+    network: str | list[str] | None = None
+    dataset: str | list[str] | None = None
+    method: str | list[str] | None = None
+    options_above: int | None = None
+
+    def holds(self, run: Mapping[str, Any]) -> bool:
+        """Whether a run, given by its network, dataset, method and options, is one of them."""
+        for name in ("network", "dataset", "method"):
+            accepted = getattr(self, name)
+            if accepted is not None and run[name] not in (accepted if isinstance(accepted, list) else [accepted]):
+                return False
+        return self.options_above is None or (run["options"] or 0) > self.options_above
+
+
+@dataclass(frozen=True)
+class Override:
+    """Settings for some runs only."""
+
+    when: Condition
+    set: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """What the file of a recipe holds."""
+
+    description: Prose
+    extends: str | None = None
+    settings: Mapping[str, Any] | None = None
+    overrides: list[Override] | None = None
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A named list of settings and of overrides, later ones winning."""
+    """A named list of settings and of overrides, later ones winning.
+
+    Attributes:
+        files: the user's files that it was read from: its own, and those that it extends.
+    """
 
     name: str
     description: str
     settings: Mapping[str, Any]
-    overrides: tuple[Mapping[str, Any], ...]
+    overrides: tuple[Override, ...]
+    files: tuple[Path, ...]
 
     def resolve(self, *, changes: Mapping[str, Any] | None = None, **run: Any) -> Settings:
         """The settings of one run.
@@ -93,8 +135,8 @@ class Recipe:
         """
         settings = dict(self.settings)
         for override in self.overrides:
-            if _applies(override["when"], run):
-                settings.update(override["set"])
+            if override.when.holds(run):
+                settings.update(override.set)
         given, changed = (_held_out(values, run["dataset"]) for values in (settings, changes or {}))
         return make_settings(given, f"recipe {self.name}", changed)
 
@@ -112,32 +154,20 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     if name in extended_by:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
     chain = (*extended_by, name)
-    text, name = _recipe_text(name), recipe_name(name)
-    content = _parsed(text, f"recipe {name}")
-    known = {"description", "extends", "settings", "overrides"}
-    if not isinstance(content, dict) or not set(content) <= known or "description" not in content:
+    text, files, name = _recipe_text(name), tuple(_own_file(name)), recipe_name(name)
+    try:
+        content = from_fields(RecipeFile, _parsed(text, f"recipe {name}"))
+    except ValueError as error:
         raise UserError(
-            f"recipe {name} must hold description, settings and overrides, and perhaps extends, nothing else"
-        )
-    overrides = content.get("overrides") or []
-    settings = content.get("settings") or {}
-    if not isinstance(settings, dict) or not isinstance(overrides, list) or not all(map(_is_override, overrides)):
-        raise UserError(
-            f"recipe {name}: settings must be a mapping, and overrides a list of which each holds the mappings when "
-            "and set (options_above, in when, is a whole number)"
-        )
-    if "extends" in content:
-        base = load_recipe(str(content["extends"]), extended_by=chain)
+            f"recipe {name}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form"
+        ) from None
+    overrides, settings = content.overrides or [], content.settings or {}
+    if content.extends is not None:
+        base = load_recipe(content.extends, extended_by=chain)
         # What the file sets for all runs is to win over the overrides of the recipe it builds on.
-        overrides = [*base.overrides, {"when": {}, "set": settings}, *overrides]
-        settings = base.settings
-    unknown = {key for o in overrides for key in o["when"]} - {*_CONDITIONS, "options_above"}
-    if unknown:
-        raise UserError(
-            f"recipe {name}: unknown condition {', '.join(sorted(unknown))}; "
-            f"use {', '.join(_CONDITIONS)} or options_above"
-        )
-    return Recipe(name, content["description"], settings, tuple(overrides))
+        overrides = [*base.overrides, Override(Condition(), settings), *overrides]
+        settings, files = base.settings, (*files, *base.files)
+    return Recipe(name, content.description, settings, tuple(overrides), files)
 
 
 # Read once: a large grid asks for the same recipe for each of its cells. What it holds is not changed.
@@ -149,7 +179,7 @@ def _recipe_text(name: str) -> str:
     if packaged.is_file():
         return packaged.read_text()
     names = ", ".join(recipe_names())
-    if not name.endswith((".yaml", ".yml")):
+    if not _own_file(name):
         raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
     if not Path(name).is_file():
         raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
@@ -161,9 +191,14 @@ def _recipe_text(name: str) -> str:
         raise UserError(f"cannot read the recipe file {name}: {error}") from None
 
 
+def _own_file(recipe: str) -> list[Path]:
+    """The file of a recipe, unless it comes with the package."""
+    return [Path(recipe)] if recipe.endswith((".yaml", ".yml")) else []
+
+
 def recipe_name(recipe: str) -> str:
     """What results call a recipe that is given by its name or its file."""
-    return Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+    return next((file.stem for file in _own_file(recipe)), recipe)
 
 
 def recipe_names() -> list[str]:
@@ -227,27 +262,6 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         if settings.get(name, names[0]) not in names:
             raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")
     return settings
-
-
-_CONDITIONS = ("network", "dataset", "method")
-
-
-def _is_override(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and set(entry) == {"when", "set"}
-        and isinstance(entry["when"], dict)
-        and isinstance(entry["set"], dict)
-        and type(entry["when"].get("options_above", 0)) is int
-    )
-
-
-def _applies(when: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
-    for key in _CONDITIONS:
-        accepted = when.get(key, run[key])
-        if run[key] not in (accepted if isinstance(accepted, list) else [accepted]):
-            return False
-    return bool((run["options"] or 0) > when.get("options_above", -1))
 
 
 def _convert(name: str, kind: Any, value: Any, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""One run: what it trains, its identity, and where its files lie."""
+"""One run: what it trains, its identity, and the name of its folder."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from slotmachines.errors import UserError
 from slotmachines.methods import SLOT_METHODS, Method, find_method
 from slotpipeline.data.datasets import find
 from slotpipeline.runs.recipe import Settings, changed_settings, load_recipe
-
-METRICS = "metrics.json"
-CURVE = "curve.csv"
-WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)

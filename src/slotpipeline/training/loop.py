@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,15 @@ from slotmachines.slots.convert import baked_state, is_slot_machine, slot_machin
 from slotmachines.slots.philox import key_of, permutation
 from slotpipeline.data import Splits
 from slotpipeline.runs.recipe import Settings
+from slotpipeline.runs.run_record import CurveRow
+from slotpipeline.training.checkpoint import TrainerState
 from slotpipeline.training.evaluation import means, sums
 from slotpipeline.training.schedule import learning_rate
 from slotpipeline.training.step import TrainingStep
 
-Row = dict[str, Any]
-
-SELECTION_COLUMNS = ("changed_share", "mean_magnitude", "altered_share")
-"""Of a row of a curve, where there is a selection: the share of connections whose best option is another one than one
-epoch before; mean abs(w) / b of a slot machine; the share of connections that a mask prunes or flips."""
-
 
 class Trainer:
-    """A network in training, with its optimiser; `state_dict` between two epochs is all that resuming needs.
+    """A network in training, with its optimiser; `state` between two epochs is all that resuming needs.
 
     Each epoch draws its randomness (order of the images, augmentation, dropout, sampled options) from streams keyed
     by (seed, epoch), so no generator state has to be kept.
@@ -42,28 +38,21 @@ class Trainer:
         self.data = data
         self.seed = seed
         self._round = 1
+        self._selected = list(weight_selectors(network))
         self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
         self._choices = self._current_choices()
 
-    def train_epoch(self, epoch: int) -> Row:
-        """Train for one epoch (counted from 1) and evaluate: a row of the run's curve.
+    def train_epoch(self, epoch: int) -> CurveRow:
+        """Train for one epoch (counted from 1) and evaluate.
 
         Raises:
             UserError: the loss, or a trained number, is no longer finite.
         """
-        turns = self.turns(epoch)
-        while True:
-            try:
-                next(turns)
-            except StopIteration as end:
-                row: Row = end.value
-                return row
+        *_, rate = self.steps(epoch)
+        return self._row(epoch, rate, self.evaluation())
 
-    def turns(self, epoch: int) -> Generator[None, None, Row]:
-        """As `train_epoch`, in short turns between which others can be trained.
-
-        After each step, and once more when all is queued on the device, before the host waits for it.
-        """
+    def steps(self, epoch: int) -> Iterator[float]:
+        """Train for one epoch without evaluating; yields the learning rate after each step. The host waits for none."""
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         if begin_epoch_(self.network, epoch):
             self._step.restart()
@@ -73,51 +62,58 @@ class Trainer:
         train = self.data.train
         order = permutation(len(train), "order", self.seed, epoch, device=train.labels.device)
         batches = order.split(self.settings.batch_size)
-        rate = 0.0
         for step, indices in enumerate(batches):
             rate = learning_rate(self.settings, epoch - 1 + step / len(batches))
             self._step(indices, rate)
-            yield
-        validation = sums(self.network, self.data.validation, self.data)
-        test = sums(self.network, self.data.test, self.data)
-        selection = self._compare_selection()
-        finite = torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all()
-        yield
-        train_loss = self._step.loss_sum.item() / len(train)
+            yield rate
+
+    def evaluation(self) -> Evaluation:
+        """What is known of the network after the steps of an epoch; a GPU may still be at it."""
+        return Evaluation(
+            validation=sums(self.network, self.data.validation, self.data),
+            test=sums(self.network, self.data.test, self.data),
+            **self._compare_selection(),
+            is_finite=torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all(),
+        )
+
+    def _row(self, epoch: int, rate: float, found: Evaluation) -> CurveRow:
+        train_loss = self._step.loss_sum.item() / len(self.data.train)
         # A slot machine's weights are bounded: its loss stays finite even where what it trains does not.
-        if not math.isfinite(train_loss) or not finite:
+        if not math.isfinite(train_loss) or not found.is_finite:
             what = "the trained numbers" if math.isfinite(train_loss) else "the loss"
             raise UserError(
                 f"{what} became infinite or NaN in epoch {epoch}; "
                 f"lower the learning rate ({self.settings.learning_rate:g}) of the recipe"
             )
-        val_loss, val_accuracy = means(validation, len(self.data.validation))
-        _, test_accuracy = means(test, len(self.data.test))
-        return {
-            "epoch": epoch,
-            "learning_rate": rate,
-            "train_loss": train_loss,
-            "train_accuracy": 100 * self._step.correct.item() / len(train),
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
-            "test_accuracy": test_accuracy,
-            **{name: selection[name].item() if name in selection else None for name in SELECTION_COLUMNS},
-            "round": self._round,
-        }
+        val_loss, val_accuracy = means(found.validation, len(self.data.validation))
+        _, test_accuracy = means(found.test, len(self.data.test))
+        return CurveRow(
+            epoch=epoch,
+            learning_rate=rate,
+            train_loss=train_loss,
+            train_accuracy=100 * self._step.correct.item() / len(self.data.train),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            test_accuracy=test_accuracy,
+            changed_share=_number(found.changed_share),
+            mean_magnitude=_number(found.mean_magnitude),
+            altered_share=_number(found.altered_share),
+            round=self._round,
+        )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state(self) -> TrainerState:
         """Everything that the next epoch depends on."""
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self._step.optimiser.state_dict(),
-            "round": self._round,
-        }
+        return TrainerState(self.network.state_dict(), self._step.optimiser.state_dict(), self._round)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
-        self.network.load_state_dict(state["network"])
-        self._step.load_state_dict(state["optimiser"])
-        self._round = state["round"]
+    def load_state(self, state: TrainerState) -> None:
+        """Go on from `state`.
+
+        Raises:
+            ValueError, KeyError, RuntimeError, TypeError, AttributeError: it is not the state of an equal trainer.
+        """
+        self.network.load_state_dict(state.network)
+        self._step.load_state_dict(state.optimiser)
+        self._round = state.round
         self._choices = self._current_choices()
 
     def weights(self) -> dict[str, Tensor]:
@@ -126,10 +122,10 @@ class Trainer:
 
     def _current_choices(self) -> dict[str, Tensor]:
         """What tells the choice of each weight from that of another epoch."""
-        return {one.name: one.selector.choice(one.trained) for one in weight_selectors(self.network)}
+        return {one.name: one.selector.choice(one.trained) for one in self._selected}
 
     def _compare_selection(self) -> dict[str, Tensor]:
-        """What the row of an epoch says of the choices, as numbers that no host has waited for.
+        """The shares of an `Evaluation` that this kind of network has.
 
         Two options of a connection have the same value with probability 2^-24 only, so few changes are missed.
         """
@@ -148,3 +144,25 @@ class Trainer:
         if masks_of(self.network):
             found["altered_share"] = altered_share(self.network)
         return found
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network after an epoch, as scalars on its device.
+
+    Attributes:
+        validation, test: see `slotpipeline.training.evaluation.sums`.
+        is_finite: whether all that is trained is.
+        changed_share, mean_magnitude, altered_share: as in `CurveRow`.
+    """
+
+    validation: Tensor
+    test: Tensor
+    is_finite: Tensor
+    changed_share: Tensor | None = None
+    mean_magnitude: Tensor | None = None
+    altered_share: Tensor | None = None
+
+
+def _number(scalar: Tensor | None) -> float | None:
+    return None if scalar is None else float(scalar)

@@ -12,12 +12,15 @@ from typing import Any
 
 import torch
 
+SOURCE = Path(__file__).resolve().parents[2]
+"""The folder of both packages."""
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Commit, hardware and versions, as they are recorded with each run."""
+
+def provenance(device: torch.device, recipes: Sequence[Path] = ()) -> dict[str, Any]:
+    """Commit, hardware and versions, as they are recorded with each run; `recipes`: see `commit`."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
-        "commit": commit(),
+        "commit": commit(recipes),
         "device": gpu or "cpu",
         "processor": _processor(),
         "threads": torch.get_num_threads(),
@@ -39,18 +42,26 @@ def together(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def commit() -> str:
-    """The git commit of the source, "-dirty" behind it if the source has uncommitted changes.
+def commit(recipes: Sequence[Path] = (), source: Path = SOURCE) -> str:
+    """The git commit of the source, "-dirty" behind it if that commit does not hold all that a run depends on.
 
+    These are both packages, with new files in them, the folder of recipes, and each recipe file that is used.
     `SLOTMACHINES_COMMIT` stands in where the source was copied without its repository.
+
+    Args:
+        recipes: the recipe files of the user's that are used.
+        source: the folder of both packages, in a repository.
     """
     if "SLOTMACHINES_COMMIT" in os.environ:
         return os.environ["SLOTMACHINES_COMMIT"]
-    source = Path(__file__).resolve().parents[2]  # both packages, and the recipes
     head = _git(source, "rev-parse", "HEAD")
-    if head is None:
+    if head is None or not _git(source, "ls-files", "--", "slotpipeline"):  # not a repository, or not this one's code
         return "unknown"
-    return head + ("-dirty" if _git(source, "status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+    used = [str(recipe.resolve()) for recipe in recipes]
+    are_known = _git(source, "ls-files", "--error-unmatch", "--", *used) is not None
+    folders = [str(source), str(source.parent / "config" / "recipes")]
+    changes = _git(source, "status", "--porcelain", "--untracked-files=all", "--", *folders, *used)
+    return head if are_known and not changes else f"{head}-dirty"
 
 
 def _tf32() -> str:

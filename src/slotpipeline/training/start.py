@@ -67,12 +67,12 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
     return network
 
 
-def kept_weights(state: dict[str, Tensor], identity: str, epoch: int) -> bytes:
+def weights_file(weights: dict[str, Tensor], identity: str, epoch: int) -> bytes:
     """The content of a safetensors file of the weights of a run, by its identity, after an epoch.
 
     What they are stands in the file's metadata, and is verified where a run starts from them.
     """
-    tensors = {name: value.contiguous().cpu() for name, value in state.items()}
+    tensors = {name: value.contiguous().cpu() for name, value in weights.items()}
     return save(tensors, metadata={_METADATA: _origin(identity, epoch)})
 
 

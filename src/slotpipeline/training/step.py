@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from slotmachines.rivals.apply import change_penalty
+from slotmachines.rivals.apply import masks_of, penalty_of
 from slotpipeline.data import Splits, augment
 from slotpipeline.runs.recipe import Settings
 
@@ -36,6 +36,7 @@ class TrainingStep:
     def __init__(self, network: nn.Module, settings: Settings, data: Splits, *, cuda_graph: bool = False) -> None:
         """`cuda_graph` needs a GPU."""
         self._network = network
+        self._masks = masks_of(network)
         self._settings = settings
         self._data = data
         self._device = device = data.train.labels.device
@@ -67,7 +68,7 @@ class TrainingStep:
         self.optimiser = _optimiser(self._network, self._settings, self._device, capturable=self._is_graph)
         self._forget_graph()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of the optimiser of an equal step, on whatever device that was.
 
         Raises:
@@ -90,7 +91,7 @@ class TrainingStep:
         images, labels = self._data.train.images[indices], self._data.train.labels[indices]
         outputs = self._network(self._data.normalise(augment(images, self._settings.augmentation)))
         loss = functional.cross_entropy(outputs, labels)
-        penalty = change_penalty(self._network)
+        penalty = penalty_of(self._masks)
         self.optimiser.zero_grad()
         (loss if penalty is None else loss + penalty).backward()
         self.optimiser.step()

@@ -1,0 +1,1 @@
+"""Slot machines: how a network becomes one, what it selects and trains, and how it is kept. See docs/method.md."""

@@ -1,0 +1,29 @@
+"""A run to be trained: where its files go, and on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from slotpipeline.runs.run import Run
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A run, where its files go, and how it is trained; `slotpipeline.training.train.train_run` says more.
+
+    Attributes:
+        folder: of the run's files.
+        device: of torch, or "auto", see `slotpipeline.training.placement`.
+        cuda_graph: whether each step is one CUDA graph; None leaves it to `slotpipeline.training.device`.
+    """
+
+    run: Run
+    folder: Path
+    checkpoint: Path
+    data_folder: Path
+    start_weights: Path | None = None
+    keep_epochs: tuple[int, ...] = ()
+    device: str = "auto"
+    threads: int = 1
+    cuda_graph: bool | None = None

@@ -1,0 +1,135 @@
+"""What a finished run says of itself: the fields of its metrics.json, and of a row of its curve.csv."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from slotmachines.errors import UserError, one_line
+from slotpipeline.runs.checked_fields import Duration, Percentage, from_fields
+from slotpipeline.runs.run_files import METRICS, TRAIN_AGAIN, RunFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """The contents of metrics.json.
+
+    Of a resumed run, what its parts were trained with (device, threads, versions, ...) is joined by " + " where it is
+    not the same. Fields with a default are missing in the files of older versions.
+
+    Attributes:
+        dataset, network, method, options, seed, recipe, parent: as in `slotpipeline.runs.run.Run`; the recipe by its
+            name, the parent by its identity.
+        variant: "finetuned", or blank.
+        epochs: in total; of a finetuned network those of its slot machine included.
+        start_epoch: of a finetuned network, the epochs of its slot machine; None for all others.
+        test_accuracy, val_accuracy: percent, at the best epoch on validation.
+        best_epoch: counted from 1; 0 of a network that is not trained.
+        wall_seconds: spent on training and evaluating.
+        device: name of the GPU, or "cpu".
+        commit: of the source, see `slotpipeline.training.provenance.commit`.
+        started: ISO 8601, UTC.
+        data_note: what a result on these data has to mention.
+        identity: eight hexadecimal digits, see `Run.identity`.
+        tf32: where a GPU rounded to TF32; blank on a processor, where older versions wrote false.
+        cuda: version of CUDA; None on a processor.
+        settings: all of them, see `slotpipeline.runs.recipe.Settings`.
+        data_sha256: digest of the dataset.
+        slotmachines: version of the installed package.
+        cuda_graph: whether each step was replayed as one CUDA graph.
+    """
+
+    dataset: str
+    network: str
+    method: str
+    options: int | None = None
+    variant: str
+    recipe: str
+    seed: int
+    epochs: int
+    start_epoch: int | None = None
+    test_accuracy: Percentage
+    val_accuracy: Percentage
+    best_epoch: int
+    wall_seconds: Duration
+    device: str
+    processor: str
+    threads: int | str | None = None
+    commit: str
+    started: str
+    python: str
+    torch: str
+    data_note: str
+    identity: str
+    parent: str | None = None
+    tf32: str | bool = ""
+    cuda: str | None = None
+    settings: Mapping[str, Any]
+    data_sha256: str = ""
+    slotmachines: str = ""
+    system: str = ""
+    cuda_graph: bool | str = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """One epoch of a run: a row of its curve.csv.
+
+    Attributes:
+        epoch: counted from 1; a finetuned network goes on counting from its slot machine.
+        learning_rate: at the last step.
+        train_loss, train_accuracy: mean cross-entropy and percent, over the steps of the epoch.
+        val_loss, val_accuracy, test_accuracy: after the epoch, in evaluation mode.
+        changed_share: of a selection, the share of connections that use another option than one epoch before.
+        mean_magnitude: of a slot machine, the mean of abs(w) / b.
+        altered_share: of a rival with masks, the share of connections that are pruned or flipped.
+        round: how often training has started over, from 1; only lottery tickets come to a second round.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: Percentage
+    val_loss: float
+    val_accuracy: Percentage
+    test_accuracy: Percentage
+    changed_share: float | None
+    mean_magnitude: float | None
+    altered_share: float | None = None
+    round: int | None = None
+
+
+_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph")
+_NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
+_NOT_IN_OLD_CURVES = ("altered_share", "round")
+
+RUN_COLUMNS = tuple(field.name for field in fields(RunRecord) if field.name not in _NOT_IN_TABLES)
+"""The columns of runs.csv, one row per run."""
+OLD_RUN_COLUMNS = tuple(name for name in RUN_COLUMNS if name not in _NOT_IN_OLD_TABLES)
+"""The columns that runs.csv has in every version of the project."""
+ROW_COLUMNS = tuple(field.name for field in fields(CurveRow))
+"""The columns of a run's curve.csv, one row per epoch."""
+CURVE_COLUMNS = ("identity", *ROW_COLUMNS)
+"""The columns of the curves of a grid, one row per run and epoch."""
+OLD_CURVE_COLUMNS = tuple(name for name in CURVE_COLUMNS if name not in _NOT_IN_OLD_CURVES)
+"""The columns that curves have in every version of the project."""
+
+
+def read_run_record(files: RunFiles) -> RunRecord:
+    """The contents of metrics.json among the files of a run.
+
+    Raises:
+        UserError: the file is missing or damaged, or a field is missing or has the wrong type.
+    """
+    try:
+        return from_fields(RunRecord, json.loads(files.metrics.read_text(encoding="utf-8")), others=True)
+    except (OSError, ValueError, RecursionError) as error:
+        raise unreadable(files.folder, error, METRICS) from None
+
+
+def unreadable(folder: Path, error: BaseException, file: str) -> UserError:
+    """What to say of a run of which a file cannot be read."""
+    return UserError(f"cannot read the run {folder}: {file}: {one_line(error)}; {TRAIN_AGAIN}")

@@ -1,0 +1,66 @@
+"""Training jobs: one, or several one after the other in one process."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+
+from slotmachines.errors import UserError, one_line
+from slotpipeline.planning.training_job import TrainingJob
+from slotpipeline.runs.run_files import RunFiles
+from slotpipeline.runs.run_record import RunRecord
+from slotpipeline.training.device import graph_by_default
+from slotpipeline.training.placement import device_of_job
+from slotpipeline.training.result import finished_result
+from slotpipeline.training.train import train_run
+
+
+def train_job(job: TrainingJob) -> RunRecord:
+    """Train a run, unless it is finished already with the weights that it is to keep.
+
+    Raises:
+        UserError, Stopped: as `train_run` and `finished_result`.
+    """
+    finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
+    if finished is not None:
+        return finished
+    with device_of_job(job.device) as device:
+        return train_run(
+            job.run,
+            data_folder=job.data_folder,
+            folder=job.folder,
+            checkpoint=job.checkpoint,
+            start_weights=job.start_weights,
+            keep_epochs=job.keep_epochs,
+            device=device,
+            threads=job.threads,
+            cuda_graph=graph_by_default(device, job.run.method) if job.cuda_graph is None else job.cuda_graph,
+        )
+
+
+def train_all(jobs: Iterable[TrainingJob], report: Callable[[TrainingJob, RunRecord], None]) -> list[str]:
+    """Train runs one after the other in this process: each to the files, and the bits, that it has when trained alone.
+
+    A run that fails does not keep the others from being trained. A signal stops the run under way as it stops
+    `train_run`, and no further one begins; the same call later goes on from there.
+
+    Args:
+        report: is called with each run that is finished.
+
+    Returns:
+        A line for each run that failed, which says why.
+
+    Raises:
+        Stopped: by a signal.
+    """
+    failed = []
+    for job in jobs:
+        try:
+            report(job, train_job(job))
+        except UserError as error:
+            failed.append(f"{job.folder}: {error}")
+        except Exception as error:  # such as too little memory on a GPU: the next run may be smaller
+            traceback.print_exc(file=sys.stderr)
+            failed.append(f"{job.folder}: {one_line(error)}")
+    return failed
