@@ -274,14 +274,14 @@ def test_other_files_that_users_write(tmp_path, data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &a [*a]", "more, or deeper, values than can be meant"),
+        ("a: &a [*a]", "too many values, or nests them too deeply"),
         (
             "".join(f"a{i}: &a{i} [{', '.join(9 * [f'*a{i - 1}'] if i else ['1'])}]\n" for i in range(9)),
-            "more, or deeper",
+            "too many values, or nests",
         ),
         ("[" * 5000, "is not valid YAML"),
-        ("a: .nan", "nan is no number to work with"),
-        ("1: a", "the key 1 is no text"),
+        ("a: .nan", "nan is not finite"),
+        ("1: a", "the key 1 is not text"),
         ("when: 2001-99-99", "is not valid YAML"),
         ("!!python/object/apply:os.system [ls]", "is not valid YAML"),
     ],

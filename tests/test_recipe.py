@@ -183,7 +183,7 @@ BAD_FILES = {
     "when: unknown 'seed'; use network": "{description: d, overrides: [{when: {seed: 0}, set: {}}]}",
     "unknown recipe 'papr'": "{description: d, extends: papr}",
     "unknown setting rate": "{description: d, extends: paper, settings: {rate: 1}}",
-    "gives no epochs, validation": "{description: d, settings: {learning_rate: 1.0}}",
+    "does not set epochs, validation": "{description: d, settings: {learning_rate: 1.0}}",
     "epochs cannot be 'many'": "{description: d, extends: paper, settings: {epochs: many}}",
     "epochs cannot be 1.5": "{description: d, extends: paper, settings: {epochs: 1.5}}",
     "momentum cannot be True": "{description: d, extends: paper, settings: {momentum: true}}",
@@ -191,7 +191,7 @@ BAD_FILES = {
     "epochs must be a number of at least 0, not -1": "{description: d, extends: paper, settings: {epochs: -1}}",
     "batch_size must be": "{description: d, extends: paper, settings: {batch_size: 0}}",
     "learning_rate must be a number of at least 0": "{description: d, extends: paper, settings: {learning_rate: -0.1}}",
-    "inf is no number to work with": "{description: d, extends: paper, settings: {weight_decay: .inf}}",
+    "inf is not finite": "{description: d, extends: paper, settings: {weight_decay: .inf}}",
     "unknown sharing 'all'": "{description: d, extends: paper, settings: {sharing: all}}",
     "unknown schedule 'cosine'": "{description: d, extends: paper, settings: {schedule: cosine}}",
 }
@@ -214,7 +214,9 @@ def test_recipes_that_build_on_each_other(tmp_path):
 
 
 def test_missing_and_unreadable_files(tmp_path):
-    with pytest.raises(UserError, match=r"there is no recipe file .*none\.yaml; give a name \(code, frankle-carbin"):
+    with pytest.raises(
+        UserError, match=r"the recipe file .*none\.yaml does not exist; give a name \(code, frankle-carbin"
+    ):
         load_recipe(str(tmp_path / "none.yaml"))
     (tmp_path / "bytes.yaml").write_bytes(b"description: \xff")
     with pytest.raises(UserError, match="cannot read the recipe file"):
@@ -226,7 +228,7 @@ def test_missing_and_unreadable_files(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_file_with_the_name_of_a_recipe_of_the_package_is_refused(tmp_path, name):
     path = write(tmp_path, "{description: mine, extends: code}", f"{name}.yml")
-    with pytest.raises(UserError, match=rf"recipe file .*{name}\.yml as they call a recipe of the package; rename it"):
+    with pytest.raises(UserError, match=rf"recipe file .*{name}\.yml has the name of a recipe of the package; rename"):
         load_recipe(path)
 
 

@@ -1,4 +1,4 @@
-"""YAML that a user wrote, or was sent: plain values, of a size that people write."""
+"""YAML from users: plain values, of the size of a file written by hand."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _DEEPEST = 20
 _MOST_VALUES = 20_000
-"""An alias stands for all that its anchor holds, so that a few lines may hold more than any memory, or themselves."""
+"""An alias repeats all that its anchor holds, so a few lines can hold more than memory, or hold themselves."""
 
 
 def read_yaml(path: str | Path, what: str) -> Any:
     """The content of a YAML file; `what` tells the user what belongs there, such as "an order".
 
     Raises:
-        UserError: the file is missing, no text, or no YAML of plain values.
+        UserError: the file is missing, is not text, or is not YAML of plain values.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; give {what}") from None
     except ValueError:
-        raise UserError(f"{path} is no text; give {what}") from None
+        raise UserError(f"{path} is not a text file; give {what}") from None
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The content of a YAML text; `where` says whose text it is.
+    """The content of a YAML text; `where` names its source.
 
     Raises:
-        UserError: the text is no YAML of plain values.
+        UserError: the text is not YAML of plain values.
     """
     try:
         content = yaml.load(text, Loader=_LOADER)
@@ -49,22 +49,22 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def require_plain(content: Any, where: str) -> None:
-    """Refuse what no file that people write holds: endless or huge values, keys that are no text, NaN.
+    """Refuse endless or huge values, keys that are not text, and NaN, which a file written by hand does not hold.
 
     Raises:
-        UserError: there is such a value.
+        UserError: the content holds such a value.
     """
     waiting, count = [(content, 0)], 0
     while waiting:
         value, depth = waiting.pop()
         count += 1
         if depth > _DEEPEST or count > _MOST_VALUES:
-            raise UserError(f"{where} holds more, or deeper, values than can be meant; remove its aliases")
+            raise UserError(f"{where} holds too many values, or nests them too deeply; remove its aliases")
         if isinstance(value, Mapping):
             if wrong := [key for key in value if not isinstance(key, str)]:
-                raise UserError(f"{where}: the key {wrong[0]!r} is no text; put it in quotation marks")
+                raise UserError(f"{where}: the key {wrong[0]!r} is not text; put it in quotation marks")
             waiting += [(one, depth + 1) for one in value.values()]
         elif isinstance(value, list | tuple):
             waiting += [(one, depth + 1) for one in value]
         elif isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{where}: {value} is no number to work with; give a finite one")
+            raise UserError(f"{where}: {value} is not finite; give a finite number")

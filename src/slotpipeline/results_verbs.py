@@ -25,7 +25,7 @@ def show(
     folder = results / checked_config(read_config(config))["grid"]
     if not (folder / "runs.csv").is_file():
         raise UserError(
-            f"there is no {folder}/runs.csv; run the grid first: snakemake --cores all --configfile {config}"
+            f"{folder}/runs.csv does not exist; run the grid first: snakemake --cores all --configfile {config}"
         )
     typer.echo(main_table_text(read_results(folder, reference)))
     typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")

@@ -12,11 +12,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """The program was asked to stop. No `Exception`, so that nothing mistakes it for bad input.
+    """The program was asked to stop. Not an `Exception`, so that nothing mistakes it for bad input.
 
     Attributes:
         number: of the signal.
-        where: how far the work had come, as it is said in a sentence; blank where that is not known.
+        where: how far the work had come, in words; blank if that is unknown.
     """
 
     def __init__(self, number: int, where: str = "") -> None:
@@ -25,17 +25,17 @@ class Stopped(BaseException):
         self.where = where
 
     def __str__(self) -> str:
-        place = f" {self.where}" if self.where else ""
-        return f"stopped by {signal.Signals(self.number).name}{place}; give the same command again to go on"
+        where = f" {self.where}" if self.where else ""
+        return f"stopped by {signal.Signals(self.number).name}{where}; give the same command again to go on"
 
 
 @contextmanager
 def stoppable(may_stop_now: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], int]]:
     """Let SIGINT and SIGTERM raise `Stopped` in the block, at once or when it suits.
 
-    Where `may_stop_now` says no, the signal is only noted: the function that is yielded returns its number (0: none),
-    and the block has to look. A second signal is not put off. A signal that the process was started to ignore, as by
-    nohup, stays ignored, and outside the main thread, which alone gets signals, nothing changes.
+    If `may_stop_now` is false, the signal is only noted: the function that is yielded returns its number (0 before any
+    signal), and the block has to look. A second signal stops the block at once. A signal that the process was started
+    to ignore, as by nohup, stays ignored. Only the main thread gets signals; in other threads nothing changes.
     """
     noted = 0
 
@@ -49,11 +49,11 @@ def stoppable(may_stop_now: Callable[[], bool] = lambda: True) -> Iterator[Calla
         yield lambda: 0
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     try:
-        for number in heeded:
+        for number in handled:
             signal.signal(number, take)
         yield lambda: noted
     finally:
-        for number in heeded:
+        for number in handled:
             signal.signal(number, before[number])

@@ -1,6 +1,6 @@
 """Random changes to training images, a whole batch at once on the device of the batch.
 
-The randomness is that of torch's global generator of the device, which a run seeds anew in each epoch.
+The randomness is that of torch's global generator of the device, which a run seeds in each epoch.
 """
 
 from __future__ import annotations

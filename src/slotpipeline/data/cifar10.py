@@ -85,7 +85,7 @@ def _read_parquet(folder: Path) -> Contents:
 
 
 def _download(folder: Path) -> Contents:
-    """From the first mirror that has it; torchvision compares the checksum, and starts anew after part of a file."""
+    """From the first mirror that has it; torchvision compares the checksum, and replaces part of a file."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import download_and_extract_archive
 

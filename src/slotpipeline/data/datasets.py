@@ -20,7 +20,7 @@ def find(name: str) -> Dataset:
     """The dataset of that name.
 
     Raises:
-        UserError: there is none.
+        UserError: the name is unknown.
     """
     if name not in DATASETS:
         raise UserError(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}")

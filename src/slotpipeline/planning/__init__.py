@@ -1,1 +1,1 @@
-"""What is still to run, in which order, and what it needs of a machine. Never imports torch."""
+"""Which runs are to do, in which order, and what they need of a machine. Never imports torch."""

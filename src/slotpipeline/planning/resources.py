@@ -11,7 +11,7 @@ from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import seconds_per_epoch
 
 _LIBRARIES = 2500  # megabytes, with the images and with what Snakemake needs beside the run
-_BYTES_PER_CONNECTION = 64  # at most 61 in results/benchmark/measurements.csv, whatever K
+_BYTES_PER_CONNECTION = 64  # at most 61 in results/benchmark/measurements.csv, for any K
 _UNCOUNTED_CONNECTIONS = 100_000_000  # five times those of the largest network of the paper
 _MARGIN = 2  # a node may be half as fast as the processor that was measured
 _MINUTES_TO_START = 10
@@ -19,10 +19,10 @@ _LONGEST = 24 * 60  # more than many a cluster allows; a run that takes longer g
 
 
 def megabytes(run: Run, flops: pd.DataFrame, attempt: int = 1) -> int:
-    """Memory for a run: the libraries and the images, and some ten numbers per connection, whatever K.
+    """Memory for a run: the libraries and the images, and some ten numbers per connection, for any K.
 
     Args:
-        flops: the networks whose connections were counted, see `read_flops`; another one is taken to be large.
+        flops: the networks whose connections were counted, see `read_flops`; others are taken to be large.
         attempt: the first, or a later one of a run that was stopped; each gets as much again.
     """
     counted = flops["connections"][flops["network"] == run.network]

@@ -32,7 +32,7 @@ class Done:
 
 
 def read_plan(lines: Iterable[str], where: str) -> list[list[str]]:
-    """The commands of a plan, as `slotmachines plan` prints it; `where` says whose lines they are.
+    """The commands of a plan, as `slotmachines plan` prints it; `where` names their file.
 
     Raises:
         UserError: a line is not a command that trains.
@@ -92,7 +92,7 @@ def work(
 
 
 class _Worker:
-    """A process that trains runs one after the other, and the command that it is at; none while it waits for one."""
+    """A process that trains runs one after the other, and the words of the command under way; empty while it waits."""
 
     def __init__(self, train: Callable[[list[str]], None], log: Path) -> None:
         context = get_context("spawn")  # CUDA does not survive a fork
@@ -118,7 +118,7 @@ class _Worker:
 
 
 def _train_what_comes(connection: Connection, train: Callable[[list[str]], None], log: Path) -> None:
-    """Train the run of each command that arrives, and answer when it has ended, until nobody sends any more."""
+    """Train the run of each command that arrives, and answer when it has ended, until the connection is closed."""
     with log.open("ab") as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)
@@ -132,7 +132,7 @@ def _train_what_comes(connection: Connection, train: Callable[[list[str]], None]
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:
-    """Ask processes to stop until all have: one that is asked while it starts may not hear it.
+    """Ask processes to stop until all have; a process that is still starting may miss the first signal.
 
     A run ends its epoch first; asked a second time, it stops at once.
     """

@@ -43,8 +43,8 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     """Gather the finished runs of a grid into its small result files, and return how many there are.
 
     They are runs.csv, one row per run; curves.csv.gz, one per run and epoch; and selected_weights.csv, a histogram per
-    weight tensor. What they hold already and is not read anew stays as it is, so that nothing is lost where only the
-    small files were kept, or the grid was made smaller. The same runs give the same bytes.
+    weight tensor. Rows of runs whose folders are elsewhere, or that the grid no longer asks for, stay as they are. The
+    same runs give the same bytes.
 
     Args:
         planned: all runs of the grid, finished or not.
@@ -74,7 +74,7 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
     with replacing(results / SELECTED_CSV) as temporary:
         selected.sort_values(**by_plan).to_csv(temporary, index=False)
-    # Last, as a run whose row is there counts as recorded.
+    # Last: a run is recorded once runs.csv has its row.
     with replacing(results / RUNS_CSV) as temporary:
         whole = {"options": "Int64", "start_epoch": "Int64"}
         runs.astype(whole).sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
@@ -84,7 +84,7 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
 
 
 def recorded_identities(results: Path) -> set[str]:
-    """The identities of the runs that `runs.csv` in a grid's folder of results records; none without the file.
+    """The identities of the runs that `runs.csv` in a grid's folder of results records; empty without the file.
 
     Raises:
         UserError: the file is damaged.
@@ -93,14 +93,14 @@ def recorded_identities(results: Path) -> set[str]:
     return set(read_table(path, ["identity"], "")["identity"]) if path.is_file() else set()
 
 
-def _joined(path: Path, columns: Sequence[str], anew: Collection[str], read: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """What was read of some runs anew, and the rows of an earlier file of all others."""
-    kept = pd.DataFrame(columns=list(columns))
+def _joined(path: Path, columns: Sequence[str], read: Collection[str], parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of the runs that were read now, and the earlier file's rows of all other runs."""
+    others = pd.DataFrame(columns=list(columns))
     if path.is_file():
         earlier = read_table(path, ["identity"], "")
-        kept = earlier[~earlier["identity"].isin(list(anew))]
-    parts = [part for part in [kept, *read] if len(part)]
-    joined = pd.concat(parts, ignore_index=True) if parts else kept
+        others = earlier[~earlier["identity"].isin(list(read))]
+    filled = [part for part in [others, *parts] if len(part)]
+    joined = pd.concat(filled, ignore_index=True) if filled else others
     return joined.reindex(columns=list(columns))
 
 

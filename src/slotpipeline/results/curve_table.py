@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from slotpipeline.runs.csv_tables import KINDS, require_percentages
+from slotpipeline.runs.csv_tables import COLUMN_TYPES, require_percentages
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import CURVE, RunFiles, run_files
 from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, unreadable
@@ -57,7 +57,7 @@ def _lines(run: Run, files: RunFiles) -> tuple[str, list[str]]:
 
 
 def _table(header: str, lines: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(StringIO("\n".join([f"identity,{header}", *lines])), dtype=KINDS, index_col=False)
+    table = pd.read_csv(StringIO("\n".join([f"identity,{header}", *lines])), dtype=COLUMN_TYPES, index_col=False)
     require_percentages(table)
     return table
 

@@ -63,7 +63,7 @@ def read_curves(path: str | Path) -> pd.DataFrame:
 
 
 def read_selected(path: str | Path) -> pd.DataFrame:
-    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b; older results have none."""
+    """Read `selected_weights.csv`, one row per run, weight tensor and bin of w / b; empty where the file is missing."""
     if not Path(path).exists():
         return pd.DataFrame(columns=list(SELECTED_COLUMNS))
     return read_table(path, SELECTED_COLUMNS, run_first(path))

@@ -25,7 +25,7 @@ COLUMNS = [
 class Published:
     """One published test accuracy (percent): mean, lowest and highest seed where known, half-width of the reading.
 
-    `provenance` says where it was read; `elsewhere`, what the paper's other places give for the same cell.
+    `provenance` says where it was read; `elsewhere`, what other figures or tables of the paper give for the same cell.
     """
 
     figure: str
@@ -46,10 +46,9 @@ def read_reference(path: str | Path) -> pd.DataFrame:
 def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published | None:
     """The published counterpart of a cell, or None.
 
-    The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset is
-    preferred; failing that, the one of the dataset that the paper used for this network is returned: not comparable.
-    Of a method that is a rival's own, such as a supermask, the rival's paper counts too; of learned weights in a
-    rival's settings, that paper alone.
+    The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset
+    comes before one of another dataset, which is not comparable. Numbers are taken from the paper; for a rival's
+    method, also from the rival's paper; for learned weights in a rival's settings, only from the rival's paper.
     """
     if not cell.is_comparable:
         return None

@@ -21,7 +21,7 @@ def histogram(files: RunFiles, run: Run) -> pd.DataFrame:
     """Count the weights of each Linear and Conv layer of a finished run in bins of w / b.
 
     The weights are those of the best epoch on validation. b is the value bound of their layer; random values are
-    U(-b, b), so that weights which nobody selected fill all bins alike.
+    U(-b, b), so weights that were not selected fill all bins equally.
 
     Args:
         files: of the run.
@@ -46,7 +46,7 @@ def histogram(files: RunFiles, run: Run) -> pd.DataFrame:
         relative = weight / np.float64(bounds[name])
         if not np.abs(relative).max() <= 1 + 2 * np.finfo(weight.dtype).eps:  # so written, it refuses NaN too
             raise UserError(
-                f"{path}: {name} goes beyond the value bound of the run: no slot machine wrote it; {TRAIN_AGAIN}"
+                f"{path}: {name} goes beyond the value bound, so these are not the weights of this run; {TRAIN_AGAIN}"
             )
         counts, _ = np.histogram(relative.clip(-1, 1), bins=BINS, range=(-1, 1))
         layer = name.removesuffix(".weight")

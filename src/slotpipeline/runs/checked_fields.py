@@ -32,46 +32,46 @@ _PLAIN: Mapping[Any, Callable[[Any], bool]] = {
 }
 
 
-def from_fields(kind: type[Record], values: Any, *, others: bool = False) -> Record:
+def from_fields(record: type[Record], values: Any, *, others: bool = False) -> Record:
     """A dataclass from a mapping of its fields by name, as JSON, YAML and checkpoints hold it.
 
     A field has one or several of these types: text, whole numbers that are not negative, truth values, numbers,
     None, lists and mappings of them, other dataclasses, and any other class, whose objects are taken as they are.
 
     Args:
-        others: leave out names that are no fields, as other versions of the project write them; otherwise refuse them.
+        others: leave out unknown names, which other versions of the project may write; otherwise they are refused.
 
     Raises:
         ValueError: a field is missing or has another type, or a name is unknown.
     """
-    accepted = alternatives(typing.cast(Any, kind))
+    accepted = alternatives(typing.cast(Any, record))
     if not isinstance(values, dict):
         raise ValueError(f"it must hold {', '.join(accepted)}, not {str(values)[:60]!r}")
     if not others and (unknown := [name for name in values if name not in accepted]):
         raise ValueError(f"unknown {str(unknown[0])[:60]!r}; use {', '.join(accepted)}")
     found = {}
-    for field in fields(kind):  # type: ignore[arg-type]
+    for field in fields(record):  # type: ignore[arg-type]
         if field.name in values:
             found[field.name] = _checked(accepted[field.name], values[field.name], field.name, others)
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{field.name} is missing")
-    return kind(**found)
+    return record(**found)
 
 
-def list_of(kind: type[Record], values: Any) -> list[Record]:
+def list_of(record: type[Record], values: Any) -> list[Record]:
     """As `from_fields`, of a list of records.
 
     Raises:
-        ValueError: as `from_fields`, or `values` is no list.
+        ValueError: as `from_fields`, or `values` is not a list.
     """
-    found: list[Record] = _checked((list[kind],), values, "the list", False)  # type: ignore[valid-type]
+    found: list[Record] = _checked((list[record],), values, "the list", False)  # type: ignore[valid-type]
     return found
 
 
 @cache
-def alternatives(kind: Any) -> dict[str, tuple[Any, ...]]:
+def alternatives(record: Any) -> dict[str, tuple[Any, ...]]:
     """Field of a dataclass -> the types that its value may have; of `int | None`, both."""
-    return {name: _parts(hint) for name, hint in typing.get_type_hints(kind, include_extras=True).items()}
+    return {name: _parts(hint) for name, hint in typing.get_type_hints(record, include_extras=True).items()}
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
@@ -81,21 +81,21 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 
 def _checked(accepted: tuple[Any, ...], value: Any, name: str, others: bool) -> Any:
     """The value in one of the types that are accepted."""
-    for kind in accepted:
-        origin = typing.get_origin(kind)
-        if kind is Any or (kind in _PLAIN and _PLAIN[kind](value)):
+    for one in accepted:
+        origin = typing.get_origin(one)
+        if one is Any or (one in _PLAIN and _PLAIN[one](value)):
             return value
         if origin is list and isinstance(value, list):
-            item = _parts(typing.get_args(kind)[0])
-            return [_checked(item, one, f"entry {n} of {name}", others) for n, one in enumerate(value, start=1)]
+            item = _parts(typing.get_args(one)[0])
+            return [_checked(item, entry, f"entry {n} of {name}", others) for n, entry in enumerate(value, start=1)]
         if origin in (dict, Mapping) and isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            item = _parts(typing.get_args(kind)[1])
-            return {key: _checked(item, one, f"{name} {key}", others) for key, one in value.items()}
-        if is_dataclass(kind):
+            item = _parts(typing.get_args(one)[1])
+            return {key: _checked(item, entry, f"{name} {key}", others) for key, entry in value.items()}
+        if is_dataclass(one):
             try:
-                return from_fields(typing.cast(type, kind), value, others=others)
+                return from_fields(typing.cast(type, one), value, others=others)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        if isinstance(kind, type) and kind not in _PLAIN and isinstance(value, kind):
+        if isinstance(one, type) and one not in _PLAIN and isinstance(value, one):
             return value
     raise ValueError(f"{name} cannot be {str(value)[:60]!r}")

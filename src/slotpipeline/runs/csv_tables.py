@@ -1,4 +1,4 @@
-"""Reading the project's CSV tables, whoever wrote them: each column of its kind, or one line on what is wrong."""
+"""Reading the project's CSV tables: each column has its type, or one line says what is wrong."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from slotpipeline.runs.run_record import CurveRow, RunRecord
 
 RESTORE = "restore it (git checkout), or delete it and collect again"
 
-_KINDS: Mapping[Any, str] = {str: "str", int: "Int64", float: "float64", Percentage: "float64", Duration: "float64"}
+_PANDAS: Mapping[Any, str] = {str: "str", int: "Int64", float: "float64", Percentage: "float64", Duration: "float64"}
 
 
-def _kinds(record: type) -> dict[str, str]:
-    """Column -> kind of a table with a column per field of a record; without those that may be text or a number."""
-    known = {name: [_KINDS[kind] for kind in kinds if kind in _KINDS] for name, kinds in alternatives(record).items()}
-    return {name: kinds[0] for name, kinds in known.items() if len(kinds) == 1}
+def _column_types(record: type) -> dict[str, str]:
+    """Column -> type of a table with a column per field of a record; without fields that may be text or a number."""
+    known = {
+        name: [_PANDAS[one] for one in accepted if one in _PANDAS] for name, accepted in alternatives(record).items()
+    }
+    return {name: types[0] for name, types in known.items() if len(types) == 1}
 
 
-def _of_type(kind: Any) -> tuple[str, ...]:
+def _of_type(wanted: Any) -> tuple[str, ...]:
     """The columns of runs and of curves whose values are all of one type, without blanks."""
     types = {**alternatives(RunRecord), **alternatives(CurveRow)}
-    return tuple(name for name, accepted in types.items() if accepted == (kind,))
+    return tuple(name for name, accepted in types.items() if accepted == (wanted,))
 
 
 # Without these an identity such as 12345678 or 1234e567 would be read as a number.
 _TEXTS = ("layer", "settings", "architecture", "source", "figure", "metric", "provenance", "selection")
 _NUMBERS = ("value", "low", "high", "reading_uncertainty", "seconds_per_epoch", "ratio")
 _COUNTS = ("bin", "count")
-KINDS = {
+COLUMN_TYPES = {
     **dict.fromkeys(_TEXTS, "str"),
     **dict.fromkeys(_COUNTS, "Int64"),
     **dict.fromkeys(_NUMBERS, "float64"),
-    **_kinds(RunRecord),
-    **_kinds(CurveRow),
+    **_column_types(RunRecord),
+    **_column_types(CurveRow),
 }
-"""Column of any table -> its kind, as pandas names it."""
+"""Column of any table -> its type, as pandas names it."""
 _WHOLE, _PERCENTAGES = (*_COUNTS, *_of_type(int)), _of_type(Percentage)
 
 
@@ -53,10 +55,10 @@ def read_table(path: str | Path, columns: Sequence[str], absent: str, damaged: s
         damaged: what to do if it cannot be read.
 
     Raises:
-        UserError: the file is missing or unreadable, lacks a column, or holds what cannot stand in a column.
+        UserError: the file is missing or unreadable, lacks a column, or holds a value of another type.
     """
     try:
-        table = pd.read_csv(path, dtype=KINDS)
+        table = pd.read_csv(path, dtype=COLUMN_TYPES)
         if len(table.columns) > 0 and not isinstance(table.index, pd.RangeIndex):
             raise ValueError("its rows have more entries than columns")
         table = table.astype({name: "int64" for name in _WHOLE if name in table.columns})  # refuses blanks

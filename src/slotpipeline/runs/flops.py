@@ -1,9 +1,9 @@
 """What training costs in floating-point operations.
 
-A multiplication, an addition, a comparison and an exponential count as one operation each, a multiply-add as two.
+A multiplication, an addition, a comparison and an exponential are one operation each; a multiply-add is two.
 Counted are, per image, the matrix products and convolutions of the forward and the backward pass
 (`config/flops_per_step.csv`); per step and trained number, the optimiser; per step and connection, the selection.
-Left out is what is small or no arithmetic of floating-point numbers: activations, pooling, dropout, batch
+Not counted is what is small or not floating-point arithmetic: activations, pooling, dropout, batch
 normalisation, the loss, evaluation, the score scale (one number per weight tensor), the drawing of random numbers.
 """
 
@@ -61,7 +61,7 @@ def training_flops(run: Run, epochs: int, training_images: int, table: pd.DataFr
     `start_epoch`, and ordinary training from there on.
 
     Args:
-        epochs: how many; of a finetuned run those of its slot machine included.
+        epochs: how many; for a finetuned run including those of its slot machine.
         training_images: images per epoch, those held out for validation not included.
         table: from `read_flops`.
         scores: what a slot machine trains per connection, see `slot_machine_flops`.
@@ -84,8 +84,8 @@ def training_flops(run: Run, epochs: int, training_images: int, table: pd.DataFr
 def optimiser_flops(settings: Settings) -> int:
     """Operations of a step of SGD per trained number.
 
-    Two for p - lr v; two for v = momentum v + g, where there is momentum (the first step, which only copies g, is
-    counted as any other); two for g + decay p, where there is weight decay.
+    Two for p - lr v; two for v = momentum v + g, where there is momentum (the first step only copies g; it is
+    counted like the others); two for g + decay p, where there is weight decay.
     """
     return 2 + 2 * (settings.momentum != 0) + 2 * (settings.weight_decay != 0)
 
@@ -96,7 +96,7 @@ def slot_machine_flops(run: Run, scores: Scores = "one") -> int:
     scores="one" is the slot machine of this library: one number theta per connection is trained. Per connection,
 
     - greedy selection takes 2 products, of c and the ends of the interval in which the choice stays, and 2 comparisons
-      with theta, whatever K. Choosing anew among the K, for the few connections outside their interval, is left out.
+      with theta, for any K. Choosing among the K again, for the few connections outside their interval, is not counted.
     - probabilistic sampling forms K logits c s_k + theta W_k (3 K), and draws from their softmax. Where K is large
       against the spread of the scores the library draws by rejection, which on average costs less than is counted here.
 
@@ -107,7 +107,7 @@ def slot_machine_flops(run: Run, scores: Scores = "one") -> int:
 
     A draw takes K - 1 comparisons for the highest score, K subtractions of it, K exponentials, K - 1 additions for
     their sum, the product of that with a uniform number, and K - 1 subtractions and as many comparisons to find its
-    place among the K (kernels/loops.py, `scan`): 6 K - 3 operations. The division of the softmax is not needed.
+    option among the K (kernels/loops.py, `scan`): 6 K - 3 operations. The division of the softmax is not needed.
 
     """
     options = run.options or 1

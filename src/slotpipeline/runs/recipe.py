@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from slotmachines.distributions import DISTRIBUTIONS
@@ -43,7 +43,7 @@ class Settings:
         score_range_conv: range of the initial scores of convolutions, times the value bound.
         score_range_linear: the same for dense layers.
         sharing: which connections have the same K values; see `slotmachines.slotify_`.
-        weights: distribution of the initial weights of networks that are no slot machines, a name of
+        weights: distribution of the initial weights of networks that are not slot machines, a name of
             `slotmachines.distributions`; "options" takes the first option of each connection.
         positive_share: probability of a positive sign of weights that are drawn from a distribution.
         method_settings: of the rule of a rival, see `slotmachines.rivals`.
@@ -148,30 +148,35 @@ def load_recipe(name: str, *, extended_by: tuple[str, ...] = ()) -> Recipe:
     by `extends: NAME`. `extended_by` are the recipes that build on this one.
 
     Raises:
-        UserError: there is no such recipe or file, the file is not a recipe, or results would call it by the name of a
-            recipe of the package.
+        UserError: the recipe or file does not exist, the file is not a recipe, or it has the name of a recipe of the
+            package.
     """
     if name in extended_by:
         raise UserError(f"recipe {name} extends itself; remove an extends from {' -> '.join([*extended_by, name])}")
     chain = (*extended_by, name)
     text, files, name = _recipe_text(name), tuple(_own_file(name)), recipe_name(name)
-    try:
-        content = from_fields(RecipeFile, _parsed(text, f"recipe {name}"))
-    except ValueError as error:
-        raise UserError(
-            f"recipe {name}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form"
-        ) from None
+    content = _parsed(text, f"recipe {name}")
     overrides, settings = content.overrides or [], content.settings or {}
     if content.extends is not None:
         base = load_recipe(content.extends, extended_by=chain)
-        # What the file sets for all runs is to win over the overrides of the recipe it builds on.
+        # The settings of the file win over the overrides of the recipe that it extends.
         overrides = [*base.overrides, Override(Condition(), settings), *overrides]
         settings, files = base.settings, (*files, *base.files)
     return Recipe(name, content.description, settings, tuple(overrides), files)
 
 
-# Read once: a large grid asks for the same recipe for each of its cells. What it holds is not changed.
-_parsed = lru_cache(maxsize=16)(parse_yaml)
+@lru_cache(maxsize=16)
+def _parsed(text: str, where: str) -> RecipeFile:
+    """What a recipe's text says; read once, as a large grid asks for the same recipe for each of its cells."""
+    try:
+        return from_fields(RecipeFile, parse_yaml(text, where))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{where}: {one_line(error)}; the recipes in src/slotpipeline/recipes show the form") from None
+
+
+_types = lru_cache(maxsize=4)(typing.get_type_hints)
 
 
 def _recipe_text(name: str) -> str:
@@ -182,9 +187,9 @@ def _recipe_text(name: str) -> str:
     if not _own_file(name):
         raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
     if not Path(name).is_file():
-        raise UserError(f"there is no recipe file {name}; give a name ({names}) or a YAML file")
+        raise UserError(f"the recipe file {name} does not exist; give a name ({names}) or a YAML file")
     if recipe_name(name) in recipe_names():
-        raise UserError(f"results would call the recipe file {name} as they call a recipe of the package; rename it")
+        raise UserError(f"the recipe file {name} has the name of a recipe of the package; rename the file")
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -208,20 +213,21 @@ def recipe_names() -> list[str]:
 
 
 def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, Any] | None = None) -> Settings:
-    """`Settings` from plain values, as they stand in a YAML file, and changes to them.
+    """`Settings` from plain values, as in a YAML file, and changes to them.
 
     Raises:
-        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` says whose the values are.
+        UserError: a setting is unknown, missing, of the wrong type or out of range; `where` names the source of
+            the values.
     """
     known = {**_checked(values, where), **_checked(changes or {}, "the changed settings")}
     missing = [name for name in ("epochs", "learning_rate", "validation") if name not in known]
     if missing:
-        raise UserError(f"{where} gives no {', '.join(missing)} for this run; add it to its settings or overrides")
+        raise UserError(f"{where} does not set {', '.join(missing)} for this run; add it to its settings or overrides")
     return Settings(**known)
 
 
 def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their defaults, as `Settings` or by name: what a run is told apart by."""
+    """The settings that differ from their defaults, which a run's identity depends on; from `Settings` or by name."""
     values = asdict(settings) if isinstance(settings, Settings) else dict(settings)
     for setting in fields(Settings):
         default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
@@ -242,18 +248,18 @@ def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The values in the types of their settings."""
-    kinds = typing.get_type_hints(Settings)
-    unknown = sorted(map(str, set(values) - set(kinds)))
+    types = _types(Settings)
+    unknown = sorted(map(str, set(values) - set(types)))
     if unknown:
-        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(kinds)}")
-    settings = {name: _convert(name, kinds[name], value, where) for name, value in values.items()}
+        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(types)}")
+    settings = {name: _convert(name, types[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
     not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")
     lowest |= dict.fromkeys([*not_negative, "positive_share"], 0)
     for name, low in lowest.items():
         if not low <= settings.get(name, low) < math.inf:
             raise UserError(f"{where}: {name} must be a number of at least {low}, not {settings[name]}")
-    # Of the first two, more is a slip of the hand, which would plan without end or overflow.
+    # More epochs or larger batches are typing errors, which would plan without end or overflow.
     for name, high in {"epochs": 100_000, "batch_size": 1_000_000, "positive_share": 1}.items():
         if settings.get(name, 0) > high:
             raise UserError(f"{where}: {name} must be at most {high}, not {settings[name]}")
@@ -264,17 +270,17 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return settings
 
 
-def _convert(name: str, kind: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
+def _convert(name: str, accepted: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(accepted) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
         return tuple(value)
-    accepted = {int: (int,), float: (int, float), str: (str,)}
-    kinds = typing.get_args(kind) if typing.get_origin(kind) is types.UnionType else (kind,)
-    if float in kinds and isinstance(value, str):
+    fitting = {int: (int,), float: (int, float), str: (str,)}
+    alternatives = typing.get_args(accepted) if typing.get_origin(accepted) is UnionType else (accepted,)
+    if float in alternatives and isinstance(value, str):
         with suppress(ValueError):  # YAML 1.1 takes 1e-4, which has no point, for text
             return float(value)
-    for one in kinds:
-        if one in accepted and isinstance(value, accepted[one]) and not isinstance(value, bool):
+    for one in alternatives:
+        if one in fitting and isinstance(value, fitting[one]) and not isinstance(value, bool):
             return one(value)
-    if kind == Mapping[str, Any] and isinstance(value, Mapping):
+    if accepted == Mapping[str, Any] and isinstance(value, Mapping):
         return dict(value)
     raise UserError(f"{where}: {name} cannot be {value!r}")

@@ -29,7 +29,7 @@ class Run:
         settings: resolved for this run.
         start_epoch: of a finetuned network, the epochs that its slot machine was trained before.
         parent: of a finetuned network, the run of its slot machine.
-        changes: the settings that were given beside the recipe.
+        changes: settings given beside the recipe, which win over it.
     """
 
     network: str
@@ -53,7 +53,7 @@ class Run:
         """Eight hexadecimal digits that depend on the description of the run: on what it trains, not on where.
 
         Versions, device and number of threads, which can change the result by some bits, are recorded beside it.
-        A setting with its default value does not count, so that a setting added later orphans no result.
+        A setting with its default value is left out, so that a setting added later does not change earlier identities.
         """
         description: dict[str, Any] = {
             "network": self.network,
@@ -87,7 +87,7 @@ class Run:
     def folder(self) -> str:
         """Folder of the run's files, relative to the runs of its grid: readable, and unique by the identity.
 
-        It depends on what the run trains alone, so that experiments that need the same run name the same files.
+        It depends only on what the run trains, so experiments that need the same run use the same files.
         """
         options = "" if self.options is None else f"-k{self.options}"
         variant = f"-{self.variant}" if self.variant else ""
@@ -121,26 +121,26 @@ def make_run(
         changes: settings that win over the recipe's.
 
     Raises:
-        UserError: unknown dataset or method, K < 1, K where there is none or none where there must be, a bad recipe
-            or setting.
+        UserError: unknown dataset or method, K < 1, K for a method without options or
+            no K for a slot machine, a bad recipe or setting.
     """
     find(dataset)
-    kind = find_method(method)
-    if kind.has_options and (options is None or options < 1):
+    found = find_method(method)
+    if found.has_options and (options is None or options < 1):
         raise UserError(f"a {method} slot machine needs a number of options K of at least 1, not {options}")
-    if not kind.has_options and options is not None:
+    if not found.has_options and options is not None:
         raise UserError(f"a {method} network has no options; leave out K = {options}")
     changes = dict(changes or {})
-    untrained = {} if kind.is_trained else {"epochs": 0, "learning_rate": 0.0}
+    untrained = {} if found.is_trained else {"epochs": 0, "learning_rate": 0.0}
     settings = load_recipe(recipe).resolve(
         network=network, dataset=dataset, method=method, options=options, changes={**changes, **untrained}
     )
-    _require_fitting(kind, settings)
+    _require_fitting(found, settings)
     return with_seed(Run(network, dataset, method, options, seed, recipe, settings, changes=changes), seed)
 
 
 def _require_fitting(method: Method, settings: Settings) -> None:
-    """Refuse settings that the method would not heed, or that are not what it is."""
+    """Refuse settings that the method would ignore, or that contradict it."""
     name = method.name
     if not method.has_options and settings.sharing != "none":
         raise UserError(f"a {name} network cannot share its weights; set sharing for slot machines only")
@@ -152,14 +152,16 @@ def _require_fitting(method: Method, settings: Settings) -> None:
             "set optimiser and weights for other methods only"
         )
     if settings.weights == "options" and settings.positive_share != 0.5:
-        raise UserError("options have both signs alike; set weights to a distribution to change positive_share")
+        raise UserError(
+            "the signs of options are equally likely; set weights to a distribution to change positive_share"
+        )
 
 
 def finetuned(parent: Run, start_epoch: int) -> Run:
     """Ordinary training from what `parent` selects after `start_epoch` epochs, up to as many epochs in total.
 
     Raises:
-        UserError: `parent` is no slot machine, or does not train beyond that epoch.
+        UserError: `parent` is not a slot machine, or does not train beyond that epoch.
     """
     if parent.method not in SLOT_METHODS:
         raise UserError(f"finetuning starts from a slot machine, not from a {parent.method} network")

@@ -52,7 +52,7 @@ def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool =
 
 
 def _alike(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs that train at all, in groups whose epochs cost the same."""
+    """The runs that train for at least one epoch, in groups whose epochs take equally long."""
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for run in runs:
         if run.settings.epochs > run.start_epoch:
@@ -76,9 +76,8 @@ def read_seconds(path: str | Path) -> pd.DataFrame:
 def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
     """Seconds that an epoch of a run takes, of a finetuned run one of its own; `measured`: see `read_seconds`.
 
-    The time of an epoch with K options is a straight line in K through the measured ones, which does not fall. Greedy
-    selection takes nearly the same time at any K: what the measurement scatters is not carried beyond the largest K of
-    it.
+    The time of an epoch is a straight line in K, fitted to the measured times; it does not fall with K. Greedy
+    selection takes nearly the same time at any K, so its line ends at the largest K that was measured.
 
     Raises:
         NotMeasured: the table lacks the run's network or method.

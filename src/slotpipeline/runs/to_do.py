@@ -1,4 +1,4 @@
-"""Which runs of a grid are still to be trained, and which slot machines once more, for others to start from."""
+"""Which runs of a grid are still to be trained, and which slot machines again because their weights are missing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def runs_to_do(wanted: Iterable[Run], recorded: Collection[str], results: Path) 
 
 
 def missing_parents(to_do: Iterable[Run], results: Path) -> list[tuple[Run, list[Path]]]:
-    """The slot machines whose weights runs that are to do start from, where these are missing; and which are.
+    """The slot machines whose weights are missing although runs to do start from them, with the paths of the weights.
 
-    Such a slot machine must be trained again, even where it is recorded or finished.
+    Such a slot machine must be trained again, even if it is recorded or finished.
     """
     found: dict[str, tuple[Run, list[Path]]] = {}
     for run in to_do:

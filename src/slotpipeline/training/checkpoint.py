@@ -60,7 +60,7 @@ def save_checkpoint(path: Path, progress: Progress, trainer: TrainerState) -> No
     try:
         with replacing(path) as temporary:
             torch.save(state, temporary)
-    except RuntimeError as error:  # what torch makes of an error of the file system
+    except RuntimeError as error:  # torch raises it for an error of the file system
         raise UserError(f"cannot write {path}: {one_line(error)}; free some space or choose another folder") from None
 
 
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path, device: torch.device, identity: str) -> tuple[Pr
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # readers of damaged archives raise whatever the damage leads them to
+    except Exception as error:  # any error may come of a damaged archive
         raise UserError(f"the checkpoint {path} is damaged ({one_line(error)}); {START_AGAIN}") from None
     if not isinstance(state, dict) or state.get("identity") != identity:
         raise UserError(f"{path} is not a checkpoint of this run; {START_AGAIN}")

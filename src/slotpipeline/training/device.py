@@ -15,16 +15,16 @@ def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
     """The device of that name, with the precision of the paper, and that number of processor threads.
 
     Raises:
-        UserError: there is no such device, or it knows no CUDA graphs, or Triton is missing for them.
+        UserError: the device does not exist, or CUDA graphs were asked for without a GPU or without Triton.
     """
     device = _device(name)
     if cuda_graph and device.type != "cuda":
         raise UserError(
             f"a CUDA graph needs a GPU, and this run would use the {device.type}; "
-            "leave out --cuda-graph, or give --device cuda where there is one"
+            "leave out --cuda-graph, or give --device cuda on a machine with a GPU"
         )
     if cuda_graph and not find_spec("triton"):
-        raise UserError("a slot machine fits into a CUDA graph with Triton only: install it, or leave out --cuda-graph")
+        raise UserError("a CUDA graph of a slot machine needs Triton; install it, or leave out --cuda-graph")
     if device.type == "cuda":
         torch.cuda.set_device(device)  # also for what asks for no device by name
         allow_tf32()
@@ -33,9 +33,10 @@ def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
 
 
 def graph_by_default(device: str, method: str) -> bool:
-    """Whether each step is replayed as one CUDA graph where nobody says: on a GPU with Triton, but for the rivals.
+    """Whether each step is replayed as one CUDA graph by default: on a GPU with Triton, except for rivals.
 
-    Graphs of slot machines and of learned weights were compared with single operations on a GPU; those of rivals not.
+    On a GPU, graphs of slot machines and of learned weights were compared with single operations; those of rivals were
+    not.
     """
     return device.partition(":")[0] == "cuda" and find_spec("triton") is not None and not find_method(method).rule
 

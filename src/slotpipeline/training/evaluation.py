@@ -23,7 +23,7 @@ def evaluate(network: nn.Module, images: ImageSet, data: Splits) -> tuple[float,
 
 @torch.no_grad()
 def sums(network: nn.Module, images: ImageSet, data: Splits) -> Tensor:
-    """The sum of the cross-entropy and the number of correct answers, float64 (2,), for which no host has waited."""
+    """The sum of the cross-entropy and the number of correct answers, float64 (2,), without waiting for the device."""
     network.eval()
     samples = evaluation_samples(network)
     loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)

@@ -52,7 +52,7 @@ class Trainer:
         return self._row(epoch, rate, self.evaluation())
 
     def steps(self, epoch: int) -> Iterator[float]:
-        """Train for one epoch without evaluating; yields the learning rate after each step. The host waits for none."""
+        """Train for one epoch without evaluating; yields the learning rate after each step, without waiting."""
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         if begin_epoch_(self.network, epoch):
             self._step.restart()
@@ -125,7 +125,7 @@ class Trainer:
         return {one.name: one.selector.choice(one.trained) for one in self._selected}
 
     def _compare_selection(self) -> dict[str, Tensor]:
-        """The shares of an `Evaluation` that this kind of network has.
+        """The shares of an `Evaluation` that this network has.
 
         Two options of a connection have the same value with probability 2^-24 only, so few changes are missed.
         """

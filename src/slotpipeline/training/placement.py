@@ -19,8 +19,8 @@ from slotmachines.errors import UserError
 def device_of_job(name: str) -> Iterator[str]:
     """The device to train on within the block: the named one or, for "auto", the least used GPU, if there is any.
 
-    Of several GPUs, only those in `CUDA_VISIBLE_DEVICES` are looked at, as a cluster sets it for instance; what counts
-    is how many jobs of this user have taken a GPU in this way.
+    Only GPUs in `CUDA_VISIBLE_DEVICES` are considered, which a cluster may set. The least used GPU is the one on which
+    the fewest jobs of this user were placed in this way.
 
     Raises:
         UserError: the folder in which the jobs of this user take their GPUs cannot be written.
@@ -41,7 +41,7 @@ def device_of_job(name: str) -> Iterator[str]:
 def least_used(gpus: Sequence[str], folder: Path) -> Iterator[int]:
     """Take the GPU that the fewest processes have taken, the first of these, until the block ends; yields its index.
 
-    To take a GPU is to lock a file, which the operating system unlocks in whatever way a process ends.
+    To take a GPU is to lock a file; the operating system unlocks it when the process ends, even if it is killed.
 
     Args:
         gpus: names of the GPUs, the same in all processes.

@@ -65,7 +65,7 @@ def commit(recipes: Sequence[Path] = (), source: Path = SOURCE) -> str:
 
 
 def _tf32() -> str:
-    """Where a GPU may round float32 to TF32: "matmul", "convolution", both joined by "+", or nowhere."""
+    """Where a GPU may round float32 to TF32: "matmul", "convolution", both joined by "+", or blank."""
     allowed = {"matmul": torch.backends.cuda.matmul.allow_tf32, "convolution": torch.backends.cudnn.allow_tf32}
     return "+".join(name for name, is_allowed in allowed.items() if is_allowed)
 

@@ -67,7 +67,7 @@ def last_round(curve: list[CurveRow]) -> list[CurveRow]:
 def write_result(files: RunFiles, record: RunRecord, curve: Sequence[CurveRow], kept: Mapping[str, Weights]) -> None:
     """Write the files of a run: all of them, before the first takes its place; metrics.json last.
 
-    So a folder with metrics.json is complete, and an earlier result is still there if the disk is full.
+    So a folder with metrics.json is complete, and a full disk leaves an earlier result as it was.
 
     Args:
         kept: the weights to write, by the names of their files.

@@ -11,7 +11,7 @@ def learning_rate(settings: Settings, epoch: float) -> float:
     """The learning rate after `epoch` epochs, a fraction within an epoch: it changes from step to step.
 
     "warm-restarts" is SGDR (Loshchilov and Hutter, ICLR 2017, equation 5) with the cycles that the settings give:
-    it falls along a cosine to zero and starts anew at each of `schedule_epochs`; the last cycle ends with training.
+    it falls along a cosine to zero and starts over at each of `schedule_epochs`; the last cycle ends with training.
     "steps" multiplies by 0.1 at each of `schedule_epochs`.
     """
     if settings.schedule == "constant":

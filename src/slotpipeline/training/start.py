@@ -26,14 +26,14 @@ _METADATA = "slotmachines"
 def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn.Module:
     """The network of a run before its first step.
 
-    Networks that are no slot machines take weights from the distribution of their settings, or the first option of
+    Networks that are not slot machines take weights from the distribution of their settings, or the first option of
     each connection, a random pick from the pool of the slot machine with the same seed (released code: "random pick of
     one option per connection"). Rivals then fix them under their masks. A finetuned network takes the selected weights
     in the file `weights`.
 
     Raises:
-        UserError: unknown network, a setting it does not know, or a file that does not hold its weights. A file that
-            does not say which weights it holds, as those of older versions do not, is taken if they fit the network.
+        UserError: unknown network, a setting it does not know, or a file that does not hold its weights. A file of an
+            older version does not name its run; it is taken if its weights fit the network.
     """
     network = build_network(run.network, **run.settings.network_settings).to(device)
     if run.parent is not None and weights is not None:
@@ -70,7 +70,7 @@ def starting_network(run: Run, device: torch.device, weights: Path | None) -> nn
 def weights_file(weights: dict[str, Tensor], identity: str, epoch: int) -> bytes:
     """The content of a safetensors file of the weights of a run, by its identity, after an epoch.
 
-    What they are stands in the file's metadata, and is verified where a run starts from them.
+    The file's metadata name the run and the epoch, which are verified when another run starts from them.
     """
     tensors = {name: value.contiguous().cpu() for name, value in weights.items()}
     return save(tensors, metadata={_METADATA: _origin(identity, epoch)})

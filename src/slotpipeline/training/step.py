@@ -69,7 +69,7 @@ class TrainingStep:
         self._forget_graph()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of the optimiser of an equal step, on whatever device that was.
+        """Go on from the state of the optimiser of an equal step, on any device.
 
         Raises:
             ValueError: it is the state of another optimiser, or of another network.

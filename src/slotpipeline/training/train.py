@@ -57,8 +57,8 @@ def train_run(
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
 
     If `checkpoint` exists, training goes on from it, to the same result as without interruption; it is written
-    about every half minute, and when SIGTERM or SIGINT ends the run, and removed at the end. Where the parts of a
-    resumed run were not trained by the same code on the same machine, metrics.json names all of them
+    about every half minute, and when SIGTERM or SIGINT ends the run, and removed at the end. If the parts of a
+    resumed run were trained by different code or on different machines, metrics.json names all of them
     (`provenance.together`).
 
     A GPU rounds the factors of products to TF32, in the matrix products and convolutions that metrics.json names.
@@ -167,7 +167,7 @@ class UnfinishedRun:
 
     @property
     def is_saved(self) -> bool:
-        """Whether stopping now loses the epoch under way alone; not after the last one, when the result is written."""
+        """Whether stopping now loses only the epoch under way; False once only the result is left to write."""
         return len(self.progress.curve) == self._saved_epochs and len(self.epochs_left) > 0
 
     @property
