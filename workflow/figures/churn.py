@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.analysis.text import network_title
-from slotpipeline.reporting.drawing import Drawing, finish, not_run
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import curve, empty, options_of
+from slotpipeline.reporting.marks import curve, options_of
 from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 
@@ -34,7 +34,7 @@ def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
 def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     curves = results.curves.assign(percent=100 * results.curves["changed_share"])
-    groups = by_network(found)
+    groups = networks_run(found)
     colours = shades(options_of(found))
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
@@ -49,10 +49,6 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
         for epoch in restarts(shown):
             panel.axvline(epoch, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1)
         panel.set(title=network_title(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
-        if not any(one.n for one in part):
-            panel.set_yscale("linear")
-            panel.set_xticks([])
-            empty(panel)
     notes = [
         "Of all connections, those whose best option is another one than at the end of the epoch before (with "
         "probabilistic selection, too, the option with the highest score, not the one that is drawn). Lines: means "

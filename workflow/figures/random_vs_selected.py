@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title, number
-from slotpipeline.reporting.drawing import Drawing, finish, not_run
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, ours, papers
 from slotpipeline.reporting.style import FAINT, panels
@@ -19,7 +19,7 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
     ticks: dict[float, str] = {}
     names: dict[float, str] = {}
     x = 0.0
-    for dataset, network, part in by_network(found):
+    for dataset, network, part in networks_run(found):
         first = x
         for one in part:
             ticks[x] = "random" if one.method == "random" else f"K = {one.options}"

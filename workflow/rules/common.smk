@@ -6,6 +6,7 @@ from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.experiments import registry
+from slotpipeline.reporting import sources
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.planning.plan import training_arguments
@@ -31,7 +32,7 @@ REPORTING = sorted(
         "slotpipeline/reporting",
     )
     for path in Path("src", package).rglob("*")
-    if path.suffix in (".py", ".j2", ".yaml")
+    if path.suffix in (".css", ".j2", ".js", ".py", ".yaml")
 )
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"
@@ -73,9 +74,9 @@ def measured_inputs(wildcards):
 
 
 def figure_script(wildcards):
-    """The script of an experiment, or that of the learning curves."""
+    """The script of an experiment's figure, or of one of the whole grid."""
     experiment = registry.EXPERIMENTS.get(wildcards.experiment)
-    return experiment.figure_script if experiment else "workflow/figures/curves.py"
+    return experiment.figure_script if experiment else sources.overview_script(wildcards.experiment)
 
 
 def lacking(name, what):

@@ -19,8 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from slotmachines.files import replacing
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.cell_results import CellResult, by_network
-from slotpipeline.reporting.style import DPI, LOOK
-from slotpipeline.reporting.tables import cell_names, data_notes_of
+from slotpipeline.reporting.style import DPI, FAINT, LOOK, WIDTH_OF_ONE
 from slotpipeline.reporting.vector import Box, slimmed
 
 POINTS = 72  # an inch
@@ -42,29 +41,25 @@ class Drawing:
     caption: str
 
 
+def networks_run(found: Sequence[CellResult]) -> list[tuple[str, str, list[CellResult]]]:
+    """Dataset, network and results of every network of which anything was run: each has a panel."""
+    return [group for group in by_network(found) if any(one.n for one in group[2])]
+
+
 def not_run(found: Sequence[CellResult]) -> str:
-    """The cells without any run, as one phrase; of a network without any its name alone; blank if all were run."""
-    names: list[str] = []
-    for _, network, part in by_network(found):
-        missing = [one for one in part if not one.n]
-        if len(missing) == len(part):
-            names.append(f"{network_label(network)} (all)")
-            continue
-        plain = [one for one in missing if one.cell.variant is None]
-        names += [cell_names(plain)] if plain else []
-        variants: dict[str, list[str]] = {}
-        for one in missing:
-            if one.cell.variant is not None:
-                variants.setdefault(cell_names([one]), []).append(one.cell.variant.short)
-        names += [f"{name} ({', '.join(short)})" for name, short in variants.items()]
+    """What was not run, as one phrase: networks by their names, cells of the other networks as a number."""
+    run = [one for *_, part in networks_run(found) for one in part]
+    whole = [network_label(network) for _, network, part in by_network(found) if not any(one.n for one in part)]
+    missing = sum(not one.n for one in run)
+    counted = f"{missing} of {len(run)} cells{' of the other networks' if whole else ''}"
+    names = [*([", ".join(whole)] if whole else []), *([counted] if missing else [])]
     return f"Not run: {'; '.join(names)}." if names else ""
 
 
 def finish(figure: Figure, recipe: str, title: str, shown: Sequence[CellResult], notes: Iterable[str]) -> Drawing:
     """Give a figure its title, its legend (every label once) and a caption.
 
-    The caption names the recipe and how many seeds the cells in `shown` have, holds the `notes`, and says what the
-    results have to mention about their data.
+    The caption holds the `notes`, and names the recipe and how many seeds the cells in `shown` have.
     """
     handles: dict[str, Any] = {}
     for axes in figure.axes:
@@ -81,8 +76,17 @@ def finish(figure: Figure, recipe: str, title: str, shown: Sequence[CellResult],
             if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
                 break
             legend.remove()
-    caption = [*notes, f"Recipe {recipe}{_seeds(shown)}.", *data_notes_of(shown)]
+    caption = [*notes, f"Recipe {recipe}{_seeds(shown)}."]
     return Drawing(figure, title, " ".join(note for note in caption if note))
+
+
+def nothing_run(title: str) -> Drawing:
+    """What stands for a figure of which nothing was run: its title, without any panel."""
+    with rc_context(LOOK):
+        figure = Figure(figsize=(WIDTH_OF_ONE, 0.8))
+        figure.text(0.02, 0.55, title, fontsize=14, fontweight="bold")
+        figure.text(0.02, 0.15, "not run yet", color=FAINT)
+    return Drawing(figure, title, "Nothing of this was run yet.")
 
 
 def _seeds(shown: Sequence[CellResult]) -> str:

@@ -23,7 +23,7 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.page_tables import PageTable, cells_table, missing_table, text_table
 from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.sources import report_digest, source_digest
+from slotpipeline.reporting.sources import OVERVIEWS, overview_script, report_digest, source_digest
 from slotpipeline.reporting.tables import (
     COMPARISON_NOTE,
     WORDS,
@@ -82,7 +82,7 @@ def read_figure(picture: Path) -> str:
 
 
 def write_report(results: Results, figures: Path, output: str | Path) -> None:
-    """Write the report page of a grid from its results and the figures `<experiment>.svg` and `curves.svg`.
+    """Write the report page of a grid from its results and its figures, which are SVG files.
 
     Raises:
         UserError: a file is missing, damaged or cannot be written.
@@ -91,10 +91,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     results = replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
     found = grid_results(results)
     every = [one for part in found.values() for one in part]
-    drawn = [name for name, part in found.items() if any(one.n for one in part)] + (
-        ["curves"] if len(results.runs) else []
-    )
-    pictures = inlined({name: read_figure(figures / f"{name}.svg") for name in drawn})
+    pictures = inlined({name: read_figure(figures / f"{name}.svg") for name in drawn(found)})
     board = scoreboard([results])
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
     environment = Environment(
@@ -118,8 +115,8 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         meanings=MEANINGS,
         groups=grouped(sections),
         comparison_note=COMPARISON_NOTE,
-        curves=pictures.figures.get("curves"),
-        curves_files=figure_files(results, "curves", "workflow/figures/curves.py"),
+        overviews={name: pictures.figures[name] for name in OVERVIEWS if name in pictures.figures},
+        overview_files={name: figure_files(results, name, overview_script(name)) for name in OVERVIEWS},
         notes=[*chosen_note(every), *data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True))],
         sources=paper_notes(_each_once(every)),
         provenance=provenance(results.runs),
@@ -133,9 +130,11 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
 
 
 def drawn(found: Mapping[str, Sequence[CellResult]]) -> list[str]:
-    """The figures that show something: those of experiments with a finished run, and the learning curves."""
-    names = [name for name, part in found.items() if any(one.n for one in part)]
-    return [*names, "curves"] if any(EXPERIMENTS[name].in_curves for name in names) else names
+    """The figures that show something: those of experiments with a finished run, and of the whole grid."""
+    run = {name: [one for one in part if one.n] for name, part in found.items()}
+    names = [name for name, part in run.items() if part]
+    names += ["published-numbers"] if any(one.tolerance is not None for part in run.values() for one in part) else []
+    return names + (["curves"] if any(EXPERIMENTS[name].in_curves for name in names if name in EXPERIMENTS) else [])
 
 
 def other_grids(results: Results) -> dict[str, str]:

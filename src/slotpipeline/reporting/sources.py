@@ -20,6 +20,15 @@ from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Config
 
 KEY = "Source"
+OVERVIEWS = ("published-numbers", "curves")
+"""The figures of a whole grid; each has a script of its name in `workflow/figures/`."""
+
+
+def overview_script(name: str) -> str:
+    """The script of a figure of a whole grid, relative to the project."""
+    return f"workflow/figures/{name.replace('-', '_')}.py"
+
+
 IN_CURVES = tuple(name for name, experiment in EXPERIMENTS.items() if experiment.in_curves)
 """The experiments that the figure of learning curves is made from: its cells have the grid's own settings."""
 
@@ -41,6 +50,15 @@ def figure_digest(results: Results, experiment: str, found: Sequence[CellResult]
     measured = [results.project / name for name in EXPERIMENTS[experiment].files]
     parts += [path.read_text(encoding="utf-8") for path in measured if path.is_file()]
     return _digest(source_digest(results.config, experiment, found) + "".join(parts))
+
+
+def overview_digests(tables: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, str]:
+    """Digests of what the figures of a whole grid are made from.
+
+    Args:
+        tables, figures: experiment -> digest of its table and of its figure.
+    """
+    return {"published-numbers": report_digest(tables.values()), "curves": curves_digest(figures)}
 
 
 def curves_digest(sources: Mapping[str, str]) -> str:

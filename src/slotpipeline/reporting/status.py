@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 
 from slotpipeline.experiments.grid import grid_runs, planned
-from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.outcomes import experiment_results, grid_results
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
-    curves_digest,
+    OVERVIEWS,
     figure_digest,
+    overview_digests,
     page_source,
     page_sources,
     picture_source,
@@ -139,9 +140,12 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
     again = {run.identity: run for one in standings for run in one.again}
     runs = {run.identity for run in grid_runs(config)}
     sources = {one.experiment: one.figure_source for one in standings}
-    sources["curves"] = curves_digest(sources)
-    curves = _state(figures / "curves.png", picture_source, sources["curves"])
+    overviews = overview_digests({one.experiment: one.source for one in standings}, sources)
+    states = "; ".join(
+        f"{name}.png: {_state(figures / f'{name}.png', picture_source, overviews[name])}" for name in OVERVIEWS
+    )
     summary = _files_state(results, lambda folder: write_summary(there, folder / "summary.json"))
+    sources |= overviews
     shown = {sources[name] for name in drawn(grid_results(there))}
     report = _report_state(results / "report.html", report_digest(one.source for one in standings), shown)
     repeated = f", {len(again)} to be trained again" if again else ""
@@ -149,7 +153,7 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
     lines = [
         pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
         "",
-        f"report: {report}; summary.json: {summary}; curves.png: {curves}.",
+        f"report: {report}; summary.json: {summary}; {states}.",
         f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
         f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]

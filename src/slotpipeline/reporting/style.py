@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib import colormaps, rc_context
@@ -80,14 +80,22 @@ LOOK: dict[Any, Any] = {
 }
 
 
-def panels(count: int, columns: int = 2, height: float = 3.6) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, at most `columns` beside one another; `height` of a row in inches."""
+def panels(
+    count: int, columns: int = 2, height: float = 3.6, heights: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, at most `columns` beside one another.
+
+    Args:
+        height: of a row in inches, of the highest one where they differ.
+        heights: how the rows' heights relate; alike by default.
+    """
     with rc_context(LOOK):
         columns = min(columns, count)
         rows = -(-count // columns)
         width = WIDTH if columns > 1 else WIDTH_OF_ONE
-        figure = Figure(figsize=(width, height * rows + 0.9), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        relative = heights or [1.0] * rows
+        figure = Figure(figsize=(width, height * sum(relative) / max(relative) + 0.9), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False, height_ratios=relative).flat)
     for spare in axes[count:]:
         spare.remove()
     return figure, axes[:count]

@@ -200,7 +200,8 @@ def latex(rows: pd.DataFrame) -> str:
     return str(styled.to_latex(hrules=True, column_format=aligned))
 
 
-def _latex_text(text: str) -> str:
+def _latex_text(value: object) -> str:
+    text = str(value)
     for plain, written in _LATEX.items():
         text = text.replace(plain, written)
     return text
