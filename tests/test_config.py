@@ -13,6 +13,7 @@ from slotmachines.errors import UserError
 from slotpipeline.experiments.config_schema import checked_config, config_schema
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.runs.config import read_config
+from synthetic import make_config
 
 PROJECT = Path(__file__).parents[1]
 STUDY = {"recipes": ["paper", "code"], "together": []}
@@ -43,6 +44,12 @@ def test_what_is_left_out_has_its_default() -> None:
     assert whole == {**config, "seeds": [0, 1, 2, 3, 4], "settings": {}, "recipes": {}, "chosen_by": {}, "threads": 1}
     assert config == before and checked_config(whole) == whole
     assert checked_config(smoke())["seeds"] == [0, 1, 2]
+
+
+def test_the_examples_in_the_schemas_of_the_experiments_are_in_order() -> None:
+    config = make_config()
+    assert list(config["experiments"]) == list(EXPERIMENTS)
+    assert checked_config(config)["experiments"] == config["experiments"]
 
 
 def test_every_field_of_the_schema_says_what_it_is() -> None:

@@ -18,6 +18,7 @@ from slotpipeline.runs.cell import cell_run
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import recipe_name
 from slotpipeline.training.start import starting_network
+from synthetic import make_config
 
 PROJECT = Path(__file__).parents[1]
 PAPER = {"seeds": [0, 1, 2, 3, 4]} | read_config(PROJECT / "config/paper.yaml")
@@ -73,6 +74,14 @@ def test_cells_of_the_papers_grid(experiment):
     assert all(cell.dataset == PAPER["networks"][cell.network] for cell in cells)
     slots = {cell.options for cell in cells if cell.method in ("greedy", "probabilistic")}
     assert slots == set(SHAPES[experiment].get("options", ()))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_each_cell_trains_something_else_and_is_called_something_else(experiment):
+    config = make_config()
+    cells = cells_of(config, experiment)
+    assert len({cell_run(config, cell, 0).identity for cell in cells}) == len(cells)
+    assert len({(cell.network, cell.method, cell.options, cell.words) for cell in cells}) == len(cells)
 
 
 def test_each_run_is_one_run_with_one_folder_whichever_experiments_need_it():

@@ -7,14 +7,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.experiments.finetuning import Finetuned
 from slotpipeline.experiments.many_options import LearningRate
 from slotpipeline.experiments.outcomes import experiment_results, findings, measures
 from slotpipeline.experiments.random_starts import PositiveShare
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.results.read import Results
-from slotpipeline.runs.cell import Variant
 from synthetic import make_config, make_results
 
 RESULTS = make_results()
@@ -35,15 +34,17 @@ def with_runs(runs: pd.DataFrame) -> Results:
     return replace(RESULTS, runs=runs)
 
 
-def cell(experiment: str, network: str, options: int | None = None, variant: Variant | None = None) -> CellResult:
+def cell(experiment: str, network: str, **wanted: object) -> CellResult:
+    """The one cell of an experiment that fits; without `variant`, a plain one."""
+    wanted = {"network": network, "variant": None} | wanted
     found = experiment_results(RESULTS, experiment)
-    (one,) = (one for one in found if (one.network, one.options, one.cell.variant) == (network, options, variant))
+    (one,) = (one for one in found if all(getattr(one.cell, name) == value for name, value in wanted.items()))
     return one
 
 
 def test_what_was_run_is_said_where_there_is_nothing_to_compare_it_with() -> None:
     results = with_runs(RUNS[(RUNS["method"] == "random") | (RUNS["options"] == 8)])
-    guessed = cell("random-vs-selected", "conv2").mean
+    guessed = cell("random-vs-selected", "conv2", method="random").mean
     for name, start in {
         "random-vs-selected": f"untrained random weights reach {guessed:.2f}% (n = 3).",
         "k-sweep": "mean test accuracy: ",
@@ -72,7 +73,7 @@ def test_every_experiment_says_what_was_found_for_each_network(experiment: str) 
 
 
 def test_findings_are_computed_from_the_table() -> None:
-    mean = cell("finetune", "lenet", 8, Finetuned(75)).mean
+    mean = cell("finetune", "lenet", variant=Finetuned(75)).mean
     lenet, _ = said(RESULTS, "finetune")
     assert f"finetuned from K = 8 after 75 of 110 epochs it reaches {mean:.2f}% (n = 3)" in lenet
     assert "above 110 epochs of training from scratch" in lenet
@@ -110,7 +111,7 @@ def test_a_k_picked_by_its_result_is_not_compared() -> None:
 
 
 def test_the_learning_rate_of_large_k_is_picked_on_validation() -> None:
-    other = cell("large-k", "lenet", 1024, LearningRate(0.05))
+    other = cell("large-k", "lenet", options=1024, variant=LearningRate(0.05))
     fast = RUNS["identity"].isin(other.identities)
     results = with_runs(
         RUNS.assign(val_accuracy=RUNS["val_accuracy"] + fast, test_accuracy=RUNS["test_accuracy"] - fast)
@@ -128,3 +129,28 @@ def test_networks_in_which_no_score_moves_are_told_apart_from_those_that_learn()
     lenet, conv2 = said(results, "signs")
     assert "not one connection is altered at P(+) = 0.1: " in lenet
     assert "not one connection" not in conv2
+
+
+def test_what_was_not_recorded_is_said_to_be_missing_and_never_taken_from_another_column() -> None:
+    pruned = cell("connections-changed", "lenet", method="min_pruning").identities
+    best = RESULTS.runs.set_index("identity")["best_epoch"]
+    curves = RESULTS.curves
+    unknown = curves["identity"].isin(pruned) & (curves["epoch"] == curves["identity"].map(best))
+    early = curves["epoch"] <= 10
+    results = replace(
+        RESULTS,
+        curves=curves.assign(
+            altered_share=curves["altered_share"].mask(unknown), changed_share=curves["changed_share"].mask(early)
+        ),
+    )
+    lenet, _ = said(results, "connections-changed")
+    assert "with a share of altered connections that was not recorded; 90% of the learned accuracy with " in lenet
+    assert "greedy, K = 2: how many connections change was not recorded (n = 3)" in said(results, "churn")[0]
+    assert "the altered connections of minimal pruning were not recorded" in said(results, "bits")[0]
+
+
+def test_layers_are_named_in_the_order_of_their_own_network() -> None:
+    lenet = identities_of(one for one in experiment_results(RESULTS, "selected-weights") if one.network == "lenet")
+    deeper = RESULTS.selected[~RESULTS.selected["identity"].isin(lenet)].assign(layer="earlier.weight")
+    _, conv2 = said(replace(RESULTS, selected=pd.concat([deeper, RESULTS.selected])), "selected-weights")
+    assert conv2.index("earlier.weight") < conv2.index("first.weight") < conv2.index("last.weight")

@@ -20,7 +20,7 @@ from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.report import costs, main_table_text, provenance, write_report
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
-from slotpipeline.reporting.sources import KEY, page_source, picture_source, report_digest, source_digest
+from slotpipeline.reporting.sources import KEY, numbers_digest, page_source, picture_source, report_digest
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results, read_results, read_runs
@@ -213,7 +213,7 @@ def test_each_run_is_in_the_table_of_costs_once() -> None:
 
 
 def digests_of(results: Results) -> dict[str, str]:
-    return {name: source_digest(results.config, name, found) for name, found in grid_results(results).items()}
+    return {name: numbers_digest(results, name, found) for name, found in grid_results(results).items()}
 
 
 def test_a_figure_is_out_of_date_when_its_own_numbers_change() -> None:
@@ -232,7 +232,7 @@ def test_a_figure_is_out_of_date_when_its_own_numbers_change() -> None:
 def test_a_page_says_what_it_was_made_from(grid: Path, figures: Path, tmp_path: Path) -> None:
     results = read_results(grid, REFERENCE)
     write_report(results, figures, tmp_path / "report.html")
-    assert page_source(tmp_path / "report.html") == report_digest(digests_of(results).values())
+    assert page_source(tmp_path / "report.html") == report_digest(results, grid_results(results))
     (tmp_path / "older.html").write_bytes(b"<html>\xff</html>")
     assert page_source(tmp_path / "older.html") is None
 

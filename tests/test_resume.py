@@ -75,6 +75,21 @@ def test_resumed_equals_uninterrupted(train, monkeypatch, tmp_path, method):
     assert_equal_results(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_a_checkpoint_from_before_the_scale_had_a_dimension_goes_on(train, monkeypatch, tmp_path):
+    run = tiny_run("greedy", weight_decay=1e-3)
+    train(run, "whole")
+    interrupt(monkeypatch, train, run, "stopped", 3)
+    state = torch.load(tmp_path / "stopped.pt", weights_only=True)
+    parts = [state["network"], *state["optimiser"]["state"].values()]
+    vectors = [(part, name) for part in parts for name, value in part.items() if value.shape == (1,)]
+    assert len(vectors) == 6  # of three layers the scale and its momentum
+    for part, name in vectors:
+        part[name] = part[name].reshape(())
+    torch.save(state, tmp_path / "stopped.pt")
+    train(run, "stopped")
+    assert_equal_results(tmp_path / "whole", tmp_path / "stopped")
+
+
 def test_resumed_equals_uninterrupted_with_dropout_and_augmentation(train, monkeypatch, tmp_path, few_images):
     changes = {"epochs": 2, "batch_size": 25, "augmentation": "crop-flip", "network_settings": {"padding": "code"}}
     run = tiny_run("probabilistic", "conv4", **changes)

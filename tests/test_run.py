@@ -214,6 +214,7 @@ def test_random_networks_are_not_trained():
     assert greedy(method="random", options=None, changes={"epochs": 7}).settings.epochs == 0
 
 
-def test_planning_needs_no_torch():
-    code = "import sys, slotpipeline.experiments.grid as g; sys.exit('torch' in sys.modules)"
+def test_planning_needs_no_torch_and_no_statistics():
+    heavy = ("torch", "scipy", "matplotlib")
+    code = f"import sys, slotpipeline.experiments.grid; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

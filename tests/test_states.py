@@ -16,6 +16,7 @@ def restored(state, **settings):
     return network
 
 
+SCALE = "4.parametrizations.weight.0.score_scale"
 SETTINGS = {"options": 4, "seed": 3, "value_bound": "glorot-uniform", "score_range": 1.0}
 
 
@@ -28,6 +29,19 @@ def test_state_dict_round_trip(selection, tmp_path):
     assert torch.equal(network.eval()(images()), other.eval()(images()))
     options = selected_options(other)
     assert all(torch.equal(chosen, options[name]) for name, chosen in selected_options(network).items())
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_state_from_before_the_scale_had_a_dimension(assign):
+    network = scramble(slotify_(small_network(), **SETTINGS))
+    network[4].parametrizations.weight[0].score_scale.data.fill_(0.5)
+    state = network.state_dict()
+    old = {name: value.reshape(()) if name.endswith("score_scale") else value for name, value in state.items()}
+    other = slotify_(small_network(), **SETTINGS)
+    other.load_state_dict(old, assign=assign)
+    loaded = other.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in state.items())
+    assert loaded[SCALE].shape == (1,) and old[SCALE].shape == ()
 
 
 def test_the_state_holds_one_number_per_connection():

@@ -14,15 +14,17 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from slotmachines.errors import UserError
+from slotmachines.methods import METHODS
 from slotpipeline.cli import app
 from slotpipeline.experiments.grid import experiment_runs, planned
-from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.outcomes import experiment_results, grid_results
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import curves_digest, figure_digest
 from slotpipeline.reporting.status import State, grid_status, status_text
 from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
-from slotpipeline.reporting.table_files import write_table
+from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.runs.run_files import run_files
 from slotpipeline.runs.run_time import estimated_hours
@@ -61,7 +63,8 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
 def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[str, tuple[str, str, int, int]]:
     """Experiment -> table, figure, runs recorded, runs to do."""
     folder, figures = places
-    standings = grid_status(config, replace(read_results(folder, REFERENCE), config=config), folder, figures)
+    there = replace(read_results(folder, REFERENCE), config=config)
+    standings = grid_status(config, there, grid_results(there), folder, figures)
     return {one.experiment: (one.table, one.figure, one.recorded, len(one.to_do)) for one in standings}
 
 
@@ -120,6 +123,42 @@ def test_the_cost_is_that_of_what_was_measured_beforehand(tmp_path: Path) -> Non
         file.write("lenet9,,1,1,1,,\n")
     after = {name: figure_digest(results, name, experiment_results(results, name)) for name in ("cost", "churn")}
     assert after["cost"] != before["cost"] and after["churn"] == before["churn"]
+
+
+def test_a_change_of_what_a_method_is_said_to_store_makes_table_figure_and_report_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["k-sweep", "bits"])
+    places = write_grid(tmp_path / "results/synthetic", config), tmp_path / "figures/synthetic"
+    build(read_results(places[0], REFERENCE), *places)
+    assert "report: current" in text(places, config)
+    # As if somebody changed slotmachines.methods._of_mask.
+    more = replace(METHODS["edge_popup"], bits=lambda options, altered: 2.0)
+    monkeypatch.setitem(METHODS, "edge_popup", more)
+    assert stand(places, config)["bits"][:2] == (State.STALE, State.STALE)
+    assert stand(places, config)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)
+    for name in config["experiments"]:
+        write_table(read_results(places[0], REFERENCE), name, places[0] / "tables")
+    draw(read_results(places[0], REFERENCE), places[1], "bits")
+    assert "report: stale" in text(places, config)
+
+
+def test_other_sentences_make_the_report_stale_and_no_figure(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(EXPERIMENTS["k-sweep"], sentences=lambda here: ["something else"])
+    monkeypatch.setitem(EXPERIMENTS, "k-sweep", other)
+    assert stand(places)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)
+    assert "report: stale; summary.json: current; curves.png: current" in text(places)
+
+
+def test_published_numbers_may_be_anywhere(tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["cost"])
+    folder = write_grid(tmp_path / "results/synthetic", config)
+    reference = shutil.copy(REFERENCE, tmp_path / "elsewhere.csv")
+    results = [read_results(folder, path) for path in (REFERENCE, reference)]
+    written = [markdown_page(one, "cost", experiment_results(one, "cost")) for one in results]
+    assert written[0] == written[1]
 
 
 def test_other_histograms_are_other_figures() -> None:

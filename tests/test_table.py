@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.experiments.competitors import ALTERED, BITS, FEWEST
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.summary import summarise_grid
+from slotpipeline.reporting.summary import summary_text
 from slotpipeline.reporting.table_files import write_table
 from slotpipeline.reporting.tables import (
     CHOSEN,
@@ -228,7 +229,7 @@ def test_a_missing_tolerance_is_an_error() -> None:
 
 
 def test_the_summary_holds_the_cells_that_were_run_and_the_scoreboard() -> None:
-    summary = summarise_grid(RESULTS)
+    summary = json.loads(summary_text(RESULTS, grid_results(RESULTS)))
     assert summary["accuracy"]["finetune"]["lenet-greedy-8-finetuned-after-75"] == pytest.approx(98.4, abs=0.2)
     assert "conv2-greedy-64" not in summary["accuracy"]["k-sweep"]
     assert sum(summary["verdicts"].values()) == 70

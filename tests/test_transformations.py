@@ -1,4 +1,4 @@
-"""A slot machine under what PyTorch does to modules: conversion, autocast, layouts, functions and compilation."""
+"""A slot machine under what PyTorch does to modules: conversion, autocast, layouts and functions."""
 
 import copy
 
@@ -117,20 +117,3 @@ def test_a_penalty_on_the_gradient_is_differentiated(compiled):
         gradients.append([(theta_of(net[n]) if net is network else net[n].weight).grad for n in (0, 4, 6)])
     torch.testing.assert_close(*gradients)
     assert all(gradient.any() for gradient in gradients[0])
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_torch_compile(mode, compiled):
-    network = trained("greedy", compiled)[0].train(mode)
-    other = copy.deepcopy(network)
-    traced = torch.compile(network, backend="eager")
-    optimisers = [optimiser_of(network), optimiser_of(other)]
-    for number in range(5):
-        outputs = []
-        for net, optimiser in zip((traced, other), optimisers, strict=True):
-            optimiser.zero_grad()
-            outputs.append(net(images(seed=number)))
-            functional.cross_entropy(outputs[-1], LABELS).backward()
-            optimiser.step()
-        assert torch.equal(*outputs)
-    assert_identical(network, other)

@@ -14,7 +14,7 @@ from slotpipeline.analysis.text import network_title, number
 from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run, nothing_run, save
-from slotpipeline.reporting.sources import report_digest, source_digest
+from slotpipeline.reporting.sources import published_digest
 from slotpipeline.reporting.style import COLOURS, FAINT, INK, LOOK, MARKS, panels
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results, read_results
@@ -94,8 +94,7 @@ def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: Picture
     """Draw how far our accuracies lie from the published ones."""
     results = read_results(folder, reference_csv)
     with rc_context(LOOK):
-        sources = (source_digest(results.config, name, found) for name, found in grid_results(results).items())
-        save(draw(results), output, report_digest(sources))
+        save(draw(results), output, published_digest(grid_results(results)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from slotmachines.precision import require_trainable
 from slotmachines.rivals.mask import Mask, Rule
+from slotmachines.sharded import fill_, whole
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ class MagnitudeMask(Mask):
         self.register_buffer("kept", torch.ones_like(weight, dtype=torch.bool))
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight * self.kept
+        require_trainable(weight)
+        return whole(weight) * self.kept
 
     def choice(self, weight: Tensor) -> Tensor:
         return self.kept.clone()
 
     def best_weight(self, weight: Tensor) -> Tensor:
-        return weight.detach() * self.kept
+        return whole(weight.detach()) * self.kept
 
     @torch.no_grad()
     def begin_epoch_(self, weight: Tensor, epoch: int) -> bool:
@@ -78,7 +81,7 @@ class MagnitudeMask(Mask):
         if epoch == 1 or (epoch - 1) % self.rule.round_epochs:
             return False
         left = self.kept.flatten().nonzero().flatten()
-        smallest = weight.abs().flatten()[left].argsort(stable=True)[: round(self.share * len(left))]
+        smallest = whole(weight).abs().flatten()[left].argsort(stable=True)[: round(self.share * len(left))]
         self.kept.view(-1)[left[smallest]] = False
-        weight.copy_(self.initial)
+        fill_(weight, self.initial)
         return True

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from slotmachines.selectable import Selected, Selector, select_by_, selectable, weight_selectors
+from slotmachines.sharded import is_split, whole
 from slotmachines.slots.device_memory import require_memory
 from slotmachines.slots.machine import Selection, SlotMachine
 from slotmachines.slots.random_options import OptionPool, Sharing, value_bound_of
@@ -116,12 +117,17 @@ def bake_(module: nn.Module) -> nn.Module:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        ValueError: `module` is no slot machine, or another parametrization was put on top of one.
+        ValueError: `module` is no slot machine, another parametrization was put on top of one, or FSDP2 has split it.
     """
     selected = _required(weight_selectors(module))
     for name, layer, tensor, _ in selected:
         if len(layer.parametrizations[tensor]) > 1:
             raise ValueError(f"{name} has another parametrization on top; remove it before bake_")
+        if is_split(layer.parametrizations[tensor].original):
+            raise ValueError(
+                f"{name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in all "
+                "processes, or gather the state dict, and load that into a network that is not split"
+            )
     for _, layer, tensor, selector in selected:
         # Not the attribute of the layer, which would be a sample that parametrize.cached() holds.
         weight = selector.best_weight(layer.parametrizations[tensor].original)
@@ -169,7 +175,7 @@ def baked_state(module: nn.Module) -> dict[str, Tensor]:
     prefixes = tuple(one.state_prefix for one in selected)
     state = {name: value for name, value in module.state_dict().items() if not name.startswith(prefixes)}
     state |= {one.name: one.selector.best_weight(one.trained) for one in selected}
-    return {name: value.detach().clone() for name, value in state.items()}
+    return {name: whole(value.detach()).clone() for name, value in state.items()}
 
 
 def is_slot_machine(module: nn.Module) -> bool:

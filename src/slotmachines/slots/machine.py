@@ -8,11 +8,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from slotmachines.precision import require_trainable
+from slotmachines.sharded import whole
 from slotmachines.slots.kernels import kernels_for
 from slotmachines.slots.kernels.cache import Cache
+from slotmachines.slots.operators import sample_key, select_best, select_sample, settings_of
 from slotmachines.slots.philox import key_of
 from slotmachines.slots.random_options import SHARINGS, OptionPool
-from slotmachines.slots.straight_through import StraightThrough
+from slotmachines.slots.straight_through import StraightThrough, straight_through
 
 Selection = Literal["greedy", "probabilistic"]
 
@@ -34,20 +37,21 @@ class SlotMachine(nn.Module):
         self.pool = pool
         self.selection = selection
         self.compiled = compiled
-        self.score_scale = nn.Parameter(torch.ones((), dtype=weight.dtype, device=weight.device))
+        # Of one dimension, because FSDP2 refuses a scalar.
+        self.score_scale = nn.Parameter(torch.ones(1, dtype=weight.dtype, device=weight.device))
         # No buffer: it is no state, it must not be cast with the module, and nobody has to send it to other processes.
-        self._cache = Cache.empty(weight.detach().reshape(-1)[:0])
+        # Greedy selection has it from the start, as a compiled step would be compiled again for another one.
+        remembered = weight.numel() if selection == "greedy" else 0
+        self._cache = Cache.empty(weight.detach().reshape(-1)[:remembered])
         self._registered = False
 
     def forward(self, theta: Tensor) -> Tensor:
-        select = self._straight_through
-        if torch.compiler.is_compiling():  # the kernels are compiled already
-            select = torch.compiler.disable(select)
-        return select(theta)
-
-    def _straight_through(self, theta: Tensor) -> Tensor:
-        sampling = self.training and self.selection == "probabilistic"
-        weight: Tensor = StraightThrough.apply(theta, self.score_scale, self._sample if sampling else self._best)
+        theta, score_scale = whole(theta), whole(self.score_scale)
+        require_trainable(theta)
+        select = self._sample if self.training and self.selection == "probabilistic" else self._best
+        if torch.compiler.is_compiling():
+            return straight_through(theta, score_scale, select(theta, score_scale))
+        weight: Tensor = StraightThrough.apply(theta, score_scale, select)
         return weight
 
     def right_inverse(self, weight: Tensor) -> Tensor:
@@ -82,21 +86,38 @@ class SlotMachine(nn.Module):
         numbers = _flat(theta)
         if numbers.is_meta:
             return torch.empty_like(theta)
+        scale = _scale(score_scale, numbers)
+        if torch.compiler.is_compiling():
+            return self._traced_best(numbers, scale).view(theta.shape).to(theta.dtype)
         cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
         if cache is None or not cache.fits(numbers):
             cache = Cache.empty(numbers)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        weight: Tensor = kernels.select_best_(numbers, _scale(score_scale, numbers), cache, self.pool)
+        weight: Tensor = kernels.select_best_(numbers, scale, cache, self.pool)
         self._cache = cache
         return weight.view(theta.shape).to(theta.dtype)
+
+    def _traced_best(self, numbers: Tensor, scale: Tensor) -> Tensor:
+        cache = getattr(self, "_cache", None)
+        exporting = torch.compiler.is_exporting()  # an exported graph keeps no state
+        if cache is None or exporting or not cache.fits(numbers):
+            cache = Cache.empty(numbers)
+        settings = (self.compiled, *settings_of(self.pool))
+        weight: Tensor = select_best(numbers, scale, cache.weight, cache.low, cache.high, *settings)
+        if not exporting:
+            self._cache = cache
+        return weight
 
     def _sample(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
         if numbers.is_meta:
             return torch.empty_like(theta)
-        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        key = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=numbers.device)
-        weight: Tensor = kernels.select_sample(numbers, _scale(score_scale, numbers), key, self.pool)
+        scale = _scale(score_scale, numbers)
+        if torch.compiler.is_compiling():
+            weight: Tensor = select_sample(numbers, scale, self.compiled, *settings_of(self.pool))
+        else:
+            kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+            weight = kernels.select_sample(numbers, scale, sample_key(numbers.device), self.pool)
         return weight.view(theta.shape).to(theta.dtype)
 
     def settings(self) -> dict[str, int]:
@@ -126,15 +147,22 @@ class SlotMachine(nn.Module):
                 "call slotify_ with the settings that it was trained with"
             )
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        scale = state_dict.get(prefix + "score_scale")
+        if isinstance(scale, Tensor) and scale.ndim == 0:  # as it was before FSDP2
+            state_dict[prefix + "score_scale"] = scale.reshape(1)
+        super()._load_from_state_dict(state_dict, prefix, *more)
+
     def extra_repr(self) -> str:
         return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
-    return score_scale.detach().to(numbers.dtype)
+    """c as a scalar, in the precision of the trained numbers."""
+    return whole(score_scale.detach()).to(numbers.dtype).reshape(())
 
 
 def _flat(theta: Tensor) -> Tensor:
     """The trained numbers in row-major order, (n,), in a precision that the kernels know."""
-    numbers = theta.detach().reshape(-1).contiguous()  # reshape may leave a view with gaps
+    numbers = whole(theta.detach()).reshape(-1).contiguous()  # reshape may leave a view with gaps
     return numbers if numbers.dtype in (torch.float32, torch.float64) else numbers.float()

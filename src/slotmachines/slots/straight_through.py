@@ -13,6 +13,7 @@ gradient 0. docs/method.md has the proof and its limits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -39,6 +40,10 @@ class StraightThrough(torch.autograd.Function):
         return gradient, torch.zeros_like(score_scale), None
 
     @staticmethod
+    def jvp(ctx: Any, theta: Tensor, score_scale: Tensor, select: None) -> Tensor:
+        return theta.view_as(theta)
+
+    @staticmethod
     def vmap(
         info: Any, in_dims: tuple[Any, ...], theta: Tensor, score_scale: Tensor, select: Select
     ) -> tuple[Tensor, None]:
@@ -49,3 +54,16 @@ class StraightThrough(torch.autograd.Function):
             )
         weight: Tensor = StraightThrough.apply(theta, score_scale, select)
         return weight, None
+
+
+# In each call PyTorch looks for the signature, which takes 25 us unless it is there.
+StraightThrough.forward.__signature__ = signature(StraightThrough.forward)  # type: ignore[attr-defined]
+
+
+def straight_through(theta: Tensor, score_scale: Tensor, weight: Tensor) -> Tensor:
+    """As `StraightThrough`, given the selected weight, in operations that `torch.compile` can trace and transform.
+
+    To the weight it adds theta - theta and a sum of no elements of the scale: zero, as long as theta is finite, with
+    the gradients G and 0. Dynamo takes no function with a `jvp`, and would make the tangent of one without zero.
+    """
+    return weight + (theta - theta.detach()) + score_scale[:0].sum()

@@ -23,6 +23,7 @@ from torch.nn.parameter import is_lazy
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
+from slotmachines.sharded import fill_, whole
 from slotmachines.slots.convert import bake_, is_slot_machine, slot_machines
 from slotmachines.slots.random_options import OptionPool
 
@@ -64,9 +65,10 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         tensors[one.name] = torch.from_numpy(pack_options(options, pool.options))
         weights[one.name] = _described(pool, one.trained)
     record = {"blake2b": _NO_CHECKSUM.decode(), "format": _FORMAT, "weights": weights}
+    layout = torch.contiguous_format
     content = save(
         # Clones, because safetensors refuses tied weights, which share their memory.
-        {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()},
+        {name: whole(value.detach()).cpu().clone(memory_format=layout) for name, value in tensors.items()},
         # One entry only: safetensors writes several metadata entries in an order that changes from run to run.
         metadata={"ticket": json.dumps(record, separators=(",", ":"))},
     )
@@ -105,7 +107,7 @@ def load_ticket(module: nn.Module, path: str | Path) -> nn.Module:
         bake_(module)
     with torch.no_grad():
         for name, target in _ordinary_state(module).items():
-            target.copy_(values[name])
+            fill_(target, values[name])
     return module
 
 

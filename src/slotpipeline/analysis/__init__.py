@@ -1,1 +1,1 @@
-"""Statistics, verdicts, comparisons and findings. Never imports torch."""
+"""The result of a cell, statistics, verdicts, comparisons, and how these are put into words. Never imports torch."""

@@ -111,9 +111,7 @@ class CellResult:
 
 def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
     """The runs of a cell that are finished, in the order of `seeds`, known by their identities and not their labels."""
-    identities = [run.identity for run in cell_runs(results.config, cell, seeds)]
-    runs = results.runs[results.runs["identity"].isin(identities)]
-    return runs.sort_values("identity", key=lambda column: column.map(identities.index))
+    return results.runs_of(run.identity for run in cell_runs(results.config, cell, seeds))
 
 
 def is_chosen_by(config: Config, cell: Cell) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from slotpipeline.analysis.cell_results import CellResult, plain
+from slotpipeline.analysis.cell_results import CellResult, only, plain
 from slotpipeline.analysis.statistics import Difference, compare_means, holm
 from slotpipeline.analysis.text import method_name
 
@@ -55,7 +55,7 @@ def each_against(found: Iterable[CellResult], other: CellResult | None) -> Pairs
 
 def slot_machines_against_learned(found: list[CellResult]) -> Pairs:
     """Each plain slot machine against learned weights."""
-    yield from each_against(plain(found, "greedy"), next(iter(plain(found, "learned")), None))
+    yield from each_against(plain(found, "greedy"), only(found, "learned"))
 
 
 def label(result: CellResult) -> str:

@@ -1,1 +1,1 @@
-"""Which cells, and so which runs, each experiment of a grid consists of. Never imports torch."""
+"""The experiments: one file per family, listed in `registry`; and what follows from them. Never imports torch."""

@@ -53,7 +53,10 @@ def stored_bits(results: Results, found: Sequence[CellResult]) -> Measure:
 
     def measure(result: CellResult) -> Values:
         altered = float(altered_shares(results, result.identities).mean())
-        return {ALTERED: 100 * altered, BITS: METHODS[result.method].bits(result.options, altered)}
+        bits = METHODS[result.method].bits(result.options, altered)
+        # A mask of which this was not recorded takes an unknown number of bits; other results have no mask.
+        is_known = result.method not in RIVALS or not math.isnan(altered)
+        return {ALTERED: 100 * altered, BITS: bits if is_known else math.nan}
 
     return measure
 
@@ -140,8 +143,10 @@ def _connections_changed_sentences(here: Evidence) -> list[str]:
     """How many connections each method alters, and how few give 90% of the accuracy of learned weights."""
     text = [f"{label(result)} reach {accuracy(result)}" for result in here.found if result.method == "learned"]
     for one in here.measured:
-        if one.result.method in RIVALS and ALTERED in one.values:
-            altered = f"with {percent(one.values[ALTERED])} of the connections altered"
+        if one.result.method in RIVALS:
+            altered = "with a share of altered connections that was not recorded"
+            if ALTERED in one.values:
+                altered = f"with {percent(one.values[ALTERED])} of the connections altered"
             said = f"{label(one.result)} reaches {accuracy(one.result)} {altered}"
             if FEWEST in one.values:
                 said += f"; 90% of the learned accuracy with {percent(one.values[FEWEST])}"
@@ -180,10 +185,12 @@ def _bits_cells(config: Config, parameters: Parameters) -> Iterator[Cell]:
 def _bits_sentences(here: Evidence) -> list[str]:
     """What each result takes, from the fewest bits to the most."""
     ranked = sorted((one for one in here.measured if BITS in one.values), key=lambda one: one.values[BITS])
-    return [
+    unknown = [label(one.result) for one in here.measured if BITS not in one.values]
+    text = [
         f"{label(one.result)}: {accuracy(one.result)} with {number(one.values[BITS], '.3g')} bits per connection"
         for one in ranked
     ]
+    return text + ([f"the altered connections of {', '.join(unknown)} were not recorded"] if unknown else [])
 
 
 BITS_EXPERIMENT = Experiment(

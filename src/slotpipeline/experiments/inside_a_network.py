@@ -89,12 +89,16 @@ def _churn(results: Results, found: Sequence[CellResult]) -> Measure:
 
 def _churn_sentences(here: Evidence) -> list[str]:
     """The share of connections that change per epoch, in the first ten epochs and in the last ten."""
-    return [
-        f"{label(one.result)}: {percent(one.values[FIRST_TEN])} of the connections change their best option per epoch "
-        f"in the first ten epochs, {percent(one.values[LAST_TEN])} in the last ten (n = {one.result.n})"
-        for one in here.measured
-        if FIRST_TEN in one.values and LAST_TEN in one.values
-    ]
+    text = []
+    for one in here.measured:
+        said = "how many connections change was not recorded"
+        if FIRST_TEN in one.values and LAST_TEN in one.values:
+            said = (
+                f"{percent(one.values[FIRST_TEN])} of the connections change their best option per epoch in the first "
+                f"ten epochs, {percent(one.values[LAST_TEN])} in the last ten"
+            )
+        text.append(f"{label(one.result)}: {said} (n = {one.result.n})")
+    return text
 
 
 CHURN = Experiment(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.experiment import Experiment
-from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.page_tables import PageTable, cells_table, missing_table, text_table
 from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.sources import OVERVIEWS, overview_script, report_digest, source_digest
+from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
 from slotpipeline.reporting.tables import (
     COMPARISON_NOTE,
     WORDS,
@@ -87,8 +86,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     Raises:
         UserError: a file is missing, damaged or cannot be written.
     """
-    planned = {run.identity for run in grid_runs(results.config)}
-    results = replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
+    results = only_planned(results)
     found = grid_results(results)
     every = [one for part in found.values() for one in part]
     pictures = inlined({name: read_figure(figures / f"{name}.svg") for name in drawn(found)})
@@ -104,7 +102,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     sections = [_section(results, name, part, pictures.figures.get(name)) for name, part in found.items()]
     page = environment.get_template("report.html.j2").render(
         config=results.config,
-        source=report_digest(source_digest(results.config, name, part) for name, part in found.items()),
+        source=report_digest(results, found),
         css=Markup((WEB / "page.css").read_text(encoding="utf-8") + pictures.css),
         scripts=[Markup((WEB / name).read_text(encoding="utf-8")) for name in ("sortable.min.js", "page.js")],
         others=other_grids(results),
@@ -139,7 +137,7 @@ def drawn(found: Mapping[str, Sequence[CellResult]]) -> list[str]:
 
 def other_grids(results: Results) -> dict[str, str]:
     """Name -> description of the project's other grids, without those on data of which nobody published a number."""
-    published = set(results.reference["dataset"])
+    published = {one.dataset for one in results.reference}
     configs = [read_config(path) for path in sorted((results.project / "results").glob("*/config.yaml"))]
     return {
         config["grid"]: config["description"]

@@ -16,7 +16,7 @@ from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
-from slotpipeline.results.reference import RECIPES, SOURCE, Published
+from slotpipeline.results.reference import RECIPES, SOURCE, Published, PublishedNumber
 from slotpipeline.runs.cell import ByRecipe, Cell
 
 JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
@@ -28,18 +28,16 @@ def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
     Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n,
     tolerance, verdict, chosen_by, grid, provenance.
     """
-    published: list[Any] = list(grids[0].reference.itertuples())
-    rows = [_judged(grids, row) for row in published]
+    rows = [_judged(grids, row) for row in grids[0].reference]
     return pd.DataFrame(rows).astype({"options": "Int64"})
 
 
-def _judged(grids: Sequence[Results], row: Any) -> dict[str, Any]:
-    options = None if pd.isna(row.options) or row.method == "random" else int(row.options)
+def _judged(grids: Sequence[Results], row: PublishedNumber) -> dict[str, Any]:
+    options = None if row.method == "random" else row.options
     recipe = "" if row.method in RIVALS else RECIPES.get(row.source, "")
     cell = Cell(row.dataset, row.architecture, row.method, options, ByRecipe(recipe) if recipe else None)
     paper = Published(
-        row.figure, row.dataset, float(row.value), None, None, float(row.reading_uncertainty),
-        row.provenance, "",
+        row.figure, row.dataset, row.value, None, None, row.reading_uncertainty, row.provenance, "",
     )  # fmt: skip
     entry: dict[str, Any] = {
         "source": row.source, "figure": paper.figure, "dataset": cell.dataset, "network": cell.network,

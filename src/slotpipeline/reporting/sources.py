@@ -8,16 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from slotpipeline.analysis.cell_results import CellResult, identities_of
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import comparisons, findings, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.tables import csv_text
+from slotpipeline.reporting.scoreboard import scoreboard
+from slotpipeline.reporting.tables import csv_text, readable_comparisons
 from slotpipeline.results.read import Results
-from slotpipeline.runs.cell import Config
 
 KEY = "Source"
 OVERVIEWS = ("published-numbers", "curves")
@@ -33,32 +36,49 @@ IN_CURVES = tuple(name for name, experiment in EXPERIMENTS.items() if experiment
 """The experiments that the figure of learning curves is made from: its cells have the grid's own settings."""
 
 
-def source_digest(config: Config, experiment: str, found: Sequence[CellResult]) -> str:
-    """Digest of the table of an experiment, and of its config."""
-    about = {name: config[name] for name in ("grid", "recipe", "seeds")}
-    about["experiment"] = config["experiments"][experiment]
-    return _digest(json.dumps(about, sort_keys=True) + csv_text(found))
+def numbers_digest(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
+    """Digest of all numbers of an experiment: its config, its table, what it measures, and its comparisons."""
+    about = {name: results.config[name] for name in ("grid", "recipe", "seeds")}
+    about["experiment"] = results.config["experiments"][experiment]
+    measured = [
+        [f"{quantity.words} {value:.6g}" for quantity, value in one.values.items()]
+        for one in measures(results, experiment, found)
+    ]
+    compared = readable_comparisons(comparisons(experiment, found)).to_csv(index=False)
+    return _digest(json.dumps([about, csv_text(found), measured, compared], sort_keys=True))
 
 
 def figure_digest(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
     """Digest of all that the figure of an experiment is made from.
 
-    Beside its table these are the curves and histograms of its runs, and what was measured before them.
+    Beside its numbers these are the curves and histograms of its runs, and what was measured before them.
     """
     identities = identities_of(found)
     parts = [part[part["identity"].isin(identities)].to_csv(index=False) for part in (results.curves, results.selected)]
     measured = [results.project / name for name in EXPERIMENTS[experiment].files]
     parts += [path.read_text(encoding="utf-8") for path in measured if path.is_file()]
-    return _digest(source_digest(results.config, experiment, found) + "".join(parts))
+    return _digest(numbers_digest(results, experiment, found) + "".join(parts))
 
 
-def overview_digests(tables: Mapping[str, str], figures: Mapping[str, str]) -> dict[str, str]:
+def section_digest(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
+    """Digest of all that the report says of an experiment: its numbers, and the sentences about them."""
+    said = findings(results, experiment, found, measures(results, experiment, found))
+    return _digest(json.dumps([numbers_digest(results, experiment, found), said]))
+
+
+def overview_digests(found: Mapping[str, Sequence[CellResult]], figures: Mapping[str, str]) -> dict[str, str]:
     """Digests of what the figures of a whole grid are made from.
 
     Args:
-        tables, figures: experiment -> digest of its table and of its figure.
+        found: experiment -> the results of its cells.
+        figures: experiment -> digest of its figure.
     """
-    return {"published-numbers": report_digest(tables.values()), "curves": curves_digest(figures)}
+    return {"published-numbers": published_digest(found), "curves": curves_digest(figures)}
+
+
+def published_digest(found: Mapping[str, Sequence[CellResult]]) -> str:
+    """Digest of all that the figure of published numbers is made from: the tables of all experiments."""
+    return _digest("".join(csv_text(part) for part in found.values()))
 
 
 def curves_digest(sources: Mapping[str, str]) -> str:
@@ -66,9 +86,22 @@ def curves_digest(sources: Mapping[str, str]) -> str:
     return _digest("".join(sources[name] for name in IN_CURVES if name in sources))
 
 
-def report_digest(sources: Iterable[str]) -> str:
-    """Digest of all that the report of a grid is made from: the digests of its experiments."""
-    return _digest("".join(sources))
+def report_digest(results: Results, found: Mapping[str, Sequence[CellResult]]) -> str:
+    """Digest of all that the report of a grid is made from: its sections, its runs, and the scoreboard of these.
+
+    Args:
+        found: experiment -> the results of its cells.
+    """
+    sections = [section_digest(results, name, part) for name, part in found.items()]
+    shown = only_planned(results)
+    board = scoreboard([shown]).to_csv(index=False, float_format="%.4f")
+    return _digest("".join([*sections, shown.runs.to_csv(index=False), board]))
+
+
+def only_planned(results: Results) -> Results:
+    """The results without runs that the grid does not ask for, which runs.csv keeps."""
+    planned = {run.identity for run in grid_runs(results.config)}
+    return replace(results, runs=results.runs[results.runs["identity"].isin(planned)])
 
 
 def _digest(text: str) -> str:

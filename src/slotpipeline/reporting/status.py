@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 
-from slotpipeline.experiments.grid import grid_runs, planned
-from slotpipeline.experiments.outcomes import experiment_results, grid_results
+from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.experiments.grid import planned
+from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
     OVERVIEWS,
@@ -23,12 +21,12 @@ from slotpipeline.reporting.sources import (
     page_sources,
     picture_source,
     report_digest,
-    source_digest,
 )
-from slotpipeline.reporting.summary import write_summary
-from slotpipeline.reporting.table_files import write_table
+from slotpipeline.reporting.summary import summary_text
+from slotpipeline.reporting.table_files import table_texts
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
+from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import time_text
 from slotpipeline.runs.to_do import missing_parents, runs_to_do
@@ -48,27 +46,23 @@ class Standing:
 
     Attributes:
         table, figure: how the files (a table has two) stand to what has been collected.
-        source, figure_source: digests of what the table and the figure should be made from.
-        recorded: planned runs that runs.csv holds.
-        uncollected: planned runs that are finished, but not in runs.csv yet.
-        to_do: planned runs that are neither.
-        again: other slot machines that must be trained once more, for runs to do that start from them.
+        figure_source: digest of what the figure should be made from.
+        runs: that the grid asks for.
+        recorded: how many of them runs.csv holds.
+        uncollected: how many are finished, but not in runs.csv yet.
+        to_do: the others.
+        again: other slot machines that must be trained again, because runs to do start from their weights.
     """
 
     experiment: str
     table: State
     figure: State
-    source: str
     figure_source: str
+    runs: Sequence[Run]
     recorded: int
     uncollected: int
     to_do: Sequence[Run]
     again: Sequence[Run]
-
-    @property
-    def runs(self) -> int:
-        """How many runs the experiment plans."""
-        return self.recorded + self.uncollected + len(self.to_do)
 
     @property
     def reasons(self) -> list[str]:
@@ -85,10 +79,13 @@ class Standing:
         ]
 
 
-def grid_status(config: Mapping[str, Any], there: Results, results: Path, figures: Path) -> list[Standing]:
+def grid_status(
+    config: Config, there: Results, all_found: Mapping[str, Sequence[CellResult]], results: Path, figures: Path
+) -> list[Standing]:
     """How each experiment of a grid stands to its results so far.
 
     Args:
+        all_found: experiment -> the results of its cells, see `grid_results`.
         config: of the grid, as it is asked for now.
         there: what has been collected.
         results, figures: the grid's folders.
@@ -99,15 +96,15 @@ def grid_status(config: Mapping[str, Any], there: Results, results: Path, figure
         known = sum(run.identity in recorded for run in runs)
         to_do = runs_to_do(runs, recorded, results)
         identities = {run.identity for run in to_do}
-        found = experiment_results(there, experiment)
+        found = all_found[experiment]
         figure_source = figure_digest(there, experiment, found)
         standings.append(
             Standing(
                 experiment=experiment,
-                table=_files_state(results / "tables", partial(write_table, there, experiment)),
+                table=_files_state(results / "tables", table_texts(there, experiment, found)),
                 figure=_state(figures / f"{experiment}.png", picture_source, figure_source),
-                source=source_digest(config, experiment, found),
                 figure_source=figure_source,
+                runs=runs,
                 recorded=known,
                 uncollected=len(runs) - known - len(to_do),
                 to_do=to_do,
@@ -117,20 +114,21 @@ def grid_status(config: Mapping[str, Any], there: Results, results: Path, figure
     return standings
 
 
-def status_text(config: Mapping[str, Any], results: Path, figures: Path, reference_csv: Path, seconds_csv: Path) -> str:
+def status_text(config: Config, results: Path, figures: Path, reference_csv: Path, seconds_csv: Path) -> str:
     """The status of a grid for the terminal: a line per experiment, and what is left in total.
 
     Raises:
         UserError: a file that is there cannot be read.
     """
     there = results_so_far(config, results, reference_csv)
-    standings = grid_status(config, there, results, figures)
+    found = grid_results(there)
+    standings = grid_status(config, there, found, results, figures)
     rows = [
         {
             "experiment": one.experiment,
             "table": one.table,
             "figure": one.figure,
-            "runs": f"{one.recorded} of {one.runs}",
+            "runs": f"{one.recorded} of {len(one.runs)}",
             "to do": f"{len(one.to_do)} ({time_text([*one.to_do, *one.again], seconds_csv)})" if one.to_do else "",
             "why": "; ".join(one.reasons),
         }
@@ -138,16 +136,16 @@ def status_text(config: Mapping[str, Any], results: Path, figures: Path, referen
     ]
     to_do = {run.identity: run for one in standings for run in one.to_do}
     again = {run.identity: run for one in standings for run in one.again}
-    runs = {run.identity for run in grid_runs(config)}
+    runs = {run.identity for one in standings for run in one.runs}
     sources = {one.experiment: one.figure_source for one in standings}
-    overviews = overview_digests({one.experiment: one.source for one in standings}, sources)
+    overviews = overview_digests(found, sources)
     states = "; ".join(
         f"{name}.png: {_state(figures / f'{name}.png', picture_source, overviews[name])}" for name in OVERVIEWS
     )
-    summary = _files_state(results, lambda folder: write_summary(there, folder / "summary.json"))
+    summary = _files_state(results, {"summary.json": summary_text(there, found)})
     sources |= overviews
-    shown = {sources[name] for name in drawn(grid_results(there))}
-    report = _report_state(results / "report.html", report_digest(one.source for one in standings), shown)
+    shown = {sources[name] for name in drawn(found)}
+    report = _report_state(results / "report.html", report_digest(there, found), shown)
     repeated = f", {len(again)} to be trained again" if again else ""
     hours = time_text([*to_do.values(), *again.values()], seconds_csv, explained=True)
     lines = [
@@ -170,14 +168,12 @@ def _state(path: Path, source_of: Callable[[Path], str | None], expected: str) -
     return State.CURRENT if source_of(path) == expected else State.STALE
 
 
-def _files_state(folder: Path, write: Callable[[Path], None]) -> State:
-    """How files of a folder stand to what `write` would write in their place now."""
-    with TemporaryDirectory() as temporary:
-        write(Path(temporary))
-        pairs = [(folder / made.name, made.read_bytes()) for made in Path(temporary).iterdir()]
-    if not all(path.is_file() for path, _ in pairs):
+def _files_state(folder: Path, texts: Mapping[str, str]) -> State:
+    """How files of a folder stand to what would be written now; `texts`: file -> content."""
+    if not all((folder / name).is_file() for name in texts):
         return State.MISSING
-    return State.CURRENT if all(path.read_bytes() == content for path, content in pairs) else State.STALE
+    is_current = all((folder / name).read_bytes() == text.encode() for name, text in texts.items())
+    return State.CURRENT if is_current else State.STALE
 
 
 def _report_state(page: Path, source: str, figures: set[str]) -> State:

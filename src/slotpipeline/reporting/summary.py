@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
@@ -19,16 +19,18 @@ def cell_name(found: CellResult) -> str:
     return "-".join(part.replace(" ", "-") for part in parts if part)
 
 
-def summarise_grid(results: Results) -> dict[str, Any]:
-    """Mean test accuracy (percent) of every cell that was run, by experiment, and how many verdicts of each kind."""
-    accuracy = {
-        name: {cell_name(one): round(one.mean, 3) for one in found if one.n}
-        for name, found in grid_results(results).items()
-    }
-    return {"accuracy": accuracy, "verdicts": counts(scoreboard([results]))}
+def summary_text(results: Results, found: Mapping[str, Sequence[CellResult]]) -> str:
+    """Mean test accuracy (percent) of every cell that was run, by experiment, and the number of each verdict; as JSON.
+
+    Args:
+        found: experiment -> the results of its cells, see `grid_results`.
+    """
+    accuracy = {name: {cell_name(one): round(one.mean, 3) for one in part if one.n} for name, part in found.items()}
+    summary = {"accuracy": accuracy, "verdicts": counts(scoreboard([results]))}
+    return json.dumps(summary, indent=2, sort_keys=True) + "\n"
 
 
 def write_summary(results: Results, output: str | Path) -> None:
     """Write the summary of a grid as JSON, the same bytes for the same input."""
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(summarise_grid(results), indent=2, sort_keys=True) + "\n")
+        temporary.write_text(summary_text(results, grid_results(results)))

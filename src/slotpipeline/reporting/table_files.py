@@ -27,14 +27,18 @@ def write_table(results: Results, experiment: str, folder: Path) -> None:
     Raises:
         UserError: a configuration does not fit, or the folder cannot be written to.
     """
-    found = experiment_results(results, experiment)
-    text = markdown_page(results, experiment, found)
-    with replacing(folder / f"{experiment}.csv") as temporary:
-        temporary.write_text(csv_text(found), encoding="utf-8")
-    with replacing(folder / f"{experiment}.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    with replacing(folder / f"{experiment}.tex") as temporary:
-        temporary.write_text(latex_page(results, experiment, found), encoding="utf-8")
+    for name, text in table_texts(results, experiment, experiment_results(results, experiment)).items():
+        with replacing(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def table_texts(results: Results, experiment: str, found: Sequence[CellResult]) -> dict[str, str]:
+    """File -> its content; `found`: see `experiment_results`."""
+    return {
+        f"{experiment}.csv": csv_text(found),
+        f"{experiment}.md": markdown_page(results, experiment, found),
+        f"{experiment}.tex": latex_page(results, experiment, found),
+    }
 
 
 def markdown_page(results: Results, experiment: str, found: Sequence[CellResult]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from slotmachines.errors import UserError
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
-from slotpipeline.results.reference import read_reference
+from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
 from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
@@ -27,15 +28,24 @@ class Results:
         curves: one row per run and epoch.
         selected: one row per run, weight tensor and bin of w / b.
         reference: the published numbers.
-        project: the project's folder, where what was measured lies (config, results/benchmark).
+        project: the project's folder, to which the files that an experiment needs beside these are relative.
     """
 
     config: Mapping[str, Any]
     runs: pd.DataFrame
     curves: pd.DataFrame
     selected: pd.DataFrame
-    reference: pd.DataFrame
+    reference: Sequence[PublishedNumber]
     project: Path
+
+    def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
+        """The rows of those runs that are finished, in the order of their identities here."""
+        rows = [self._rows[identity] for identity in identities if identity in self._rows]
+        return self.runs.iloc[rows] if rows else self.runs.iloc[:0]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {identity: row for row, identity in enumerate(self.runs["identity"])}
 
 
 def run_first(path: str | Path) -> str:
@@ -69,8 +79,8 @@ def read_selected(path: str | Path) -> pd.DataFrame:
     return read_table(path, SELECTED_COLUMNS, run_first(path))
 
 
-def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
-    """Read the small result files of a grid from its folder.
+def read_results(folder: str | Path, reference_csv: str | Path, project: Path = Path()) -> Results:
+    """Read the small result files of a grid from its folder; `project`: the current folder, unless another is given.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -82,11 +92,11 @@ def read_results(folder: str | Path, reference_csv: str | Path) -> Results:
         curves=read_curves(folder / CURVES_CSV),
         selected=read_selected(folder / SELECTED_CSV),
         reference=read_reference(reference_csv),
-        project=Path(reference_csv).resolve().parents[1],
+        project=project,
     )
 
 
-def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path) -> Results:
+def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path, project: Path = Path()) -> Results:
     """As `read_results`, under another config, and empty where nothing has been collected yet.
 
     Raises:
@@ -101,4 +111,4 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path)
         read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
         for name, read, columns in readers
     )
-    return Results(config, runs, curves, selected, read_reference(reference_csv), reference_csv.resolve().parents[1])
+    return Results(config, runs, curves, selected, read_reference(reference_csv), project)

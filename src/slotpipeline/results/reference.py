@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-
-import pandas as pd
 
 from slotmachines.methods import RIVALS
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
@@ -15,10 +14,34 @@ from slotpipeline.runs.csv_tables import read_table
 SOURCE = "aladago2021"
 RECIPES = {"zhou2019": "zhou"}
 """Papers of rivals that publish learned weights too -> the recipe that these were trained by."""
-COLUMNS = [
-    "source", "figure", "dataset", "architecture", "method", "options", "metric", "value", "low", "high",
-    "reading_uncertainty", "provenance",
-]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """One row of the table of published numbers: a test accuracy in percent.
+
+    Attributes:
+        source: the paper.
+        figure: where it is in the paper; the experiment that repeats it has the same name.
+        dataset, architecture, method, options: what was trained; options is None for methods without.
+        metric: what the value is.
+        value, low, high: the mean, and the lowest and the highest seed; None where these two are unknown.
+        reading_uncertainty: half the width of the reading, in points.
+        provenance: how it was read.
+    """
+
+    source: str
+    figure: str
+    dataset: str
+    architecture: str
+    method: str
+    options: int | None
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    reading_uncertainty: float
+    provenance: str
 
 
 @dataclass(frozen=True)
@@ -38,12 +61,19 @@ class Published:
     elsewhere: str
 
 
-def read_reference(path: str | Path) -> pd.DataFrame:
-    """Read the published numbers: those of the slot-machines paper, and of the papers of its rivals."""
-    return read_table(path, COLUMNS, "give the table of the published numbers: config/reference.csv")
+def read_reference(path: str | Path) -> list[PublishedNumber]:
+    """Read the published numbers: those of the slot-machines paper, and of the papers of its rivals.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    columns = [field.name for field in fields(PublishedNumber)]
+    table = read_table(path, columns, "give the table of the published numbers: config/reference.csv")[columns]
+    rows = table.astype(object).where(table.notna(), None).itertuples(index=False)
+    return [PublishedNumber(*row) for row in rows]
 
 
-def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published | None:
+def published(reference: Sequence[PublishedNumber], experiment: str, cell: Cell) -> Published | None:
     """The published counterpart of a cell, or None.
 
     The experiment's own figure comes first, then k-sweep, selection, and the abstract. A number of the same dataset
@@ -52,26 +82,31 @@ def published(reference: pd.DataFrame, experiment: str, cell: Cell) -> Published
     """
     if not cell.is_comparable:
         return None
-    same = reference[(reference["architecture"] == cell.network) & (reference["method"] == cell.method)]
-    if cell.recipe in RIVAL_RECIPES:
-        same = same[same["source"].map(RECIPES) == cell.recipe]
-    elif cell.method not in RIVALS:
-        same = same[same["source"] == SOURCE]
-    if cell.options is not None:
-        same = same[same["options"] == cell.options]
-    same = pd.concat([same[same["dataset"] == cell.dataset], same[same["dataset"] != cell.dataset]])
+    same = [one for one in reference if _is_counterpart(one, cell)]
+    same.sort(key=lambda one: one.dataset != cell.dataset)
     for figure in (experiment, f"table-{experiment}", "k-sweep", "selection", "abstract", "table-1"):
-        for row in same[same["figure"] == figure].to_dict("records"):
-            low, high = (None if pd.isna(row[side]) else float(row[side]) for side in ("low", "high"))
-            others = same[(same["dataset"] == row["dataset"]) & (same["figure"] != figure)].to_dict("records")
-            return Published(
-                figure=figure,
-                dataset=row["dataset"],
-                value=float(row["value"]),
-                low=low,
-                high=high,
-                reading_uncertainty=float(row["reading_uncertainty"]),
-                provenance=row["provenance"],
-                elsewhere="; ".join(f"{other['value']} ({other['provenance']})" for other in others),
-            )
+        for one in same:
+            if one.figure == figure:
+                others = [other for other in same if other.dataset == one.dataset and other.figure != figure]
+                return Published(
+                    figure=figure,
+                    dataset=one.dataset,
+                    value=one.value,
+                    low=one.low,
+                    high=one.high,
+                    reading_uncertainty=one.reading_uncertainty,
+                    provenance=one.provenance,
+                    elsewhere="; ".join(f"{other.value} ({other.provenance})" for other in others),
+                )
     return None
+
+
+def _is_counterpart(one: PublishedNumber, cell: Cell) -> bool:
+    """Whether a published number is of the network, method and K of a cell, on any dataset."""
+    if (one.architecture, one.method) != (cell.network, cell.method):
+        return False
+    if cell.recipe in RIVAL_RECIPES:
+        is_source = RECIPES.get(one.source) == cell.recipe
+    else:
+        is_source = cell.method in RIVALS or one.source == SOURCE
+    return is_source and (cell.options is None or one.options == cell.options)

@@ -6,7 +6,7 @@ import math
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -228,7 +228,7 @@ def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, A
 
 def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
     """The settings that differ from their defaults, which a run's identity depends on; from `Settings` or by name."""
-    values = asdict(settings) if isinstance(settings, Settings) else dict(settings)
+    values = dict(vars(settings) if isinstance(settings, Settings) else settings)
     for setting in fields(Settings):
         default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
         default = list(default) if isinstance(default, tuple) else default

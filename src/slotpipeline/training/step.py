@@ -81,6 +81,8 @@ class TrainingStep:
             shapes = {name: value.shape for name, value in values.items() if value is not None}
             if set(shapes) - set(gathered) or not all(shape in (parameter.shape, ()) for shape in shapes.values()):
                 raise ValueError(f"the state of the optimiser is not that of {self._settings.optimiser}")
+            for name in set(shapes) - {"step"}:  # older checkpoints hold a scalar for the scale of a slot machine
+                values[name] = values[name].reshape(parameter.shape)
         self._forget_graph()
 
     def _forget_graph(self) -> None:

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 from slotmachines.slots.kernels import loops
 from slotmachines.slots.kernels.cache import Cache
@@ -61,15 +62,24 @@ def _run(serial: Any, parallel: Any, theta: Tensor, *arguments: Any) -> None:
     """Call a loop over all connections, in as many parts as PyTorch uses threads."""
     threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if threads == 1 or len(theta) < _SERIAL or os.getpid() != _PROCESS:
-        serial(0, len(theta), theta.numpy(), *arguments)
+        serial(0, len(theta), _array(theta), *arguments)
     else:
         with _PARALLEL:
             before = numba.get_num_threads()
             numba.set_num_threads(threads)
             try:
-                parallel(threads, theta.numpy(), *arguments)
+                parallel(threads, _array(theta), *arguments)
             finally:
                 numba.set_num_threads(before)
+
+
+def _array(theta: Tensor) -> np.ndarray:
+    """The memory of `theta` as an array.
+
+    Not by theta.numpy(), after which PyTorch refuses to free that memory, as FSDP2 does with whole parameters.
+    """
+    array: np.ndarray = from_dlpack(to_dlpack(theta)).numpy()
+    return array
 
 
 def _number(number: float, theta: Tensor) -> np.floating:
