@@ -30,7 +30,7 @@ def judged_cells(results: Results) -> list[CellResult]:
     for one in (one for found in grid_results(results).values() for one in found):
         # A network that is not trained, or whose recipe is another one, is no replication of the number.
         if one.tolerance is not None and one.method != "random" and one.cell.variant is None:
-            key = (one.cell, one.paper)
+            key = (one.dataset, one.network, one.method, one.options, one.paper)
             cells[key] = max(cells.get(key, one), one, key=lambda each: each.n)
     return list(cells.values())
 

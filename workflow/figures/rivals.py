@@ -17,7 +17,7 @@ from slotpipeline.reporting.style import FAINT, INK, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Config, cell_run
 
-TICKS = (10, 50, 80, 90, 95, 97, 98, 99, 99.5)
+TICKS = (10, 50, 80, 90, 95, 97, 98, 98.5, 99, 99.5)
 
 
 def row_name(found: CellResult, config: Config) -> str:

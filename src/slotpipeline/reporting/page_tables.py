@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.text import method_name, options_text
+from slotpipeline.analysis.text import DASH, method_name, options_text
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 
@@ -76,12 +76,16 @@ def _cell_row(one: CellResult, words: Mapping[Hashable, str]) -> list[Entry]:
         Entry(words["K"], sort=str(one.options or 0)),
         Entry(words["epochs"]),
         Entry(words["n"], sort=str(one.n)),
-        Entry(words["mean"], words["95% interval"], f"{one.mean:.4f}", runs_link(run_key(one))),
+        Entry(words["mean"], _if_known(words["95% interval"]), f"{one.mean:.4f}", runs_link(run_key(one))),
         Entry(words["min to max"], sort=_sort(lowest)),
-        Entry(words["paper"], words["paper's range"], _sort(one.paper.value if one.paper else None)),
-        Entry(words["difference"], words["tolerance"], _sort(one.difference)),
+        Entry(words["paper"], _if_known(words["paper's range"]), _sort(one.paper.value if one.paper else None)),
+        Entry(words["difference"], _if_known(words["tolerance"]), _sort(one.difference)),
         Entry(words["verdict"], verdict=one.verdict),
     ]
+
+
+def _if_known(text: str) -> str:
+    return "" if text == DASH else text
 
 
 def missing_table(name: str, found: Sequence[CellResult]) -> PageTable:

@@ -16,10 +16,10 @@ from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.experiment import Experiment
+from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.page_tables import PageTable, cells_table, missing_table, text_table
+from slotpipeline.reporting.page_tables import PageTable, cells_table, missing_table, run_key, text_table
 from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
@@ -146,12 +146,10 @@ def other_grids(results: Results) -> dict[str, str]:
     }
 
 
-def grouped(sections: Sequence[Section]) -> dict[str, list[Section]]:
+def grouped(sections: Sequence[Section]) -> dict[Group, list[Section]]:
     """The sections under the heads of the page, in its order."""
-    groups: dict[str, list[Section]] = {}
-    for section in sections:
-        groups.setdefault("The paper" if section.about.is_the_papers else "Beyond the paper", []).append(section)
-    return groups
+    groups = {group: [section for section in sections if section.about.group == group] for group in Group}
+    return {group: part for group, part in groups.items() if part}
 
 
 def figure_files(results: Results, name: str, script: str) -> dict[str, str]:
@@ -162,7 +160,7 @@ def figure_files(results: Results, name: str, script: str) -> dict[str, str]:
 
 def _each_once(found: Sequence[CellResult]) -> list[CellResult]:
     """The results without those of a cell that another experiment has as well."""
-    return list({(one.cell, one.paper): one for one in found}.values())
+    return list({(run_key(one), one.paper): one for one in found}.values())
 
 
 def _board_table(table: Any, name: str, caption: str) -> PageTable:

@@ -23,7 +23,7 @@ from slotpipeline.reporting.tables import csv_text, readable_comparisons
 from slotpipeline.results.read import Results
 
 KEY = "Source"
-OVERVIEWS = ("published-numbers", "curves")
+OVERVIEWS = ("curves", "published-numbers")
 """The figures of a whole grid; each has a script of its name in `workflow/figures/`."""
 
 
