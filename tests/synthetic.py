@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import yaml
 from slotpipeline.experiments.experiment import Experiment
 from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.results.claims import Registration, Scope
 from slotpipeline.results.collect import SELECTED_COLUMNS
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import read_reference
@@ -79,6 +83,17 @@ def make_config(
         "settings": {network: {"epochs": EPOCHS} for network in networks},
         "experiments": {name: {"networks": list(networks), **SHAPES[name]} for name in chosen},
     }
+
+
+def registered(config: dict[str, Any], runs: pd.DataFrame | None = None, seeds: Sequence[int] = range(10)) -> Results:
+    """Made-up results as those of a confirmation study: with the recipe's own epochs, and verdicts from two seeds."""
+    config = config | {"settings": {}}
+    scopes = [
+        Scope(network, network, dataset, config["grid"], config["recipe"], list(seeds))
+        for network, dataset in config["networks"].items()
+    ]
+    registration = Registration(date(2026, 11, 27), 0.05, 2, {"mnist": 0.15, "cifar10": 1.0}, scopes, claims=[])
+    return replace(make_results(config, runs), registration=registration)
 
 
 def level(run: Run) -> float:

@@ -286,7 +286,7 @@ def test_scores_depend_on_seed_and_name_alone():
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(UserError, match=r"unknown rule 'popup': use one of free_pruning, .*lottery_ticket"):
         mask_(small_network(), "popup")
-    with pytest.raises(UserError, match=r"edge_popup: .*keeps.*; see slotmachines/methods/edge_popup.py"):
+    with pytest.raises(UserError, match=r"edge_popup: .*keeps.*; see slotmachines/rivals/edge_popup.py"):
         named_rule("edge_popup", keeps=0.5)
     with pytest.raises(UserError, match="penalty"):
         named_rule("min_pruning", penalty=0.0)

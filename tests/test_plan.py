@@ -1,7 +1,9 @@
 """A plan: the runs of a grid in order, and the worker that does them, up to a deadline and from where it stopped."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +119,25 @@ def test_a_run_that_fails_keeps_no_other_from_running(plan, tmp_path):
     assert "unknown recipe 'none'" in (tmp_path / "work.log").read_text()
 
 
+def killed_interrupted_or_finished(words: list[str]) -> None:
+    """In the place of a training: what its folder is called after happens to the process."""
+    folder = Path(words[-1])
+    if folder.name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if folder.name == "interrupted":
+        os.kill(os.getpid(), signal.SIGINT)
+    folder.mkdir()
+    (folder / "metrics.json").touch()
+
+
+def test_a_process_that_is_killed_costs_one_run_and_ctrl_c_is_left_to_the_first_process(tmp_path):
+    names = ("finished", "killed", "interrupted", "last")
+    commands = [["slotmachines", "train", "--folder", str(tmp_path / name)] for name in names]
+    done = work(commands, killed_interrupted_or_finished, jobs=1, seconds=600, log=tmp_path / "work.log")
+    assert (done.before, done.now, done.failed, done.left) == (0, 3, 1, 0)
+    assert not (tmp_path / "killed").exists()
+
+
 def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_PATIENCE", 10.0)
     words = next(words for words in commands_of(plan) if "greedy" in words)
@@ -128,7 +149,8 @@ def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeyp
         if checkpoint.exists():
             break
     assert checkpoint.exists()
-    assert "stopped by SIGTERM" in (tmp_path / "work.log").read_text()
+    log = (tmp_path / "work.log").read_text()
+    assert "slotmachines: stopped by SIGTERM after epoch" in log and "Traceback" not in log
 
 
 def test_the_commands_plan_and_work(plan, tmp_path):

@@ -364,7 +364,7 @@ def test_networks_that_cannot_become_one_are_refused(build, message, path):
 
 def test_a_ticket_of_explicit_values_is_refused(path, tmp_path):
     network = load_released_checkpoint_(conv_network(), saved(conv_state(), path))
-    with pytest.raises(UserError, match="is no slot machine and has no ticket"):
+    with pytest.raises(UserError, match="a ticket holds slot machines of slotify_ only"):
         save_ticket(network, tmp_path / "ticket.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""The scoreboard: every published number once, judged by the grid that has most seeds for it."""
+"""The scoreboard: every published number once, judged by the confirmation runs of its cell."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ import pytest
 
 from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.experiments.outcomes import experiment_results
-from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
+from slotpipeline.reporting.scoreboard import (
+    AGAIN,
+    CHOSE,
+    UNTRAINED,
+    apart,
+    by_dataset,
+    counts,
+    readable_board,
+    scoreboard,
+    sentence,
+)
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
-from slotpipeline.results.reference import SOURCE, read_reference
-from synthetic import REFERENCE, make_config, make_results, make_runs
+from slotpipeline.results.reference import read_reference
+from synthetic import REFERENCE, make_config, make_results, registered
 
-RESULTS = make_results()
+RESULTS = registered(make_config())
 BOARD = scoreboard([RESULTS])
+TOTAL = 73
 KEYS = ["source", "figure", "dataset", "network", "method", "options"]
 
 
 def entry(board: pd.DataFrame, figure: str, network: str, method: str, options: int | None = None) -> pd.Series:
     rows = board[(board["figure"] == figure) & (board["network"] == network) & (board["method"] == method)]
+    rows = rows[~rows["source"].str.endswith("v1")]
     rows = rows[rows["options"].isna() if options is None else rows["options"] == options]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -29,133 +41,150 @@ def entry(board: pd.DataFrame, figure: str, network: str, method: str, options: 
 
 def test_every_published_number_stands_there_once() -> None:
     reference = read_reference(REFERENCE)
-    assert [one.source for one in reference].count(SOURCE) == 64
-    assert len(BOARD) == len(reference) == 70
+    assert len(BOARD) == len(reference) == TOTAL
     assert not BOARD.duplicated(KEYS).any()
     assert BOARD["paper"].tolist() == [one.value for one in reference]
-    assert sum(counts(BOARD).values()) == 70
-    assert list(counts(BOARD)) == ["reproduced", "above", "below", "inconclusive", "not run"]
+    assert sum(counts(BOARD).values()) + sum(apart(BOARD).values()) == TOTAL
 
 
 def test_a_verdict_is_that_of_the_experiments_table() -> None:
     for experiment, method in (("k-sweep", "greedy"), ("k-sweep", "learned"), ("selection", "probabilistic")):
-        for cell in experiment_results(RESULTS, experiment):
-            if cell.method != method:
-                continue
-            found = entry(BOARD, experiment, cell.network, method, cell.options)
-            chosen = cell.is_chosen_by and cell.n > 0
-            assert (found["verdict"], found["n"], found["chosen_by"]) == (cell.verdict, cell.n, chosen)
-            if cell.n:
-                assert (found["ours"], found["tolerance"]) == (pytest.approx(cell.mean), pytest.approx(cell.tolerance))
+        for one in experiment_results(RESULTS, experiment):
+            if one.method == method and one.options != 1024:
+                found = entry(BOARD, experiment, one.network, method, one.options)
+                assert (found["verdict"], found["n"]) == (one.verdict, one.n)
+                assert found["chosen_by"] == one.is_chosen_by
+                if one.n:
+                    assert found["ours"] == pytest.approx(one.mean)
+                if one.n > 1:
+                    assert found["low"] == pytest.approx(one.judged.low)
 
 
-def test_one_cell_is_judged_against_each_number_that_the_paper_gives_for_it() -> None:
+def test_no_number_counts_twice() -> None:
+    counted = BOARD[BOARD["apart"] == ""]
+    assert not counted.duplicated(["dataset", "network", "method", "recipe", "options"]).any()
     sweep, bar = (entry(BOARD, figure, "conv2", "greedy", 2) for figure in ("k-sweep", "random-vs-selected"))
-    assert sweep["ours"] == bar["ours"]
+    assert (sweep["apart"], bar["apart"]) == ("", AGAIN)
     assert (sweep["paper"], bar["paper"]) == (75.21, 75.0)
-    assert (sweep["tolerance"], bar["tolerance"]) == (pytest.approx(1.1), pytest.approx(2.0))
+    first = BOARD[BOARD["source"] == "aladago2021v1"].set_index(["network", "options"])["apart"]
+    assert first.to_dict() == {("lenet", 2): CHOSE, ("lenet", 128): "", ("vgg19", 8): AGAIN}
+    assert entry(BOARD, "abstract", "vgg19", "greedy", 8)["apart"] == ""
+
+
+def test_untrained_networks_and_cells_that_chose_the_recipe_do_not_count() -> None:
     random = entry(BOARD, "random-vs-selected", "conv2", "random")
-    assert (random["n"], random["verdict"]) == (3, Verdict.REPRODUCED)
+    assert (random["n"], random["apart"]) == (3, UNTRAINED)
+    chosen = BOARD[BOARD["chosen_by"]]
+    assert list(chosen[["figure", "options"]].itertuples(index=False, name=None)) == [
+        ("k-sweep", 2), ("k-sweep", 8), ("abstract", 8), ("abstract", 2),
+    ]  # fmt: skip
+    assert set(chosen["apart"]) == {CHOSE}
+    # They are known without a run, too.
+    empty = scoreboard([replace(RESULTS, runs=RESULTS.runs.iloc[:0])])
+    assert apart(empty) == apart(BOARD) and counts(empty)["not run"] == sum(counts(BOARD).values())
 
 
 def test_what_was_not_run_says_so() -> None:
     missing = entry(BOARD, "k-sweep", "conv2", "greedy", 64)
-    assert (missing["verdict"], missing["n"], missing["grid"]) == (Verdict.NOT_RUN, 0, "")
+    assert (missing["verdict"], missing["n"]) == (Verdict.NOT_RUN, 0)
     assert set(BOARD.loc[BOARD["network"].isin(["conv4", "conv6", "vgg19"]), "verdict"]) == {Verdict.NOT_RUN}
     assert entry(BOARD, "k-sweep", "conv2", "greedy", 4)["verdict"] == Verdict.INCONCLUSIVE  # one seed
 
 
 def test_rivals_are_judged_by_their_own_papers_and_settings() -> None:
     popup = entry(BOARD, "rivals", "conv2", "edge_popup")
-    assert (popup["paper"], popup["n"], popup["verdict"]) == (77.7, 3, Verdict.REPRODUCED)  # 78.3, made up
+    assert (popup["paper"], popup["n"]) == (77.7, 3)
     mask = entry(BOARD, "table-1", "conv2", "supermask")
     assert (mask["source"], mask["paper"], mask["verdict"]) == ("zhou2019", 66.0, Verdict.ABOVE)
     # Learned weights in Zhou's settings are another cell than those in the grid's.
     learned = entry(BOARD, "table-1", "conv2", "learned")
-    assert (learned["paper"], learned["n"]) == (69.2, 3)
+    assert (learned["paper"], learned["n"], learned["apart"]) == (69.2, 3, "")
     without = RESULTS.runs[RESULTS.runs["recipe"] != "zhou"]
     board = scoreboard([replace(RESULTS, runs=without)])
     assert entry(board, "table-1", "conv2", "learned")["n"] == 0
     assert entry(board, "k-sweep", "conv2", "learned")["n"] == 3
+    # A shortened recipe of a rival is not the one that its paper used.
+    short = RESULTS.config | {"recipes": {"zhou": "config/recipes/zhou-short.yaml"}}
+    board = scoreboard([registered(short)])
+    assert entry(board, "table-1", "conv2", "supermask")["verdict"] == Verdict.NOT_RUN
 
 
-def test_all_seeds_of_a_cell_count_whichever_experiment_asked_for_them() -> None:
+def test_all_confirmation_seeds_of_a_cell_count_whichever_experiment_asked_for_them() -> None:
     config = make_config(experiments=["k-sweep", "churn"])
     config["experiments"]["k-sweep"]["seeds"] = [0, 1]
     config["experiments"]["churn"]["seeds"] = [1, 2, 3]
-    board = scoreboard([make_results(config)])
+    results = registered(config)
+    board = scoreboard([results])
     assert entry(board, "k-sweep", "lenet", "greedy", 8)["n"] == 4
     assert entry(board, "k-sweep", "lenet", "greedy", 64)["n"] == 2
+    (cell,) = (one for one in experiment_results(results, "k-sweep") if (one.network, one.options) == ("lenet", 8))
+    assert (cell.n, cell.judged.n) == (2, 4)
 
 
-def test_variants_of_a_cell_are_no_evidence_for_it() -> None:
-    """Neither finetuned networks nor other recipes, sharing or learning rates count as the plain cell."""
-    board = scoreboard([make_results(make_config(experiments=["sharing"]))])
-    assert entry(board, "k-sweep", "lenet", "greedy", 2)["n"] == 3
-    other = make_config(experiments=["recipe-study"])
-    other["experiments"]["recipe-study"]["together"] = []
-    assert counts(scoreboard([make_results(other)]))["not run"] == 70
+def test_seeds_that_do_not_count_are_shown_apart() -> None:
+    results = registered(make_config(), seeds=[1, 2])
+    found = entry(scoreboard([results]), "k-sweep", "lenet", "greedy", 4)
+    assert (found["n"], found["other_n"]) == (2, 1)
+    runs = results.runs
+    plain = (runs["network"] == "lenet") & (runs["method"] == "greedy") & (runs["options"] == 4)
+    seed = runs[plain & (runs["recipe"] == "paper-glorot") & (runs["seed"] == 0) & (runs["variant"] == "")]
+    assert found["other_mean"] in seed["test_accuracy"].tolist()
 
 
-def of_grid(name: str, networks: dict[str, str], shift: float = 0.0) -> Results:
-    config = make_config(networks) | {"grid": name}
-    runs = make_runs(config)
-    return make_results(config, runs.assign(test_accuracy=runs["test_accuracy"] + shift))
+def test_exploratory_runs_get_no_verdict() -> None:
+    """Neither a grid without registration, nor other epochs, variants or learning rates, nor an undecided recipe."""
+    for results in (
+        make_results(make_config()),
+        replace(make_results(make_config()), registration=RESULTS.registration),  # 110 epochs instead of 200
+        replace(RESULTS, config=RESULTS.config | {"grid": "other"}),
+        registered(make_config(experiments=["sharing"]) | {"recipe": "code"}, seeds=[]),
+    ):
+        board = scoreboard([results])
+        assert set(board[board["figure"].isin(["k-sweep", "selection"])]["verdict"]) == {Verdict.NOT_RUN}
+    (scope, *others), registration = RESULTS.registration.scopes, RESULTS.registration
+    undecided = replace(registration, scopes=[replace(scope, recipe="undecided"), *others])
+    board = scoreboard([replace(RESULTS, registration=undecided)])
+    assert set(board[board["network"] == "lenet"]["verdict"]) == {Verdict.NOT_RUN}
+    assert (entry(board, "k-sweep", "lenet", "greedy", 4)[["n", "other_n"]] == [0, 3]).all()
+    study = experiment_results(RESULTS, "recipe-study")
+    assert {one.verdict for one in study if one.n} == {Verdict.NO_VERDICT}
 
 
-def test_the_grid_with_most_seeds_counts_and_of_equal_ones_the_first() -> None:
-    mnist, both = of_grid("mnist", {"lenet": "mnist"}), of_grid("paper", {"lenet": "mnist", "conv2": "cifar10"}, -20)
-    board = scoreboard([mnist, both])
-    assert entry(board, "k-sweep", "lenet", "greedy", 8)[["grid", "verdict"]].tolist() == ["mnist", "reproduced"]
-    assert entry(board, "k-sweep", "conv2", "greedy", 8)[["grid", "verdict"]].tolist() == ["paper", "below"]
-    board = scoreboard([both, mnist])
-    assert entry(board, "k-sweep", "lenet", "greedy", 8)[["grid", "verdict"]].tolist() == ["paper", "below"]
-    fewer = replace(both, runs=both.runs[both.runs["seed"] == 0])  # whatever they say
-    found = entry(scoreboard([fewer, mnist]), "k-sweep", "lenet", "greedy", 8)
-    assert found[["grid", "verdict", "n"]].tolist() == ["mnist", "reproduced", 3]
-    empty = replace(both, runs=both.runs.iloc[:0])
-    assert counts(scoreboard([empty, mnist])) == counts(scoreboard([mnist]))
+def of_grid(name: str, networks: dict[str, str]) -> Results:
+    return registered(make_config(networks) | {"grid": name})
+
+
+def test_a_number_is_judged_by_its_own_grid() -> None:
+    mnist, both = of_grid("mnist", {"lenet": "mnist"}), of_grid("paper", {"lenet": "mnist", "conv2": "cifar10"})
+    worse = replace(both, runs=both.runs.assign(test_accuracy=both.runs["test_accuracy"] - 20))
+    board = scoreboard([mnist, replace(worse, registration=mnist.registration)])
+    assert entry(board, "k-sweep", "lenet", "greedy", 4)[["grid", "n"]].tolist() == ["mnist", 3]
+    assert entry(board, "k-sweep", "lenet", "greedy", 4)["verdict"] != Verdict.BELOW
+    assert entry(board, "k-sweep", "conv2", "greedy", 8)["n"] == 0
 
 
 def test_another_dataset_is_no_evidence() -> None:
-    assert counts(scoreboard([make_results(make_config({"lenet": "digits"}))])) == {
-        "reproduced": 0, "above": 0, "below": 0, "inconclusive": 0, "not run": 70,
-    }  # fmt: skip
+    found = counts(scoreboard([registered(make_config({"lenet": "digits"}))]))
+    assert found["not run"] == sum(found.values())
 
 
-def test_the_sentence_adds_up_and_names_the_cells_that_chose_the_recipe() -> None:
-    score, text = counts(BOARD), sentence(BOARD)
-    start = "Of 70 published numbers (61 of the paper on its method and baselines, the others of rivals): "
-    assert text.startswith(f"{start}{score['reproduced']} reproduced")
-    # Conv-2's K = 2 and LeNet's K = 8 are published twice.
-    assert "Those that were run belong to 20 cells of ours" in text
+def test_the_sentence_adds_up() -> None:
+    text, score, left = sentence(BOARD), counts(BOARD), apart(BOARD)
+    assert text.startswith(f"Of {sum(score.values())} published numbers: ")
     assert all(f"{count} {verdict}" in text for verdict, count in score.items() if count)
-    chosen = BOARD[BOARD["chosen_by"]]
-    # K = 2 and 8 of LeNet in the k-sweep figure, and K = 8 in the abstract
-    assert list(chosen[["figure", "options"]].itertuples(index=False, name=None)) == [
-        ("k-sweep", 2), ("k-sweep", 8), ("abstract", 8),
-    ]  # fmt: skip
-    count = (chosen["verdict"] == Verdict.REPRODUCED).sum()
-    assert (
-        f" {count} of those reproduced belong to cells by whose closeness to the paper the recipe was chosen (†)."
-        in text
-    )
-    one = BOARD.assign(chosen_by=BOARD["chosen_by"] & (BOARD["figure"] == "abstract"))
-    assert "1 of those reproduced belongs to a cell" in sentence(one)
-    assert "whose closeness" not in sentence(BOARD.assign(chosen_by=False))
+    assert f"{sum(left.values())} more do not count: {left[CHOSE]} of cells" in text
 
 
 def test_the_board_for_readers() -> None:
     shown = readable_board(BOARD)
-    assert len(shown) == 70 - counts(BOARD)["not run"]
+    assert len(shown) == ((BOARD["n"] > 0) | (BOARD["other_n"] > 0)).sum()
     marked = shown[shown["verdict"].str.endswith(CHOSEN)]
     assert list(zip(marked["published in"], marked["K"], strict=True)) == [
-        ("k-sweep", "2"),
-        ("k-sweep", "8"),
-        ("abstract", "8"),
-    ]
+        ("k-sweep", "2"), ("k-sweep", "8"), ("abstract", "8"), ("aladago2021v1, abstract", "2"),
+    ]  # fmt: skip
+    assert set(marked["counts"]) == {f"no: {CHOSE}"}
     assert readable_board(scoreboard([replace(RESULTS, runs=RESULTS.runs.iloc[:0])])).empty
     datasets = by_dataset(BOARD)
-    assert list(zip(datasets["dataset"], datasets["published"], strict=True)) == [("MNIST", "14"), ("CIFAR-10", "56")]
+    assert list(zip(datasets["dataset"], datasets["published"], strict=True)) == [("MNIST", "16"), ("CIFAR-10", "57")]
     for verdict, count in counts(BOARD).items():
         assert datasets[verdict].astype(int).sum() == count

@@ -10,8 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from slotpipeline.analysis.statistics import compare_means, holm, summarise, t_interval, welch_interval
-from slotpipeline.analysis.verdict import Verdict, equivalence
+from slotpipeline.analysis.statistics import compare_means, holm, one_sided_p, summarise, t_interval, welch_interval
 
 accuracies = st.lists(st.floats(0, 100), min_size=2, max_size=8)
 hundredths = st.integers(0, 10_000).map(lambda number: number / 100)  # as accuracies on 10,000 images are
@@ -63,7 +62,15 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says() -> None:
 def test_equal_values_say_nothing_about_how_much_others_would_differ() -> None:
     assert t_interval([98.4, 98.4]) is None
     assert welch_interval([98.0, 98.0], [97.0, 97.0, 97.0]) is None
-    assert equivalence([98.4, 98.4], 98.21, 0.17) == Verdict.INCONCLUSIVE
+    assert one_sided_p([98.4, 98.4], 98.21, above=True) is None
+
+
+def test_a_bound_of_the_interval_and_the_one_sided_test_agree() -> None:
+    values = [97.9, 98.0, 98.2, 98.1]
+    low, high = t_interval(values, 0.90) or (0.0, 0.0)
+    assert one_sided_p(values, low, above=True) == pytest.approx(0.05)
+    assert one_sided_p(values, high, above=False) == pytest.approx(0.05)
+    assert one_sided_p(values, 98.05, above=True) == pytest.approx(0.5)
 
 
 def test_welch_interval_is_antisymmetric() -> None:

@@ -54,6 +54,7 @@ class Graphs:
 # torch.compile and torch.export
 
 
+@pytest.mark.filterwarnings("ignore:a lottery ticket prunes")
 @pytest.mark.parametrize(("method", "compiled"), [*((method, True) for method in KINDS), ("greedy", False)])
 def test_one_graph_trains_bit_for_bit_as_the_network_does(method, compiled):
     network, other = network_of(method, compiled), network_of(method, compiled)

@@ -1,5 +1,8 @@
 """Slot machines: networks that choose each weight among K fixed random values (Aladago and Torresani, ICML 2021).
 
+`slotify_` turns a network into a slot machine, `bake_` into an ordinary one again, and `mask_` into one of its rivals.
+`summary` shows what is selected and what is trained. README.md and docs/tutorial.md show them at work.
+
 Names are looked up on first use, so that planning runs and rebuilding tables and figures
 (`slotpipeline`, `slotpipeline.reporting`) does not load torch.
 """
@@ -9,42 +12,77 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
-    from slotmachines.networks import build_network
+    from slotmachines.layer_kinds import register_layer
+    from slotmachines.network_summary import summary
+    from slotmachines.networks import build_network, list_networks
     from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, mask_
-    from slotmachines.slots.convert import bake_, option_table, selected_options, slotify_
+    from slotmachines.rivals.edge_popup import EdgePopup
+    from slotmachines.rivals.flipping import Flipping
+    from slotmachines.rivals.lottery_ticket import LotteryTicket
+    from slotmachines.rivals.mask import Rule, ScoreRule
+    from slotmachines.rivals.pruning import Pruning
+    from slotmachines.rivals.supermask import Supermask
+    from slotmachines.slots.convert import bake_, is_slot_machine, option_table, selected_options, slotify_
+    from slotmachines.slots.machine import SlotMachine
     from slotmachines.slots.released_code import load_released_checkpoint_
     from slotmachines.slots.ticket import load_ticket, save_ticket
 
+__version__ = "0.1.0"
+
 _HOMES = {
-    "altered_share": "slotmachines.rivals.apply",
-    "begin_epoch_": "slotmachines.rivals.apply",
-    "change_penalty": "slotmachines.rivals.apply",
+    "EdgePopup": "slotmachines.rivals.edge_popup",
+    "Flipping": "slotmachines.rivals.flipping",
+    "LotteryTicket": "slotmachines.rivals.lottery_ticket",
+    "Pruning": "slotmachines.rivals.pruning",
+    "Rule": "slotmachines.rivals.mask",
+    "ScoreRule": "slotmachines.rivals.mask",
+    "SlotMachine": "slotmachines.slots.machine",
+    "Supermask": "slotmachines.rivals.supermask",
     "UserError": "slotmachines.errors",
+    "altered_share": "slotmachines.rivals.apply",
     "bake_": "slotmachines.slots.convert",
+    "begin_epoch_": "slotmachines.rivals.apply",
     "build_network": "slotmachines.networks",
+    "change_penalty": "slotmachines.rivals.apply",
+    "is_slot_machine": "slotmachines.slots.convert",
+    "list_networks": "slotmachines.networks",
     "load_released_checkpoint_": "slotmachines.slots.released_code",
     "load_ticket": "slotmachines.slots.ticket",
     "mask_": "slotmachines.rivals.apply",
     "option_table": "slotmachines.slots.convert",
+    "register_layer": "slotmachines.layer_kinds",
     "save_ticket": "slotmachines.slots.ticket",
     "selected_options": "slotmachines.slots.convert",
     "slotify_": "slotmachines.slots.convert",
+    "summary": "slotmachines.network_summary",
 }
 
 __all__ = [
-    "altered_share",
-    "begin_epoch_",
-    "change_penalty",
+    "EdgePopup",
+    "Flipping",
+    "LotteryTicket",
+    "Pruning",
+    "Rule",
+    "ScoreRule",
+    "SlotMachine",
+    "Supermask",
     "UserError",
+    "altered_share",
     "bake_",
+    "begin_epoch_",
     "build_network",
+    "change_penalty",
+    "is_slot_machine",
+    "list_networks",
     "load_released_checkpoint_",
     "load_ticket",
     "mask_",
     "option_table",
+    "register_layer",
     "save_ticket",
     "selected_options",
     "slotify_",
+    "summary",
 ]
 
 
@@ -52,3 +90,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

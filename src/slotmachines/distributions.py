@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from slotmachines.arguments import real_number
+
 Variance = Callable[[int, int], float]
 
 
@@ -50,19 +52,26 @@ VALUE_BOUNDS = {"glorot-uniform": 6.0, "glorot-deviation": 2.0}
 
 
 def value_bound_of(shape: Sequence[int], bound: str | float) -> float:
+    """As `bound_of`, of a weight tensor of shape (out, in) or (out, in / groups, *kernel)."""
+    return bound_of(fans_of(shape), bound)
+
+
+def bound_of(fans: tuple[int, int], bound: str | float) -> float:
     """The bound b of the values W ~ U(-b, b) of a weight tensor.
 
     Args:
-        shape: (out, in), (out, in / groups, *kernel), or (dimension, 1) of an embedding, of which one row is looked up.
+        fans: (fan_in, fan_out).
         bound: a name of `VALUE_BOUNDS` (Glorot and Bengio, AISTATS 2010, equations 12 and 16), or b itself.
 
     Raises:
         ValueError: the name is unknown, or the number is not positive and finite.
+        TypeError: it is neither a name nor a number.
     """
     if isinstance(bound, str):
         if bound not in VALUE_BOUNDS:
             raise ValueError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
-        return math.sqrt(VALUE_BOUNDS[bound] / sum(fans_of(shape)))
-    if not 0 < bound < math.inf:
+        return math.sqrt(VALUE_BOUNDS[bound] / sum(fans))
+    number = real_number(bound, "value bound, unless it is a name,")
+    if not 0 < number < math.inf:
         raise ValueError(f"the value bound must be positive and finite, not {bound}")
-    return float(bound)
+    return number

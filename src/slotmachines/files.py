@@ -101,18 +101,18 @@ def _make_room(path: Path) -> None:
 
 def _flush(file: Path) -> None:
     """Wait until the content of a file is on the disk."""
-    with file.open("rb") as written:
+    with file.open("rb+") as written:  # Windows flushes only what may be written
         os.fsync(written.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk, where the file system can say so."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
+    with suppress(OSError):  # Windows cannot open a folder
+        opened = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(opened)
-    finally:
-        os.close(opened)
+        finally:
+            os.close(opened)
 
 
 def _unwritten(path: Path, error: OSError) -> UserError:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-SLOT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""Layers whose parameter `weight` holds one number per connection."""
+from slotmachines.layer_kinds import EMBEDDINGS, Fans, known_tensors
 
-_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")  # of nn.MultiheadAttention
-_NORMALISATION = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+"""The class of the user's network, which the functions that change it return."""
+
+Site = tuple[Any, str]
+"""A layer, and the name of a weight tensor that it holds."""
+
+_ADDED = ("position", "pos_emb", "token", "bias")
+"""In the names of tensors that are added to activations, such as a table of positions (n, d), so are no connections."""
+
+_WAY_OUT = "leave the layer out by filter_fn"
 
 
 @runtime_checkable
@@ -40,23 +47,28 @@ class Place(NamedTuple):
     """A weight tensor that can be selected.
 
     Attributes:
-        name: its name within the module given, such as "dense1.weight".
-        layer: the module that holds it.
+        name: its name within the module given, such as "dense1.weight"; the first one of a tensor with several.
+        layer: the module that holds it, the first one.
         tensor: its name within the layer, such as "weight".
+        fans: (fan_in, fan_out) in that layer.
+        ties: the other layers that hold the same tensor.
     """
 
     name: str
     layer: Any
     tensor: str
+    fans: Fans
+    ties: tuple[Site, ...] = ()
 
     @property
-    def fans(self) -> Sequence[int]:
-        """The shape that says how many connections meet in a unit, as `slotmachines.distributions` takes it.
+    def weight(self) -> nn.Parameter:
+        weight: nn.Parameter = getattr(self.layer, self.tensor)
+        return weight
 
-        That of the weight, but (dimension, 1) of an embedding: an output is one number of one row, so its fan-in is 1.
-        """
-        shape: Sequence[int] = getattr(self.layer, self.tensor).shape
-        return (shape[1], 1) if isinstance(self.layer, nn.Embedding) else shape
+    @property
+    def sites(self) -> list[Site]:
+        """Every layer that holds the tensor, and its name there."""
+        return [(self.layer, self.tensor), *self.ties]
 
 
 class Selected(NamedTuple, Generic[Selector]):
@@ -66,6 +78,7 @@ class Selected(NamedTuple, Generic[Selector]):
     layer: Any
     tensor: str
     selector: Selector
+    ties: tuple[Site, ...] = ()
 
     @property
     def trained(self) -> Tensor:
@@ -74,9 +87,21 @@ class Selected(NamedTuple, Generic[Selector]):
         return trained
 
     @property
+    def sites(self) -> list[Site]:
+        """Every layer that holds the tensor, and its name there."""
+        return [(self.layer, self.tensor), *self.ties]
+
+    @property
     def state_prefix(self) -> str:
         """What the names of its own entries in the state dict of the module given begin with."""
         return f"{self.name.removesuffix(self.tensor)}parametrizations.{self.tensor}."
+
+
+class _Candidate(NamedTuple):
+    name: str
+    layer: nn.Module
+    tensor: str
+    fans: Fans
 
 
 def selectable(
@@ -84,118 +109,229 @@ def selectable(
 ) -> list[Place]:
     """Every weight tensor within `module` to be selected.
 
-    These are the weights of Linear and Conv layers, the projections of attention (its output projection is a Linear
-    layer of its own), and on request the rows of embeddings. Biases, normalisation, and parameters that a module holds
-    under a name that does not begin with "weight", such as the position embedding of a vision transformer, are not.
+    These are the weights of the kinds of layers of `slotmachines.layer_kinds`: Linear and convolutions (transposed
+    ones too), recurrent and bilinear layers, the projections of attention, and on request the rows of embeddings.
+    Biases, normalisation and frozen weights (`requires_grad` is false) are not. A weight that several layers hold is
+    one place, with the name and the fans of the first of them.
 
     Args:
         filter_fn: leaves out the layers for which filter_fn(layer, name) is false. It is asked about layers that can
             be converted or would be refused, and about no others.
-        embeddings: take the weights of nn.Embedding too.
+        embeddings: take the weights of nn.Embedding and nn.EmbeddingBag too.
 
     Raises:
         ValueError: there is none, or one that was not left out is parametrized already, computed from other
-            parameters, tied to another weight or without a shape yet; a layer has weights of a kind that cannot be
-            selected, such as those of recurrent layers; an embedding pads, limits its norm or has sparse gradients.
+            parameters, sparse, empty or without a shape yet, or tied to a tensor that would not be selected; a layer
+            of an unknown kind trains a tensor that may hold connections (`unknown_weights`); an embedding pads, limits
+            its norm or has sparse gradients.
+        TypeError: `module` is no module, or a weight is neither float32 nor float64.
     """
-    places = []
-    for name, layer in module.named_modules():
-        tensors, refused = _tensors(layer, embeddings), _unknown_weights(layer)
-        if (tensors or refused) and (filter_fn is None or filter_fn(layer, name)):
-            if refused:
-                kind = parametrize.type_before_parametrizations(layer).__name__
-                raise ValueError(
-                    f"{_joined(name, refused[0])}: weights of {kind} cannot be selected, and would be trained; "
-                    "leave the layer out by filter_fn"
-                )
-            places += [Place(_joined(name, tensor), layer, tensor) for tensor in tensors]
-    if not places:
-        raise ValueError("there is no Linear, Conv or attention layer to make a slot machine of")
-    owners: dict[int, list[str]] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        owners.setdefault(id(parameter), []).append(name)
-    for place in places:
-        _require_selectable(place, owners)
-    return places
+    require_module(module)
+    if not (filter_fn is None or callable(filter_fn)):
+        raise TypeError(f"filter_fn must be a function of a layer and its name, not {filter_fn!r}")
+    candidates = []
+    for name, layer in layers_of(module):
+        found, unknown = candidates_of(name, layer, embeddings), unknown_weights(layer)
+        if (found or unknown) and (filter_fn is None or filter_fn(layer, name)):
+            for candidate in found:
+                if error := refusal(candidate):
+                    raise error
+            if unknown:
+                raise ValueError(f"{joined(name, unknown[0])}: {unknown_kind(layer)}")
+            candidates += found
+    if not candidates:
+        raise ValueError(_nothing_to_select(module, embeddings))
+    return _places(candidates, _owners(module))
 
 
-def select_by_(place: Place, selector: nn.Module) -> None:
-    """Let `selector`, a `WeightSelector`, select the weight at a place."""
-    # The check that `unsafe` leaves out would draw a sample, and so take numbers from torch's generator.
-    parametrize.register_parametrization(place.layer, place.tensor, selector, unsafe=True)
+def require_module(module: object) -> None:
+    """Raises a TypeError for what is no module."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"a network is a torch.nn.Module, not {type(module).__name__}; give the network itself")
+
+
+def layers_of(module: nn.Module, *, every_name: bool = False) -> Iterator[tuple[str, nn.Module]]:
+    """The names and modules within `module`, but for what computes parametrized tensors."""
+    for name, layer in module.named_modules(remove_duplicate=not every_name):
+        if "parametrizations" not in name.split("."):
+            yield name, layer
+
+
+def candidates_of(name: str, layer: nn.Module, embeddings: bool) -> list[_Candidate]:
+    """The tensors of a layer that its handler would have selected, but for frozen ones; some may have to be refused."""
+    if isinstance(layer, EMBEDDINGS) and not embeddings:
+        return []
+    return [
+        _Candidate(joined(name, tensor), layer, tensor, fans)
+        for tensor, fans in known_tensors(layer).items()
+        if fans is not None and not is_frozen(layer, tensor)
+    ]
+
+
+def unknown_weights(layer: nn.Module) -> list[str]:
+    """The names of the trained tensors that may hold connections, and of which no handler knows.
+
+    They are judged by their shape (`may_hold_connections`), but for those that are named as added, such as positions.
+    """
+    if isinstance(layer, EMBEDDINGS):
+        return []
+    known = known_tensors(layer)
+    return [
+        name
+        for name, held in _held(layer).items()
+        if name not in known
+        and not any(word in name.lower() for word in _ADDED)
+        and any(tensor.requires_grad and may_hold_connections(tensor) for tensor in held)
+    ]
+
+
+def may_hold_connections(tensor: Tensor) -> bool:
+    """Whether a parameter has the shape of connections: two dimensions or more, of which the first one is no 1.
+
+    So have matrices, kernels and stacks of them. A bias or scale has not, nor a class token (1, 1, d) or a table of
+    positions (1, n, d), which is added to each example.
+    """
+    return is_lazy(tensor) or (tensor.ndim > 1 and tensor.shape[0] > 1 and sum(size > 1 for size in tensor.shape) > 1)
+
+
+def is_frozen(layer: nn.Module, tensor: str) -> bool:
+    """Whether a tensor of a layer is not trained: neither itself nor, if it is computed, what it is computed from."""
+    held = _held(layer)
+    parameters = held.get(tensor) or [parameter for made_of in held.values() for parameter in made_of]
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def unknown_kind(layer: nn.Module) -> str:
+    """Why the weights of a layer of an unknown kind are refused."""
+    kind = parametrize.type_before_parametrizations(layer).__name__
+    return (
+        f"weights of {kind} cannot be selected, and would be trained; {_WAY_OUT}, "
+        "or say by slotmachines.register_layer what they are"
+    )
+
+
+def refusal(candidate: _Candidate) -> Exception | None:
+    """The error of a weight that cannot be selected."""
+    name, layer, tensor, _ = candidate
+    if parametrize.is_parametrized(layer, tensor):
+        return ValueError(f"{name} is parametrized already; a weight can be one slot machine, or have one mask, only")
+    weight = getattr(layer, tensor)
+    if not isinstance(weight, nn.Parameter):
+        return ValueError(
+            f"{name} is computed from other parameters, as by weight_norm or pruning; "
+            f"make it a parameter again, or {_WAY_OUT}"
+        )
+    if is_lazy(weight):
+        return ValueError(f"{name} has no shape yet; run the network once before")
+    if weight.layout != torch.strided:
+        return ValueError(f"{name} is sparse; make it dense by .to_dense(), or {_WAY_OUT}")
+    if weight.dtype not in (torch.float32, torch.float64):
+        return TypeError(
+            f"{name}: weights must be float32 or float64, not {weight.dtype}; convert the module, or {_WAY_OUT}"
+        )
+    if weight.numel() == 0:
+        return ValueError(f"{name} has no connections, its shape is {tuple(weight.shape)}; {_WAY_OUT}")
+    return None
 
 
 def weight_selectors(module: nn.Module, *, every_name: bool = False) -> Iterator[Selected[WeightSelector]]:
     """Every weight tensor within `module` that is selected, whatever selects; there may be none.
 
     Args:
-        every_name: a layer that stands in several places comes under each of its names, as in a state dict.
+        every_name: a weight that has several names, because several layers hold it or its layer stands in several
+            places, comes under each of them, as in a state dict. Otherwise it comes once, under the first one.
     """
-    for name, layer in module.named_modules(remove_duplicate=not every_name):
+    require_module(module)
+    found: dict[int, Selected[WeightSelector]] = {}
+    for name, layer in layers_of(module, every_name=every_name):
         if parametrize.is_parametrized(layer):
-            for tensor, parametrizations in layer.parametrizations.items():
-                if isinstance(parametrizations[0], WeightSelector):
-                    yield Selected(_joined(name, tensor), layer, tensor, parametrizations[0])
+            lists: Any = layer.parametrizations
+            for tensor, parametrizations in lists.items():
+                if isinstance(selector := parametrizations[0], WeightSelector):
+                    one = Selected(joined(name, tensor), layer, tensor, selector)
+                    if every_name:
+                        yield one
+                    elif first := found.get(id(selector)):
+                        found[id(selector)] = first._replace(ties=(*first.ties, (layer, tensor)))
+                    else:
+                        found[id(selector)] = one
+    yield from found.values()
 
 
-def _joined(layer_name: str, tensor: str) -> str:
+def joined(layer_name: str, tensor: str) -> str:
+    """The name of a tensor in a network."""
     return f"{layer_name}.{tensor}" if layer_name else tensor
 
 
-def _tensors(layer: nn.Module, embeddings: bool) -> list[str]:
-    """The names of the tensors of a layer that the method is about."""
-    if isinstance(layer, SLOT_LAYERS) or (embeddings and isinstance(layer, nn.Embedding)):
-        return ["weight"]
-    if isinstance(layer, nn.MultiheadAttention):
-        return [name for name in _parameters(layer) if name in _PROJECTIONS]
-    return []
+def _held(layer: nn.Module) -> dict[str, list[Tensor]]:
+    """A layer's own parameters by name; of a parametrized one, which is not computed for it, those it is made of."""
+    parametrized: Any = layer.parametrizations if parametrize.is_parametrized(layer) else {}
+    made_of = {name: [*parametrizations.parameters(recurse=False)] for name, parametrizations in parametrized.items()}
+    own = {name: [tensor] for name, tensor in layer.named_parameters(recurse=False, remove_duplicate=False)}
+    return {**made_of, **own}
 
 
-def _unknown_weights(layer: nn.Module) -> list[str]:
-    """The names of the weights of a layer of a kind that is not known here: tensors of two or more dimensions."""
-    if isinstance(layer, (*SLOT_LAYERS, nn.MultiheadAttention, nn.Embedding, *_NORMALISATION)):
-        return []
-    return [
-        name
-        for name, parameter in _parameters(layer).items()
-        if name.startswith("weight") and (parameter is None or is_lazy(parameter) or parameter.ndim > 1)
-    ]
+def _owners(module: nn.Module) -> dict[int, list[tuple[str, Site]]]:
+    """Of each parameter by its id: its names, and the layers that hold it."""
+    owners: dict[int, list[tuple[str, Site]]] = {}
+    for name, layer in layers_of(module):
+        for tensor, parameter in layer.named_parameters(recurse=False, remove_duplicate=False):
+            owners.setdefault(id(parameter), []).append((joined(name, tensor), (layer, tensor)))
+    return owners
 
 
-def _parameters(layer: nn.Module) -> dict[str, nn.Parameter | None]:
-    """A layer's own parameters by name; None where one is parametrized, as computing it may have side effects."""
-    parametrized: Any = layer.parametrizations if parametrize.is_parametrized(layer) else ()
-    return {**dict.fromkeys(parametrized), **dict(layer.named_parameters(recurse=False, remove_duplicate=False))}
+def _places(candidates: Sequence[_Candidate], owners: dict[int, list[tuple[str, Site]]]) -> list[Place]:
+    """One place for each tensor.
+
+    Raises:
+        ValueError: a layer that is left out, or is to be trained, holds one of them too; an embedding does more than
+            look up rows.
+    """
+    chosen = {candidate.name for candidate in candidates}
+    places: dict[int, Place] = {}
+    for name, layer, tensor, fans in candidates:
+        weight = getattr(layer, tensor)
+        if id(weight) not in places:
+            owned = owners[id(weight)]
+            names = [other for other, _ in owned]
+            if left := [other for other in names if other not in chosen]:
+                raise ValueError(
+                    f"{' and '.join(names)} are one tied weight, of which {left[0]} would stay trained; select both "
+                    "(embeddings=True, if one is an embedding), untie it, or leave both out by filter_fn"
+                )
+            ties = tuple(site for other, site in owned if other != name)
+            places[id(weight)] = Place(name, layer, tensor, fans, ties)
+    for place in places.values():
+        _require_plain_embeddings(place)
+    return list(places.values())
 
 
-def _require_selectable(place: Place, owners: dict[int, list[str]]) -> None:
-    """Refuse what cannot be selected; `owners` has all names of a parameter by its id."""
-    name, layer, tensor = place
-    if parametrize.is_parametrized(layer, tensor):
-        raise ValueError(f"{name} is parametrized already; a weight can be one slot machine only")
-    weight = getattr(layer, tensor)
-    if not isinstance(weight, nn.Parameter):
-        raise ValueError(
-            f"{name} is computed from other parameters, as by weight_norm or pruning; "
-            "make it a parameter again, or leave it out by filter_fn"
-        )
-    if is_lazy(weight):
-        raise ValueError(f"{name} has no shape yet; run the network once before slotify_")
-    if len(owners[id(weight)]) > 1:
-        raise ValueError(
-            f"{' and '.join(owners[id(weight)])} are one tied weight; untie it, or leave it out by filter_fn"
-        )
-    if isinstance(layer, nn.Embedding):
-        _require_plain_embedding(name, layer)
-
-
-def _require_plain_embedding(name: str, embedding: nn.Embedding) -> None:
+def _require_plain_embeddings(place: Place) -> None:
     """Refuse an embedding whose rows are more than looked up."""
-    reasons = {
-        "padding_idx keeps a row of zeros": embedding.padding_idx is not None,
-        "max_norm rescales its rows": embedding.max_norm is not None,
-        "sparse gradients leave out the rows that weight decay has to reach": embedding.sparse,
-    }
-    for reason, applies in reasons.items():
-        if applies:
-            raise ValueError(f"{name} cannot be selected: {reason}; change that, or leave the layer out by filter_fn")
+    embeddings: list[Any] = [layer for layer, _ in place.sites if isinstance(layer, EMBEDDINGS)]
+    only_looked_up = len(embeddings) == len(place.sites)  # tied to an output layer, no row stays zero
+    for embedding in embeddings:
+        reasons = {
+            "padding_idx keeps a row of zeros": embedding.padding_idx is not None and only_looked_up,
+            "max_norm rescales its rows": embedding.max_norm is not None,
+            "sparse gradients leave out the rows that weight decay has to reach": embedding.sparse,
+        }
+        for reason, applies in reasons.items():
+            if applies:
+                raise ValueError(f"{place.name} cannot be selected: {reason}; change that, or {_WAY_OUT}")
+
+
+def _nothing_to_select(module: nn.Module, embeddings: bool) -> str:
+    frozen = [
+        joined(name, tensor)
+        for name, layer in layers_of(module)
+        if embeddings or not isinstance(layer, EMBEDDINGS)
+        for tensor, fans in known_tensors(layer).items()
+        if fans is not None and is_frozen(layer, tensor)
+    ]
+    if frozen:
+        return (
+            f"there is nothing to select, as these weights are frozen: {', '.join(frozen[:3])}"
+            f"{' and others' if frozen[3:] else ''}; call requires_grad_(True) on what is to be selected"
+        )
+    return "there is no Linear, Conv or attention layer to select weights of; summary(network) shows what there is"

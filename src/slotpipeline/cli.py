@@ -31,6 +31,7 @@ TRAINING: list[Callable[..., None]] = [
     training_verbs.work,
     results_verbs.status,
     results_verbs.show,
+    results_verbs.claims,
 ]
 WORKFLOW: list[Callable[..., None]] = [
     results_verbs.collect,

@@ -101,6 +101,22 @@ def report(
     write_report(read_results(results, reference_csv), figures, output)
 
 
+def claims(
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+    write: Annotated[bool, typer.Option(help="Write claims.csv and claims.md into the folder of results.")] = False,
+) -> None:
+    """Say whether the paper holds: the verdict of each registered claim by the runs that are recorded."""
+    from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, write_claims
+
+    judged = claims_so_far(results, reference)
+    if judged is None:
+        raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
+    typer.echo(claims_markdown(judged))
+    if write:
+        write_claims(judged, results)
+
+
 def readme(
     reference_csv: ReferenceFile,
     grids: Annotated[

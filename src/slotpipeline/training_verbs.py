@@ -15,6 +15,7 @@ import typer
 from slotmachines.errors import UserError, one_line
 from slotmachines.methods import METHODS
 from slotmachines.networks.names import NETWORKS
+from slotpipeline.command import one_line_errors
 from slotpipeline.data.datasets import DATASETS
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.training_job import TrainingJob
@@ -211,15 +212,16 @@ def work(
 
 
 def train_one(words: list[str]) -> None:
-    """Train the run of a command of a plan; what goes wrong is printed, as `slotmachines` prints it."""
+    """Train the run of a command of a plan; what goes wrong is printed, and a signal ends the process in order."""
     from slotpipeline.training.jobs import train_all as train_jobs
 
-    try:
-        failed = train_jobs([job_of(words)], _print_result)
-    except UserError as error:
-        failed = [str(error)]
-    for line in failed:
-        typer.echo(f"slotmachines: {line}", err=True)
+    with one_line_errors("slotmachines"):
+        try:
+            failed = train_jobs([job_of(words)], _print_result)
+        except UserError as error:
+            failed = [str(error)]
+        for line in failed:
+            typer.echo(f"slotmachines: {line}", err=True)
 
 
 def _plan(path: Path) -> list[list[str]]:

@@ -37,10 +37,10 @@ def lines(axes: Axes, results: Results, found: list[CellResult], method: str) ->
         if not one.n or one.method not in (method, "learned"):
             continue
         rows = results.curves[results.curves["identity"].isin(one.identities)]
-        if one.kind == "learned":
+        if one.shown_method == "learned":
             label = f"learned weights, {one.cell.words}" if one.cell.variant else "learned weights"
             curve(axes, rows, "val_accuracy", INK, label, ":" if one.cell.variant else "--")
-        elif one.kind == "finetuned":
+        elif one.shown_method == "finetuned":
             label = f"K = {one.options}, {one.cell.words} epochs"
             curve(axes, rows, "val_accuracy", COLOURS["finetuned"], label, "-.")
         else:

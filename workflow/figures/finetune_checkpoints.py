@@ -28,21 +28,21 @@ def groups_of(found: list[CellResult]) -> Iterator[tuple[str, list[CellResult]]]
 
 def start_of(found: CellResult, total: int) -> int:
     """Where a cell stands: training from scratch at epoch 0, a slot machine alone at its last epoch."""
-    return {"learned": 0, "greedy": total}.get(found.kind, found.cell.start_epoch)
+    return {"learned": 0, "greedy": total}.get(found.shown_method, found.cell.start_epoch)
 
 
 def checkpoints(axes: Axes, found: list[CellResult]) -> None:
     """Training from scratch, the slot machine alone, and what is finetuned between them."""
     total = max(one.run.settings.epochs for one in found)
     found = sorted(found, key=lambda one: start_of(one, total))
-    between = [one for one in found if one.kind == "finetuned"]
+    between = [one for one in found if one.shown_method == "finetuned"]
     starts = [start_of(one, total) for one in between]
     axes.plot(starts, [one.mean for one in between], color=COLOURS["finetuned"], linewidth=1.3, alpha=0.7, zorder=2)
     for one in found:
         start = start_of(one, total)
         if one.n:
-            ours(axes, one, start, start - total / 55, label=NAMES[one.kind])
-            if one.kind != "finetuned":
+            ours(axes, one, start, start - total / 55, label=NAMES[one.shown_method])
+            if one.shown_method != "finetuned":
                 band(axes, one)
         papers(axes, one, start + total / 40)
     every = math.ceil(len(between) / 6)

@@ -1,4 +1,4 @@
-"""The networks as ordinary modules without biases; `registry.py` lists them."""
+"""The networks as ordinary modules without biases; `names.py` lists them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from slotmachines.networks.names import NETWORKS, find_network
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORKS", "build_network"]
+__all__ = ["NETWORKS", "build_network", "list_networks"]
+
+
+def list_networks() -> tuple[str, ...]:
+    """The names that `build_network` takes."""
+    return tuple(NETWORKS)
 
 
 def build_network(name: str, **settings: Any) -> nn.Module:
     """A network of the registry with PyTorch's usual initial weights.
 
     Args:
-        name: such as "lenet"; see `slotmachines.networks.names`.
+        name: such as "lenet"; see `list_networks`.
         settings: `classes` (10); for the conv nets also `padding` ("same", or "code" for the padding of the
             authors' released code) and `dropout` (0.5, before the first and the second dense layer); for resnet20
             also `shortcut` ("projection", or "zero-padding").

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from slotmachines.distributions import DISTRIBUTIONS, fans_of, kaiming
-from slotmachines.selectable import Place, selectable
+from slotmachines.arguments import real_number, seed_number
+from slotmachines.distributions import DISTRIBUTIONS, kaiming
+from slotmachines.selectable import AnyModule, Place, selectable
 from slotmachines.slots.philox import key_of, philox, uniform
 
 _CHUNK = 1 << 20  # numbers drawn at a time; bounds the memory, not the result
@@ -63,49 +64,62 @@ _MAGNITUDES: Mapping[str, Callable[[int, int, float], Tensor]] = {
 }
 
 
-def draw_weights_(
-    module: nn.Module,
-    distribution: str,
-    *,
-    positive_share: float = 0.5,
-    seed: int = 0,
-    places: Iterable[Place] | None = None,
-) -> nn.Module:
-    """Draw the weights of `module` anew, in place.
+def draw_weights_(module: AnyModule, distribution: str, *, positive_share: float = 0.5, seed: int = 0) -> AnyModule:
+    """Draw random weights for an ordinary network, in place: for those that `slotify_` would convert.
 
-    With "binary" weights the inputs of `module` are multiplied by the product over its weights of sqrt(2 / fan_in), by
-    a hook that stays with the module but is in no state dict. For layers in a row without biases, with ReLU and
-    pooling between them, that makes the network the one of "kaiming-constant"; others it merely feeds small numbers.
+    With "binary" weights, `scale_inputs_` is called too.
 
     Args:
         module: an ordinary network.
         distribution: a name of `slotmachines.distributions.DISTRIBUTIONS`.
         positive_share: probability of a positive sign.
         seed: the weights depend on it, on their names in `module`, and on nothing else.
-        places: the weights to draw; None for those that `slotify_` would convert.
 
     Returns:
         `module`.
 
     Raises:
-        ValueError: unknown distribution, or a share that is no probability.
+        ValueError: unknown distribution, a share that is no probability, or weights that `slotify_` refuses.
+        TypeError: an argument is of a wrong type.
     """
+    places = selectable(module)
+    drawn = drawn_weights(places, distribution, positive_share=positive_share, seed=seed)
+    with torch.no_grad():
+        for place, weight in zip(places, drawn, strict=True):
+            place.weight.copy_(weight)
+    if distribution == "binary":
+        scale_inputs_(module, places)
+    return module
+
+
+def drawn_weights(
+    places: Sequence[Place], distribution: str, *, positive_share: float = 0.5, seed: int = 0
+) -> Iterator[Tensor]:
+    """Random weights for some places, each of the shape, precision and device of its weight. Takes what `draw_weights_`
+    takes, and raises its errors at the call."""
     if distribution not in DISTRIBUTIONS:
         raise ValueError(f"unknown distribution {distribution!r}: use one of {', '.join(DISTRIBUTIONS)}")
-    if not 0 <= positive_share <= 1:
+    share, seed = real_number(positive_share, "share of positive weights"), seed_number(seed)
+    if not 0 <= share <= 1:
         raise ValueError(f"the share of positive weights lies between 0 and 1, not at {positive_share}")
+    return (_drawn_weight(place, distribution, share, seed) for place in places)
+
+
+def _drawn_weight(place: Place, distribution: str, positive_share: float, seed: int) -> Tensor:
     kind, variance = DISTRIBUTIONS[distribution]
-    found = list(selectable(module) if places is None else places)
-    for place in found:
-        weight, key = getattr(place.layer, place.tensor), key_of("weights", seed, place.name)
-        magnitudes = _MAGNITUDES[kind](key, weight.numel(), variance(*fans_of(place.fans)))
-        drawn = magnitudes * _signs(key, weight.numel(), positive_share)
-        with torch.no_grad():
-            weight.copy_(drawn.view(weight.shape))
-    if distribution == "binary":
-        factors = (math.sqrt(kaiming(*fans_of(place.fans))) for place in found)
-        module.register_forward_pre_hook(_Scaled(math.prod(factors)))
-    return module
+    weight, key = place.weight, key_of("weights", seed, place.name)
+    magnitudes = _MAGNITUDES[kind](key, weight.numel(), variance(*place.fans))
+    return (magnitudes * _signs(key, weight.numel(), positive_share)).view(weight.shape).to(weight)
+
+
+def scale_inputs_(module: nn.Module, places: Sequence[Place]) -> None:
+    """Multiply the inputs of `module` by the product over some of its weights of sqrt(2 / fan_in).
+
+    A hook does so, which stays with the module but is in no state dict. For layers in a row without biases, with ReLU
+    and pooling between them, that makes a network of "binary" weights the one of "kaiming-constant"; others it merely
+    feeds small numbers.
+    """
+    module.register_forward_pre_hook(_Scaled(math.prod(math.sqrt(kaiming(*place.fans)) for place in places)))
 
 
 def _signs(key: int, count: int, positive_share: float) -> Tensor:

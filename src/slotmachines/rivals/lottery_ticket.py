@@ -41,6 +41,13 @@ class LotteryTicket(Rule):
             if not 0 <= share < 1:
                 raise ValueError(f"the share of {name} weights to prune lies between 0 and below 1, not at {share}")
 
+    @property
+    def reminder(self) -> str:
+        return (
+            "a lottery ticket prunes between rounds, but no epoch was begun: "
+            "call slotmachines.begin_epoch_(network, epoch) before each epoch, counted from 1"
+        )
+
     def mask(self, weight: Tensor, uniform: Tensor, fan_in: int, *, is_output: bool) -> Mask:
         share = self.conv if weight.ndim > 2 else self.dense
         return MagnitudeMask(self, weight, share / 2 if is_output else share)

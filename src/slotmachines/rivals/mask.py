@@ -9,7 +9,9 @@ whose weights are trained, has a `Mask` of its own. `slotmachines.rivals` has th
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
+from dataclasses import asdict, is_dataclass
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -19,6 +21,11 @@ from torch import Tensor, nn
 from slotmachines.precision import require_trainable
 from slotmachines.sharded import whole
 
+_PENALTY = (
+    "this rule asks for few changes, but its penalty is not part of the loss: "
+    "add slotmachines.change_penalty(network) to the loss of each step"
+)
+
 
 class Rule(ABC):
     """What sets one method apart. Subclasses are frozen dataclasses: their fields are the method's settings.
@@ -26,9 +33,19 @@ class Rule(ABC):
     Attributes:
         samples: number of networks over which an evaluation takes the mean accuracy; more than one where evaluation
             draws at random.
+        reminder: what `mask_` warns of, where the rule needs a call that the training loop may have forgotten.
     """
 
     samples: int = 1
+
+    @property
+    def reminder(self) -> str | None:
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """What the state of a mask has to agree in to belong to this rule."""
+        fields: dict[str, Any] = asdict(self) if is_dataclass(self) else {}
+        return {"rule": type(self).__name__, **fields}
 
     @abstractmethod
     def mask(self, weight: Tensor, uniform: Tensor, fan_in: int, *, is_output: bool) -> Mask:
@@ -87,6 +104,30 @@ class Mask(nn.Module, ABC):
         """Prepare for an epoch, counted from 1; returns whether training starts anew."""
         return False
 
+    def get_extra_state(self) -> Tensor:
+        """The settings of the rule, as bytes of JSON, because `torch.load` takes tensors without running code."""
+        return torch.tensor(
+            list(json.dumps(self.rule.settings(), default=repr).encode()), dtype=torch.uint8, device="cpu"
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Compare the settings.
+
+        Raises:
+            RuntimeError: they are those of another rule, or other settings of this rule.
+        """
+        theirs = json.loads(bytes(state.tolist()))
+        ours = json.loads(bytes(self.get_extra_state().tolist()))
+        if wrong := [name for name in ours if name in theirs and ours[name] != theirs[name]]:
+            raise RuntimeError(
+                f"this state belongs to a mask with another {', '.join(wrong)}: "
+                "call mask_ with the rule and settings that it was trained with"
+            )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())  # older states do not name their rule
+        super()._load_from_state_dict(state_dict, prefix, *more)
+
     def extra_repr(self) -> str:
         return repr(self.rule)
 
@@ -101,6 +142,10 @@ class ScoreRule(Rule):
 
     altered: ClassVar[float] = 0.0
     penalty: float = 0.0
+
+    @property
+    def reminder(self) -> str | None:
+        return _PENALTY if self.penalty else None
 
     @abstractmethod
     def initial_scores(self, uniform: Tensor, fan_in: int) -> Tensor:

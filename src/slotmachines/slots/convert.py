@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from slotmachines.selectable import Selected, Selector, select_by_, selectable, weight_selectors
+from slotmachines.arguments import real_number, seed_number, whole_number
+from slotmachines.attachment import deselect_, select_by_
+from slotmachines.distributions import bound_of
+from slotmachines.foreign_state import accept_any_state_, refuse_foreign_state_
+from slotmachines.selectable import (
+    AnyModule,
+    Selected,
+    WeightSelector,
+    selectable,
+    weight_selectors,
+)
 from slotmachines.sharded import is_split, whole
 from slotmachines.slots.device_memory import require_memory
 from slotmachines.slots.machine import Selection, SlotMachine
-from slotmachines.slots.random_options import OptionPool, Sharing, value_bound_of
+from slotmachines.slots.random_options import SHARINGS, OptionPool, Sharing
 
+_NOT_SELECTED = "this module is no slot machine and has no masks; call slotify_ or mask_ first"
 _SAMPLING = 64 * 12  # bytes per option and thread: value and probability of 64 connections at a time (kernels/loops.py)
 
 
 def slotify_(
-    module: nn.Module,
+    module: AnyModule,
     *,
     options: int,
     selection: Selection = "greedy",
@@ -31,19 +43,27 @@ def slotify_(
     filter_fn: Callable[[nn.Module, str], bool] | None = None,
     embeddings: bool = False,
     compiled: bool = True,
-) -> nn.Module:
+) -> AnyModule:
     """Make `module` a slot machine, in place: each weight becomes a choice among K fixed random values.
 
-    Every weight of a Linear, Conv1d, Conv2d or Conv3d layer, of the projections of nn.MultiheadAttention, and on
-    request of an nn.Embedding is replaced by a parametrization; its parameter becomes theta, the one trained number per
-    connection, and starts at zero. Train the module with any loop and `torch.optim.SGD(module.parameters(), ...)`, made
-    **after** this call and with one weight decay for all of them: the scalar c of each weight has to decay as theta
-    does. Of optimisers that are not linear in the gradient, such as Adam, the result is not that of training K scores.
+    The weights of Linear, convolutional (transposed too), recurrent and bilinear layers, of the projections of
+    nn.MultiheadAttention, and on request of nn.Embedding are replaced by a parametrization. The parameter of a weight
+    becomes theta, the one trained number per connection, and starts at zero. Train the module with any loop and
+    `torch.optim.SGD(module.parameters(), ...)`, made **after** this call and with one weight decay for all of them: the
+    scalar c of each weight has to decay as theta does. Of optimisers that are not linear in the gradient, such as
+    Adam, the result is not that of training K scores.
 
-    Everything else stays as it is, and is trained as before: biases (those of attention included), normalisation, and
-    parameters that a module holds under other names than "weight...", such as the class token and the position
-    embedding of a vision transformer. Weights that cannot be selected are refused: those of recurrent, transposed,
-    bilinear and other layers. `filter_fn` leaves such a layer out; it then stays as it is too.
+    These stay as they are:
+
+    * biases, normalisation, and parameters that are added to each example, such as the class token (1, 1, d) and the
+      position embedding (1, n, d) of a vision transformer. They are trained as before.
+    * frozen weights, whose `requires_grad` is false: freezing asks that they do not change.
+    * the layers that `filter_fn` leaves out.
+
+    A trained tensor that may hold connections, but belongs to a kind of layer that is not known, is refused, as it
+    would stay trained unnoticed. `filter_fn` leaves its layer out; `register_layer` says how to select it.
+    `summary(module)` shows what was selected, what is trained and what is frozen. A weight that several layers hold is
+    selected once, under its first name, and used in all of them; where a sample is drawn, each use draws its own.
 
     Args:
         module: any module whose weights to be selected are float32 or float64.
@@ -52,17 +72,18 @@ def slotify_(
             scores in training mode, and uses the highest score in evaluation mode.
         seed: values and initial scores depend on it, on the weight's name in `module`, and on nothing else.
         value_bound: b of the values U(-b, b), a name of `slotmachines.distributions.VALUE_BOUNDS` or a number, or
-            value_bound(layer), either of them. Names take the shape of the tensor: as in PyTorch's own initialisation,
-            that of the packed projections of attention is (3 embed_dim, embed_dim). An embedding looks up a row by a
-            one-hot vector, so its fan-in is 1 and its fan-out the dimension.
+            value_bound(layer), either of them. Names take the fans of the tensor (`slotmachines.layer_kinds`): as in
+            PyTorch's own initialisation, the packed projections of attention have the shape (3 embed_dim, embed_dim).
+            An embedding looks up a row by a one-hot vector, so its fan-in is 1 and its fan-out the dimension.
         score_range: the initial scores are U(0, r b) with this r, or with r = score_range(layer).
         sharing: "none" gives each connection K values of its own; "layer" gives all connections of a layer the same K
             values, "network" all layers the same ones up to their value bound. Scores stay per connection.
         filter_fn: leaves out the layers for which filter_fn(layer, name) is false. It is asked about layers that can
             be converted or would be refused, among them attention and, by itself, its `out_proj`.
-        embeddings: convert nn.Embedding too. They stay ordinary by default, because an embedding is often tied to the
-            last layer, keeps a row of zeros for padding, and is an input rather than a connection: a row gets a
-            gradient only from the examples it occurs in, so that its options are chosen on few updates.
+        embeddings: convert nn.Embedding and nn.EmbeddingBag too. They stay ordinary by default, because an embedding
+            is often tied to the last layer, keeps a row of zeros for padding, and is an input rather than a
+            connection: a row gets a gradient only from the examples it occurs in, so that its options are chosen on few
+            updates.
         compiled: use kernels compiled by Numba on a processor and by Triton on a GPU, where they are installed; False
             uses plain PyTorch. Both select the same weights.
 
@@ -72,44 +93,55 @@ def slotify_(
     Raises:
         ValueError: K < 1 or > 2^32, a seed of more than 64 bits, an unknown selection, value bound or sharing, a score
             range that is negative or not finite, numbers that the weight's precision cannot hold, or weights that
-            cannot be selected (`slotmachines.selectable.selectable`).
-        TypeError: a weight is neither float32 nor float64, or the seed is no integer.
+            cannot be selected (`slotmachines.selectable.selectable`). `module` is then as it was.
+        TypeError: an argument is of a wrong type, or a weight is neither float32 nor float64.
         MemoryError: probabilistic sampling of so many options would not fit into memory.
 
     Example:
         >>> network = slotify_(build_network("lenet"), options=8)
         >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.9, weight_decay=1e-4)
     """
-    if not 1 <= options < math.inf or options != int(options):
+    if isinstance(options, float) and options == options // 1 < math.inf:
+        options = int(options)
+    if isinstance(options, float) or (options := whole_number(options, "number of options")) < 1:
         raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
         raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
     if options > 2**32:
         raise ValueError(f"a connection can have at most 2^32 options, not {options}")
-    options, seed = int(options), operator.index(seed)  # numpy's integers would name another stream of numbers
-    if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
+    if sharing not in SHARINGS:
+        raise ValueError(f"unknown sharing {sharing!r}: use one of {', '.join(SHARINGS)}")
+    seed = seed_number(seed)
     places = selectable(module, filter_fn, embeddings=embeddings)
     if selection == "probabilistic":
         require_memory([(torch.device("cpu"), _SAMPLING * options * torch.get_num_threads())], f"K = {options} options")
     machines = []
     for place in places:
-        weight: nn.Parameter = getattr(place.layer, place.tensor)
-        bound = value_bound_of(place.fans, value_bound(place.layer) if callable(value_bound) else value_bound)
-        relative = score_range(place.layer) if callable(score_range) else score_range
+        bound = bound_of(place.fans, value_bound(place.layer) if callable(value_bound) else value_bound)
+        relative = real_number(score_range(place.layer) if callable(score_range) else score_range, "score range")
         if not 0 <= relative < math.inf:
             raise ValueError(f"the score range must be finite and not negative, not {relative}")
-        if weight.is_floating_point() and not _is_in_range(weight.dtype, bound, bound * relative):
-            raise ValueError(f"{weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}")
-        pool = OptionPool(seed, place.name, options, bound, bound * relative, weight.dtype, sharing)
-        machines.append(SlotMachine(weight, pool, selection=selection, compiled=compiled))
+        if not _is_in_range(place.weight.dtype, bound, bound * relative):
+            raise ValueError(
+                f"{place.weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}"
+            )
+        pool = OptionPool(seed, place.name, options, bound, bound * relative, place.weight.dtype, sharing)
+        machines.append(SlotMachine(place.weight, pool, selection=selection, compiled=compiled))
+    is_slow = compiled and any(place.weight.device.type == "cpu" for place in places) and not find_spec("numba")
     for place, machine in zip(places, machines, strict=True):  # only now, so that what is refused stays as it was
-        select_by_(place, machine)
+        select_by_(place.sites, machine)
+    refuse_foreign_state_(module)
+    if is_slow:
+        warnings.warn(
+            "numba is not installed, so weights on a processor are selected in plain PyTorch, which is several times "
+            'slower; install it with: pip install "slotmachines[fast]"',
+            stacklevel=2,
+        )
     return module
 
 
-def bake_(module: nn.Module) -> nn.Module:
-    """Make the selected weights (highest score) of a slot machine ordinary parameters, in place.
+def bake_(module: AnyModule) -> AnyModule:
+    """Make the selected weights (highest score) of a slot machine, or those of masks, ordinary parameters, in place.
 
     Gradients are cleared. Make a new optimiser afterwards: an old one would go on with the momentum of theta.
 
@@ -117,37 +149,40 @@ def bake_(module: nn.Module) -> nn.Module:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        ValueError: `module` is no slot machine, another parametrization was put on top of one, or FSDP2 has split it.
+        ValueError: no weight of `module` is selected, another parametrization was put on top of one, or FSDP2 has split
+            it.
     """
-    selected = _required(weight_selectors(module))
-    for name, layer, tensor, _ in selected:
-        if len(layer.parametrizations[tensor]) > 1:
-            raise ValueError(f"{name} has another parametrization on top; remove it before bake_")
-        if is_split(layer.parametrizations[tensor].original):
-            raise ValueError(
-                f"{name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in all "
-                "processes, or gather the state dict, and load that into a network that is not split"
-            )
-    for _, layer, tensor, selector in selected:
+    selected = require_selected(module)
+    require_bakeable(selected)
+    for one in selected:
         # Not the attribute of the layer, which would be a sample that parametrize.cached() holds.
-        weight = selector.best_weight(layer.parametrizations[tensor].original)
-        # A deep copy shares the class of its layer, whose property for the weight is about to be deleted.
-        shared = type(layer)
-        layer.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
-        parametrize.remove_parametrizations(layer, tensor, leave_parametrized=False)
-        parameter: nn.Parameter = getattr(layer, tensor)
-        parameter.data.copy_(weight)
-        parameter.grad = None
+        deselect_(one, one.selector.best_weight(one.trained))
+    accept_any_state_(module)
     return module
+
+
+def require_bakeable(selected: list[Selected[Any]]) -> None:
+    """Raises a ValueError for what `bake_` refuses, before it changes anything."""
+    for one in selected:
+        if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
+            raise ValueError(f"{one.name} has another parametrization on top; remove it before bake_")
+        if is_split(one.trained):
+            raise ValueError(
+                f"{one.name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in "
+                "all processes, or gather the state dict, and load that into a network that is not split"
+            )
 
 
 def selected_options(module: nn.Module) -> dict[str, Tensor]:
     """The option 0..K-1 that evaluation uses for each connection: weight name -> int64, of the weight's shape.
 
+    Of masks it is 1 where a connection is kept as it was drawn, and 0 elsewhere. A weight that several layers hold
+    comes once, under its first name.
+
     Raises:
-        ValueError: `module` is no slot machine.
+        ValueError: no weight of `module` is selected.
     """
-    return {one.name: one.selector.best_option(one.trained) for one in _required(weight_selectors(module))}
+    return {one.name: one.selector.best_option(one.trained) for one in require_selected(module)}
 
 
 def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
@@ -187,20 +222,31 @@ def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[Se
     """Every weight tensor within `module` that a slot machine made by `slotify_` selects.
 
     Args:
-        every_name: a layer that stands in several places comes under each of its names, as in a state dict.
+        every_name: a weight with several names comes under each of them, as in a state dict.
 
     Raises:
         ValueError: there is none.
     """
-    found = weight_selectors(module, every_name=every_name)
-    yield from _required(
-        Selected(n, layer, t, machine) for n, layer, t, machine in found if isinstance(machine, SlotMachine)
-    )
+    found = [one for one in weight_selectors(module, every_name=every_name) if isinstance(one.selector, SlotMachine)]
+    if not found:
+        masked = next(weight_selectors(module), None)
+        raise ValueError(
+            f"this module is no slot machine: {masked.name} is selected by {type(masked.selector).__name__}"
+            if masked
+            else _NOT_SELECTED
+        )
+    for one in found:
+        yield cast(Selected[SlotMachine], one)
 
 
-def _required(found: Iterable[Selected[Selector]]) -> list[Selected[Selector]]:
-    if not (selected := list(found)):
-        raise ValueError("this module is no slot machine; call slotify_ first")
+def require_selected(module: nn.Module) -> list[Selected[WeightSelector]]:
+    """Every weight within `module` that is selected.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not (selected := list(weight_selectors(module))):
+        raise ValueError(_NOT_SELECTED)
     return selected
 
 

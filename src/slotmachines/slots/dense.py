@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from slotmachines.selectable import Place, select_by_, weight_selectors
+from slotmachines.attachment import deselect_, select_by_
+from slotmachines.selectable import AnyModule, weight_selectors
 from slotmachines.slots.convert import option_table, slot_machines, slotify_
 from slotmachines.slots.machine import Selection
 
@@ -68,13 +68,13 @@ class DenseSlotMachine(nn.Module):
         return self.best_option(unused)
 
 
-def dense_slotify_(module: nn.Module, *, selection: Selection = "greedy", **settings: Any) -> nn.Module:
+def dense_slotify_(module: AnyModule, *, selection: Selection = "greedy", **settings: Any) -> AnyModule:
     """As `slotmachines.slotify_`, with the same values and initial scores, but K trained scores per connection."""
     slotify_(module, selection=selection, **settings)
     table = option_table(module)
-    for name, layer, tensor, _ in list(slot_machines(module)):
-        parametrize.remove_parametrizations(layer, tensor, leave_parametrized=True)
-        select_by_(Place(name, layer, tensor), DenseSlotMachine(*table[name], selection))
+    for one in list(slot_machines(module)):
+        deselect_(one, one.selector.best_weight(one.trained))
+        select_by_(one.sites, DenseSlotMachine(*table[one.name], selection))
     return module
 
 

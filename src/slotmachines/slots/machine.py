@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from slotmachines.precision import require_trainable
+from slotmachines.precision import require_double, require_trainable
 from slotmachines.sharded import whole
 from slotmachines.slots.kernels import kernels_for
 from slotmachines.slots.kernels.cache import Cache
@@ -154,7 +154,12 @@ class SlotMachine(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *more)
 
     def extra_repr(self) -> str:
-        return f"options={self.pool.options}, selection={self.selection!r}, seed={self.pool.seed}"
+        pool = self.pool
+        return (
+            f"options={pool.options}, selection={self.selection!r}, seed={pool.seed}, "
+            f"value_bound={pool.value_bound:.4g}, score_range={pool.score_bound / pool.value_bound:.4g}, "
+            f"sharing={pool.sharing!r}"
+        )
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
@@ -164,5 +169,6 @@ def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
 
 def _flat(theta: Tensor) -> Tensor:
     """The trained numbers in row-major order, (n,), in a precision that the kernels know."""
+    require_double(theta.device)
     numbers = whole(theta.detach()).reshape(-1).contiguous()  # reshape may leave a view with gaps
     return numbers if numbers.dtype in (torch.float32, torch.float64) else numbers.float()

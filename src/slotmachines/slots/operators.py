@@ -48,7 +48,7 @@ def select_best(
 
 
 # The tag keeps compilers from calling it twice, or once instead of twice.
-@torch.library.custom_op("slotmachines::select_sample", mutates_args=(), tags=torch.Tag.nondeterministic_seeded)
+@torch.library.custom_op("slotmachines::select_sample", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
 def select_sample(
     theta: Tensor,
     score_scale: Tensor,

@@ -63,7 +63,10 @@ def uniform(high: Tensor, low: Tensor, dtype: torch.dtype) -> Tensor:
         return (high >> 8).to(dtype) * 2.0**-24
     if dtype == torch.float64:
         return ((high << 21) | (low >> 11)).to(dtype) * 2.0**-53
-    raise TypeError(f"weights must be float32 or float64, not {dtype}; convert the module before slotify_")
+    raise TypeError(
+        f"weights must be float32 or float64, not {dtype}; convert the module before slotify_, "
+        "and train it under torch.autocast"
+    )
 
 
 def permutation(length: int, *stream: int | str, device: torch.device | str = "cpu") -> Tensor:

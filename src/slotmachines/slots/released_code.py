@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from slotmachines.attachment import select_by_
 from slotmachines.errors import UserError
-from slotmachines.selectable import SLOT_LAYERS, Place, select_by_
+from slotmachines.layer_kinds import SLOT_LAYERS
+from slotmachines.selectable import AnyModule
 from slotmachines.slots.dense import DenseSlotMachine
 from slotmachines.slots.machine import Selection
 
@@ -24,8 +26,8 @@ _REMEDY = "build the network that was trained, or say by `names` which layer is 
 
 
 def load_released_checkpoint_(
-    module: nn.Module, path: str | Path, *, selection: Selection = "greedy", names: Mapping[str, str] | None = None
-) -> nn.Module:
+    module: AnyModule, path: str | Path, *, selection: Selection = "greedy", names: Mapping[str, str] | None = None
+) -> AnyModule:
     """Make an ordinary network the slot machine that a file of the authors' released code holds, in place.
 
     Each weight of a Linear, Conv1d, Conv2d or Conv3d layer becomes a choice among the K values of the file by its K
@@ -69,7 +71,7 @@ def load_released_checkpoint_(
     module.load_state_dict(ordinary, strict=False)  # what is missing is chosen
     for name, layer in layers.items():
         values, scores = (theirs[matches[name]][part].to(layer.weight.device) for part in _CHOICE)
-        select_by_(Place(_entry(name, "weight"), layer, "weight"), DenseSlotMachine(values, scores, selection))
+        select_by_([(layer, "weight")], DenseSlotMachine(values, scores, selection))
     return module
 
 

@@ -23,8 +23,10 @@ from torch.nn.parameter import is_lazy
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
+from slotmachines.selectable import AnyModule, Selected, weight_selectors
 from slotmachines.sharded import fill_, whole
-from slotmachines.slots.convert import bake_, is_slot_machine, slot_machines
+from slotmachines.slots.convert import bake_
+from slotmachines.slots.machine import SlotMachine
 from slotmachines.slots.random_options import OptionPool
 
 _FORMAT = 1
@@ -53,13 +55,14 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         path: the file, which is replaced if it exists.
 
     Raises:
-        UserError: `module` is no slot machine, holds state that is no tensor, or the file cannot be written.
+        UserError: `module` is no slot machine, has masks or trained scores too, holds state that is no tensor, or the
+            file cannot be written.
     """
-    if not is_slot_machine(module):
+    if not _slot_machines(module):
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     tensors = _ordinary_state(module)
     weights = {}
-    for one in slot_machines(module, every_name=True):
+    for one in _slot_machines(module):
         pool = one.selector.pool
         options = one.selector.best_option(one.trained).reshape(-1).cpu().numpy()
         tensors[one.name] = torch.from_numpy(pack_options(options, pool.options))
@@ -77,7 +80,7 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         temporary.write_bytes(before + _checksum(before, after) + after)
 
 
-def load_ticket(module: nn.Module, path: str | Path) -> nn.Module:
+def load_ticket(module: AnyModule, path: str | Path) -> AnyModule:
     """Put the weights of a ticket, and everything else it holds, into `module`, in place.
 
     The weights have the bits that `bake_` gave, or would have given, to the network that was saved, whatever the
@@ -93,7 +96,8 @@ def load_ticket(module: nn.Module, path: str | Path) -> nn.Module:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        UserError: the file is missing, damaged or no ticket, or the ticket of another network.
+        UserError: the file is missing, damaged or no ticket, or the ticket of another network; or `module` has masks,
+            trained scores, another parametrization on top of a slot machine, or a tensor that cannot be written to.
     """
     weights, tensors = _read(path)
     targets = _ordinary_state(module)
@@ -103,8 +107,10 @@ def load_ticket(module: nn.Module, path: str | Path) -> nn.Module:
         for name, target in targets.items()
     }
     _require_same_ties(path, targets, values)
-    if is_slot_machine(module):
-        bake_(module)
+    for name, target in targets.items():
+        _require_writable(name, target)
+    if _slot_machines(module):
+        _bake(module)
     with torch.no_grad():
         for name, target in _ordinary_state(module).items():
             fill_(target, values[name])
@@ -139,9 +145,26 @@ def _bits(count: int) -> int:
     return (count - 1).bit_length()
 
 
+def _slot_machines(module: nn.Module) -> list[Selected[SlotMachine]]:
+    """The slot machines within a module, under each of their names; there may be none.
+
+    Raises:
+        UserError: something else selects a weight, such as a mask, which a ticket cannot hold.
+    """
+    found = []
+    for one in weight_selectors(module, every_name=True):
+        if not isinstance(one.selector, SlotMachine):
+            raise UserError(
+                f"{one.name} is selected by {type(one.selector).__name__}, and a ticket holds slot machines of "
+                "slotify_ only; use an ordinary network, or keep the state_dict"
+            )
+        found.append(Selected(one.name, one.layer, one.tensor, one.selector))
+    return found
+
+
 def _ordinary_state(module: nn.Module) -> dict[str, Tensor]:
     """The state dict that `bake_` would leave, but theta in the place of selected weights: of their shape and dtype."""
-    selected = list(slot_machines(module, every_name=True)) if is_slot_machine(module) else []
+    selected = _slot_machines(module)
     prefixes = tuple(one.state_prefix for one in selected)
     state = module.state_dict(keep_vars=True)
     ordinary: dict[str, Any] = {name: value for name, value in state.items() if not name.startswith(prefixes)}
@@ -242,6 +265,23 @@ def _selected(path: str | Path, name: str, packed: Tensor, weight: _Weight, devi
             values = weight.pool.values_of(torch.from_numpy(options).to(device))
             return values.to(weight.dtype).view(weight.shape)
     raise UserError(f"{path} selects options of {name} that there are not; give a file that save_ticket wrote")
+
+
+def _require_writable(name: str, target: Tensor) -> None:
+    """A tensor takes new numbers, so that loading cannot fail halfway."""
+    if target.is_inference() or any(
+        stride == 0 < size - 1 for stride, size in zip(target.stride(), target.shape, strict=True)
+    ):
+        raise UserError(
+            f"{name} cannot be written to, because it was made in inference mode or by expand; replace it by a clone"
+        )
+
+
+def _bake(module: nn.Module) -> None:
+    try:
+        bake_(module)
+    except ValueError as error:  # before it has changed anything
+        raise UserError(str(error)) from None
 
 
 def _require_same_ties(path: str | Path, targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:

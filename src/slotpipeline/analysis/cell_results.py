@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from slotmachines.errors import UserError
 from slotpipeline.analysis.statistics import Interval, Summary, summarise
-from slotpipeline.analysis.verdict import Verdict, equivalence
+from slotpipeline.analysis.verdict import NumberVerdict, Verdict, judge_number
+from slotpipeline.results.claims import Scope
 from slotpipeline.results.read import Results
-from slotpipeline.results.reference import Published, published
+from slotpipeline.results.reference import Published, PublishedNumber, published
+from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 from slotpipeline.runs.cell import Cell, Config, cell_run, cell_runs
 from slotpipeline.runs.run import Run
 
@@ -31,7 +33,7 @@ class CellResult:
         validation: mean accuracy on the validation images; NaN where no run is finished.
         paper: the published counterpart; None where there is none.
         tolerance: the difference to it that counts as reproduced, in points; None where the two cannot be compared.
-        verdict: what our runs say about the published number.
+        judged: what the cell's confirmation runs, be they part of the experiment or not, say of the published number.
         is_chosen_by: whether the recipe was chosen by the closeness of these runs to the paper.
         data_note: what has to be mentioned about their data.
     """
@@ -47,7 +49,7 @@ class CellResult:
     validation: float
     paper: Published | None
     tolerance: float | None
-    verdict: Verdict
+    judged: NumberVerdict
     is_chosen_by: bool
     data_note: str
 
@@ -77,6 +79,11 @@ class CellResult:
         return len(self.accuracies)
 
     @property
+    def verdict(self) -> Verdict:
+        """The verdict on the published number."""
+        return self.judged.verdict
+
+    @property
     def mean(self) -> float:
         """Mean accuracy; NaN where no run is finished."""
         return self.ours.mean if self.ours else math.nan
@@ -99,8 +106,8 @@ class CellResult:
         return dict(zip(self.seeds, self.accuracies, strict=True))
 
     @property
-    def kind(self) -> str:
-        """What figures and notes call it: "finetuned", or its method."""
+    def shown_method(self) -> str:
+        """What figures and notes call its method: "finetuned" where it is a finetuned network."""
         return "finetuned" if self.cell.start_epoch else self.method
 
     @property
@@ -122,21 +129,40 @@ def is_chosen_by(config: Config, cell: Cell) -> bool:
     return cell_run(config, cell, 0).identity == cell_run(config, plain, 0).identity
 
 
-def judge(
-    accuracies: Sequence[float], cell: Cell, paper: Published | None, tolerance: Mapping[str, float]
-) -> tuple[float | None, Verdict]:
-    """Tolerance in points (set beforehand, plus the uncertainty of reading the paper) and verdict of a cell.
+def scope_of(results: Results, cell: Cell) -> Scope | None:
+    """The registered scope in which the number of a cell gets a verdict; None where it gets none.
+
+    Only a plain cell, or one of a rival's own recipe, has a verdict, and only with exactly the settings of its recipe:
+    no other length of training, learning rate or variant stands for the published one.
+    """
+    if results.registration is None or not (cell.variant is None or cell.recipe in RIVAL_RECIPES):
+        return None
+    place = (results.config["grid"], cell.network, cell.dataset)
+    for scope in results.registration.scopes:
+        if scope.is_frozen and (scope.grid, scope.network, scope.dataset) == place:
+            registered = cell_run({"recipe": scope.recipe}, cell, 0)
+            return scope if cell_run(results.config, cell, 0).identity == registered.identity else None
+    return None
+
+
+def judge(results: Results, cell: Cell, paper: Published | PublishedNumber) -> NumberVerdict:
+    """The verdict of a published number, by all confirmation seeds of a cell.
 
     Raises:
         UserError: no tolerance is set for the cell's dataset.
     """
-    if paper is None or paper.dataset != cell.dataset:
-        missing = Verdict.NO_COUNTERPART if paper is None else Verdict.NOT_COMPARABLE
-        return None, missing if accuracies else Verdict.NOT_RUN
-    if cell.dataset not in tolerance:
-        raise UserError(f"no tolerance is set for {cell.dataset}; add it to `tolerance` in the grid's configuration")
-    allowed = tolerance[cell.dataset] + paper.reading_uncertainty
-    return allowed, equivalence(accuracies, paper.value, allowed) if accuracies else Verdict.NOT_RUN
+    scope, registration = scope_of(results, cell), results.registration
+    if scope is None or registration is None:
+        return without_verdict(Verdict.NO_VERDICT)
+    if cell.dataset not in registration.tolerance:
+        raise UserError(f"no tolerance is registered for {cell.dataset}; amend the registered claims")
+    accuracies = [float(accuracy) for accuracy in runs_of(results, cell, scope.seeds)["test_accuracy"]]
+    return judge_number(accuracies, paper, registration.tolerance[cell.dataset], registration.minimum_seeds)
+
+
+def without_verdict(why: Verdict) -> NumberVerdict:
+    """What stands in place of a verdict where there is nothing to judge."""
+    return NumberVerdict(0, None, None, None, None, why, why)
 
 
 def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str) -> CellResult:
@@ -148,7 +174,15 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
     config, found = results.config, runs_of(results, cell, seeds)
     accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
     paper = published(results.reference, figure, cell)
-    tolerance, verdict = judge(accuracies, cell, paper, config["tolerance"])
+    comparable = paper is not None and paper.dataset == cell.dataset
+    if cell.dataset not in config["tolerance"] and comparable:
+        raise UserError(f"no tolerance is set for {cell.dataset}; add it to `tolerance` in the grid's configuration")
+    if not accuracies:
+        judged = without_verdict(Verdict.NOT_RUN)
+    elif paper is None or not comparable:
+        judged = without_verdict(Verdict.NO_COUNTERPART if paper is None else Verdict.NOT_COMPARABLE)
+    else:
+        judged = judge(results, cell, paper)
     return CellResult(
         cell=cell,
         run=cell_run(config, cell, seeds[0]),
@@ -160,8 +194,8 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
         ours=summarise(accuracies) if accuracies else None,
         validation=float(found["val_accuracy"].mean()) if accuracies else math.nan,
         paper=paper,
-        tolerance=tolerance,
-        verdict=verdict,
+        tolerance=config["tolerance"][cell.dataset] if comparable else None,
+        judged=judged,
         is_chosen_by=is_chosen_by(config, cell),
         data_note="; ".join(sorted(set(found["data_note"]) - {""})),
     )

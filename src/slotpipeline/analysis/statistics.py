@@ -97,6 +97,15 @@ def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Di
     return Difference(mean, interval, 0, mean / pooled, float(stats.ttest_ind(ones, others, equal_var=False).pvalue))
 
 
+def one_sided_p(values: Sequence[float], limit: float, *, above: bool) -> float | None:
+    """P-value of Student's one-sided t-test that the mean lies above a limit, or below it; None as `t_interval`."""
+    if t_interval(values) is None:
+        return None
+    from scipy import stats
+
+    return float(stats.ttest_1samp(values, limit, alternative="greater" if above else "less").pvalue)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """P-values corrected for how many there are, by Holm's step-down procedure (1979); None stays None.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,8 @@ class _Worker:
 
 def _train_what_comes(connection: Connection, train: Callable[[list[str]], None], log: Path) -> None:
     """Train the run of each command that arrives, and answer when it has ended, until the connection is closed."""
+    # Ctrl-C reaches all processes of a terminal. The first process then asks this one to stop, once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with log.open("ab") as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)

@@ -16,7 +16,7 @@ from slotpipeline.results.read import Results
 
 def column_name(found: CellResult) -> str:
     """Tick label: the method, and for how many epochs it is trained in total."""
-    name = {"finetuned": "finetuned,", "greedy": "slot machine,", "learned": "learned from"}[found.kind]
+    name = {"finetuned": "finetuned,", "greedy": "slot machine,", "learned": "learned from"}[found.shown_method]
     start = "scratch" if found.options is None else f"K = {found.options}"
     return f"{name}\n{start}\n{found.run.settings.epochs} epochs"
 

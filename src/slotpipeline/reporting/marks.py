@@ -26,7 +26,7 @@ MARK_NOTE = f"{SEEDS_NOTE} Hollow marks: the paper's mean, its bar from the lowe
 def look(found: CellResult) -> str:
     """The key of a cell's colour and mark: that of shared values, or else that of its method."""
     variant = found.cell.variant
-    return variant.within if isinstance(variant, SharedValues) else found.kind
+    return variant.within if isinstance(variant, SharedValues) else found.shown_method
 
 
 def ours(

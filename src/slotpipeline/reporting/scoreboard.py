@@ -1,93 +1,129 @@
-"""The scoreboard: every number that the paper and its rivals publish, and what our runs say about it."""
+"""The scoreboard: every number that the paper and its rivals publish, and what our runs say about it.
+
+A number counts once. Listed apart are numbers of untrained networks, of cells that chose the recipe, and further
+numbers of a cell that has one already.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from slotmachines.methods import RIVALS
+from slotmachines.methods import METHODS, RIVALS
 from slotmachines.networks.names import network_label
-from slotpipeline.analysis.cell_results import is_chosen_by, judge, runs_of
-from slotpipeline.analysis.text import DASH, method_name, number
+from slotpipeline.analysis.cell_results import is_chosen_by, judge, runs_of, scope_of
+from slotpipeline.analysis.text import DASH, method_name, number, span
 from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
-from slotpipeline.results.reference import RECIPES, SOURCE, Published, PublishedNumber
-from slotpipeline.runs.cell import ByRecipe, Cell
+from slotpipeline.results.reference import RECIPES, SOURCE, PublishedNumber
+from slotpipeline.runs.cell import ByRecipe, Cell, cell_run, cell_runs
 
-JUDGED = (Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.NOT_RUN)
+JUDGED = (
+    Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.TOO_UNCERTAIN, Verdict.NOT_RUN,
+)  # fmt: skip
+UNTRAINED, CHOSE, AGAIN = "untrained network", "chose the recipe", "published again"
+"""Why a number is listed apart."""
+
+_FIGURES = ("k-sweep", "selection", "rivals", "table-1", "abstract")
+"""Where the number of a cell is published that counts, if several places publish one: the first of these."""
+_CELL = ["dataset", "network", "method", "recipe", "options"]
 
 
 def scoreboard(grids: Sequence[Results]) -> pd.DataFrame:
-    """One row per published number, with the verdict of the grid that has most seeds for it, the first of several.
+    """One row per published number.
 
-    Columns: source, figure, dataset, network, method, recipe (blank for the grid's), options, paper, ours, n,
-    tolerance, verdict, chosen_by, grid, provenance.
+    Columns: source, figure, dataset, network, method, recipe (blank for the scope's), options, paper, ours, n,
+    difference, its 90% interval (low, high), tolerance, reading_uncertainty, verdict, verdict_if_exact (without the
+    spread of the paper's seeds), chosen_by, apart (why it does not count; blank where it does), grid, other_mean and
+    other_n (runs of the same settings whose seeds do not count), provenance.
     """
-    rows = [_judged(grids, row) for row in grids[0].reference]
-    return pd.DataFrame(rows).astype({"options": "Int64"})
+    board = pd.DataFrame([_judged(grids, row) for row in grids[0].reference]).astype(
+        {"options": "Int64", "ours": "float64"}
+    )
+    places = {figure: rank for rank, figure in enumerate(_FIGURES)}
+    rank = board["figure"].map(places).fillna(len(places)) + len(places) * board["source"].str.startswith(f"{SOURCE}v")
+    again = board.assign(rank=rank).sort_values("rank", kind="stable").duplicated(_CELL)
+    return board.assign(apart=board["apart"].mask((board["apart"] == "") & again.sort_index(), AGAIN))
 
 
 def _judged(grids: Sequence[Results], row: PublishedNumber) -> dict[str, Any]:
     options = None if row.method == "random" else row.options
     recipe = "" if row.method in RIVALS else RECIPES.get(row.source, "")
     cell = Cell(row.dataset, row.architecture, row.method, options, ByRecipe(recipe) if recipe else None)
-    paper = Published(
-        row.figure, row.dataset, row.value, None, None, row.reading_uncertainty, row.provenance, "",
-    )  # fmt: skip
+    chosen = any(is_chosen_by(results.config, cell) for results in _training(grids, cell))
     entry: dict[str, Any] = {
-        "source": row.source, "figure": paper.figure, "dataset": cell.dataset, "network": cell.network,
-        "method": cell.method, "recipe": recipe, "options": options, "paper": paper.value, "ours": None, "n": 0,
-        "tolerance": None,
-        "verdict": str(Verdict.NOT_RUN), "chosen_by": False, "grid": "", "provenance": paper.provenance,
+        "source": row.source, "figure": row.figure, "dataset": cell.dataset, "network": cell.network,
+        "method": cell.method, "recipe": recipe, "options": options, "paper": row.value, "ours": None, "n": 0,
+        "difference": None, "low": None, "high": None, "tolerance": None,
+        "reading_uncertainty": row.reading_uncertainty, "verdict": str(Verdict.NOT_RUN),
+        "verdict_if_exact": str(Verdict.NOT_RUN), "chosen_by": chosen,
+        "apart": UNTRAINED if not METHODS[cell.method].is_trained else CHOSE if chosen else "", "grid": "",
     }  # fmt: skip
-    candidates = [found for results in grids if (found := _verdict_of(results, cell, paper))]
-    # By the number of seeds alone: to choose by what they say would choose the verdict.
-    return entry | max(candidates, key=lambda found: found["n"], default={})
+    counted: set[str] = set()
+    for results in _training(grids, cell):
+        scope = scope_of(results, cell)
+        if scope is None or results.registration is None:
+            continue
+        judged, found = judge(results, cell, row), runs_of(results, cell, scope.seeds)
+        counted = {run.identity for run in cell_runs(results.config, cell, scope.seeds)}
+        entry |= {
+            "ours": found["test_accuracy"].mean() if judged.n else None, "n": judged.n,
+            "difference": judged.difference, "low": judged.low, "high": judged.high,
+            "tolerance": results.registration.tolerance[cell.dataset], "verdict": str(judged.verdict),
+            "verdict_if_exact": str(judged.if_exact), "grid": results.config["grid"],
+        }  # fmt: skip
+        break
+    others = _other_runs(grids, cell, counted)
+    return entry | {
+        "other_mean": fmean(others.values()) if others else None,
+        "other_n": len(others),
+        "provenance": row.provenance,
+    }
 
 
-def _verdict_of(results: Results, cell: Cell, paper: Published) -> dict[str, Any]:
-    """What one grid says of a published number; nothing where it has no run of that cell."""
-    if results.config["networks"].get(cell.network) != cell.dataset:
-        return {}
-    found = runs_of(results, cell, sorted(set(results.runs["seed"])))
-    if found.empty:
-        return {}
-    accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
-    tolerance, verdict = judge(accuracies, cell, paper, results.config["tolerance"])
-    return {
-        "ours": found["test_accuracy"].mean(), "n": len(accuracies), "grid": results.config["grid"],
-        "tolerance": tolerance, "verdict": str(verdict), "chosen_by": is_chosen_by(results.config, cell),
-    }  # fmt: skip
+def _training(grids: Sequence[Results], cell: Cell) -> list[Results]:
+    """The grids that train the network of a cell on its dataset."""
+    return [results for results in grids if results.config["networks"].get(cell.network) == cell.dataset]
+
+
+def _other_runs(grids: Sequence[Results], cell: Cell, counted: set[str]) -> dict[str, float]:
+    """Identity -> accuracy of the runs of a cell that have its recipe's own settings, but do not count."""
+    found: dict[str, float] = {}
+    for results in _training(grids, cell):
+        plain = cell_run({"recipe": results.config["recipe"]}, cell, 0)
+        if cell_run(results.config, cell, 0).identity == plain.identity:
+            runs = runs_of(results, cell, sorted(set(results.runs["seed"])))
+            found |= dict(zip(runs["identity"], runs["test_accuracy"].astype(float), strict=True))
+    return {identity: accuracy for identity, accuracy in found.items() if identity not in counted}
 
 
 def counts(board: pd.DataFrame) -> dict[str, int]:
-    """Verdict -> how many published numbers have it."""
-    found = Counter(board["verdict"])
+    """Verdict -> how many of the numbers that count have it."""
+    found = Counter(board[board["apart"] == ""]["verdict"])
     return {str(verdict): found[str(verdict)] for verdict in JUDGED}
 
 
+def apart(board: pd.DataFrame) -> dict[str, int]:
+    """Reason -> how many numbers are listed apart for it."""
+    found = Counter(board["apart"])
+    return {reason: found[reason] for reason in (CHOSE, AGAIN, UNTRAINED)}
+
+
 def sentence(board: pd.DataFrame) -> str:
-    """The scoreboard in words, and what keeps its numbers from being independent evidence."""
+    """The scoreboard in words."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts(board).items() if count)
-    own = int(((board["source"] == SOURCE) & ~board["method"].isin(RIVALS)).sum())
-    text = f"Of {len(board)} published numbers ({own} of the paper on its method and baselines, the others of rivals)"
-    text += f": {said}."
-    run = board[board["verdict"] != Verdict.NOT_RUN]
-    cells = run[["dataset", "network", "method", "recipe", "options"]].drop_duplicates()
-    if len(cells) < len(run):
-        text += f" Those that were run belong to {len(cells)} cells of ours, as some are published twice."
-    chosen = int((board["chosen_by"] & (board["verdict"] == Verdict.REPRODUCED)).sum())
-    if chosen:
-        verb = "belongs to a cell" if chosen == 1 else "belong to cells"
-        text += (
-            f" {chosen} of those reproduced {verb} by whose closeness to the paper the recipe was chosen ({CHOSEN})."
-        )
-    return text
+    left = apart(board)
+    return (
+        f"Of {sum(counts(board).values())} published numbers: {said}. {sum(left.values())} more do not count: "
+        f"{left[CHOSE]} of cells by whose closeness to the paper the recipe was chosen ({CHOSEN}), {left[AGAIN]} that "
+        f"the paper gives for a cell a second time, and {left[UNTRAINED]} of untrained networks."
+    )
 
 
 def readable_board(board: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +131,7 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
     rows = []
     judged: list[Any] = list(board.itertuples())
     for row in judged:
-        if row.verdict == Verdict.NOT_RUN:
+        if not row.n and not row.other_n:
             continue
         rows.append(
             {
@@ -107,8 +143,13 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
                 "published": number(row.paper),
                 "ours": number(row.ours),
                 "n": str(row.n),
-                "difference": number(row.ours - row.paper, "+.2f"),
-                "tolerance": f"±{number(row.tolerance)}",
+                "difference": number(row.difference, "+.2f"),
+                "90% interval": span(row.low, row.high, "+.2f"),
+                "tolerance": DASH if pd.isna(row.tolerance) else f"±{number(row.tolerance)}",
+                "reading": f"±{number(row.reading_uncertainty)}",
+                "seeds that do not count": f"{number(row.other_mean)} (n = {row.other_n})" if row.other_n else DASH,
+                "counts": f"no: {row.apart}" if row.apart else "yes",
+                "if the paper were exact": row.verdict_if_exact,
                 "verdict": row.verdict + (f" {CHOSEN}" if row.chosen_by else ""),
             }
         )
@@ -116,9 +157,10 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_dataset(board: pd.DataFrame) -> pd.DataFrame:
-    """How many published numbers of each dataset have which verdict."""
+    """How many published numbers of each dataset have which verdict, and how many do not count."""
     rows = []
     for dataset, part in board.groupby("dataset", sort=False):
-        name = dataset_label(str(dataset))
-        rows.append({"dataset": name, "published": str(len(part))} | {k: str(v) for k, v in counts(part).items()})
+        verdicts = {verdict: str(count) for verdict, count in counts(part).items()}
+        listed = {"listed apart": str(int((part["apart"] != "").sum()))}
+        rows.append({"dataset": dataset_label(str(dataset)), "published": str(len(part))} | verdicts | listed)
     return pd.DataFrame(rows)

@@ -12,6 +12,7 @@ import pandas as pd
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
     OVERVIEWS,
@@ -155,6 +156,8 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
         f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
         f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]
+    if claims := claims_of_grid(there):
+        lines.append(f"{counted(claims)} See `slotmachines claims`.")
     others = len(set(there.runs["identity"]) - runs)
     if others:
         count = "1 run" if others == 1 else f"{others} runs"

@@ -19,14 +19,27 @@ CHOSEN = "\N{DAGGER}"
 COLUMNS = [
     "dataset", "network", "method", "options", "variant", "start_epoch", "epochs", "n", "planned", "mean", "low",
     "high", "minimum", "maximum", "val_mean", "paper_figure", "paper_dataset", "paper_value", "paper_low",
-    "paper_high", "difference", "tolerance", "verdict", "chosen_by", "paper_provenance", "paper_elsewhere",
-    "data_note", "seeds", "accuracies", "identities",
+    "paper_high", "reading_uncertainty", "difference", "tolerance", "verdict", "verdict_if_exact", "verdict_n",
+    "verdict_low", "verdict_high", "chosen_by", "paper_provenance", "paper_elsewhere", "data_note",
+    "seeds", "accuracies", "identities",
 ]  # fmt: skip
-_WHOLE = ("options", "epochs", "start_epoch")
+_WHOLE = ("options", "epochs", "start_epoch", "verdict_n")
 _NUMBERS = (
     "mean", "low", "high", "minimum", "maximum", "val_mean", "paper_value", "paper_low", "paper_high", "difference",
-    "tolerance",
+    "tolerance", "reading_uncertainty", "verdict_low", "verdict_high",
 )  # fmt: skip
+
+
+def verdict_text(found: CellResult) -> str:
+    """The verdict of a cell, marked where the cell chose the recipe, with the seeds that it counts if these differ."""
+    mark = f" {CHOSEN}" if found.is_chosen_by else ""
+    seeds = f" (n = {found.judged.n})" if found.judged.n not in (0, found.n) else ""
+    return f"{found.verdict}{mark}{seeds}"
+
+
+def _if_exact(found: CellResult) -> str:
+    """The verdict without the spread of the paper's own seeds; a dash where there is no verdict."""
+    return str(found.judged.if_exact) if found.judged.n else DASH
 
 
 def _row(found: CellResult) -> dict[str, Any]:
@@ -38,8 +51,9 @@ def _row(found: CellResult) -> dict[str, Any]:
         "n": found.n, "planned": found.planned, "mean": found.mean, "low": low, "high": high,
         "minimum": found.ours and found.ours.minimum, "maximum": found.ours and found.ours.maximum,
         "val_mean": found.validation, "difference": found.difference, "tolerance": found.tolerance,
-        "verdict": str(found.verdict), "chosen_by": found.is_chosen_by, "data_note": found.data_note,
-        "paper_provenance": "", "paper_elsewhere": "",
+        "verdict": str(found.verdict), "verdict_if_exact": str(found.judged.if_exact), "verdict_n": found.judged.n,
+        "verdict_low": found.judged.low, "verdict_high": found.judged.high, "chosen_by": found.is_chosen_by,
+        "data_note": found.data_note, "paper_provenance": "", "paper_elsewhere": "",
         "seeds": " ".join(map(str, found.seeds)),
         "accuracies": " ".join(f"{value:.4f}" for value in found.accuracies),
         "identities": " ".join(found.identities),
@@ -47,8 +61,8 @@ def _row(found: CellResult) -> dict[str, Any]:
     if paper := found.paper:
         row |= {
             "paper_figure": paper.figure, "paper_dataset": paper.dataset, "paper_value": paper.value,
-            "paper_low": paper.low, "paper_high": paper.high, "paper_provenance": paper.provenance,
-            "paper_elsewhere": paper.elsewhere,
+            "paper_low": paper.low, "paper_high": paper.high, "reading_uncertainty": paper.reading_uncertainty,
+            "paper_provenance": paper.provenance, "paper_elsewhere": paper.elsewhere,
         }  # fmt: skip
     return row
 
@@ -78,7 +92,8 @@ def readable(found: Iterable[CellResult]) -> pd.DataFrame:
             "paper's range": span(one.paper.low, one.paper.high) if one.paper else DASH,
             "difference": number(one.difference, "+.2f"),
             "tolerance": DASH if one.tolerance is None else f"±{number(one.tolerance)}",
-            "verdict": one.verdict + (f" {CHOSEN}" if one.is_chosen_by else ""),
+            "verdict": verdict_text(one),
+            "if the paper were exact": _if_exact(one),
         }
         for one in found
     )
@@ -95,7 +110,7 @@ def cell_names(found: Iterable[CellResult]) -> str:
     """Some cells as one phrase, such as `LeNet greedy K = 2, 8; LeNet learned`."""
     names: dict[str, list[str]] = {}
     for one in found:
-        name = f"{network_label(one.network)} {method_name(one.kind)}"
+        name = f"{network_label(one.network)} {method_name(one.shown_method)}"
         names.setdefault(name, []).extend([] if one.options is None else [str(one.options)])
     return "; ".join(
         f"{name} K = {', '.join(dict.fromkeys(options))}" if options else name for name, options in names.items()

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
+from slotpipeline.results.claims import Registration, read_registration
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
 from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
@@ -29,6 +30,7 @@ class Results:
         selected: one row per run, weight tensor and bin of w / b.
         reference: the published numbers.
         project: the project's folder, to which the files that an experiment needs beside these are relative.
+        registration: the registered claims; None in a project that has registered none.
     """
 
     config: Mapping[str, Any]
@@ -37,6 +39,7 @@ class Results:
     selected: pd.DataFrame
     reference: Sequence[PublishedNumber]
     project: Path
+    registration: Registration | None = None
 
     def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
         """The rows of those runs that are finished, in the order of their identities here."""
@@ -93,6 +96,7 @@ def read_results(folder: str | Path, reference_csv: str | Path, project: Path = 
         selected=read_selected(folder / SELECTED_CSV),
         reference=read_reference(reference_csv),
         project=project,
+        registration=read_registration(project),
     )
 
 
@@ -111,4 +115,5 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path,
         read(folder / name) if (folder / name).is_file() else pd.DataFrame(columns=list(columns))
         for name, read, columns in readers
     )
-    return Results(config, runs, curves, selected, read_reference(reference_csv), project)
+    reference = read_reference(reference_csv)
+    return Results(config, runs, curves, selected, reference, project, read_registration(project))

@@ -73,6 +73,26 @@ def read_reference(path: str | Path) -> list[PublishedNumber]:
     return [PublishedNumber(*row) for row in rows]
 
 
+def published_at(
+    reference: Sequence[PublishedNumber], dataset: str, network: str, method: str, options: int | None, place: str = ""
+) -> PublishedNumber | None:
+    """The published number of a cell at a place of the slot-machines paper; None where it gives none there.
+
+    Args:
+        place: a version of the paper (a `source` that begins like `SOURCE`) or a part of it (a `figure`); blank for its
+            figure of accuracy against K.
+    """
+    source, figure = (place, "") if place.startswith(SOURCE) else (SOURCE, place or "k-sweep")
+    wanted = (source, dataset, network, method, options)
+    for one in reference:
+        if (one.source, one.dataset, one.architecture, one.method, one.options) == wanted and figure in (
+            "",
+            one.figure,
+        ):
+            return one
+    return None
+
+
 def published(reference: Sequence[PublishedNumber], experiment: str, cell: Cell) -> Published | None:
     """The published counterpart of a cell, or None.
 

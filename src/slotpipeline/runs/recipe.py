@@ -22,7 +22,7 @@ from slotpipeline.runs.checked_fields import Prose, from_fields
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
 OPTIMISERS = ("sgd", "adam")
-WEIGHTS = ("options", *DISTRIBUTIONS)
+INITIAL_WEIGHTS = ("options", *DISTRIBUTIONS)
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, high in {"epochs": 100_000, "batch_size": 1_000_000, "positive_share": 1}.items():
         if settings.get(name, 0) > high:
             raise UserError(f"{where}: {name} must be at most {high}, not {settings[name]}")
-    choices = {"schedule": SCHEDULES, "sharing": SHARINGS, "optimiser": OPTIMISERS, "weights": WEIGHTS}
+    choices = {"schedule": SCHEDULES, "sharing": SHARINGS, "optimiser": OPTIMISERS, "weights": INITIAL_WEIGHTS}
     for name, names in choices.items():
         if settings.get(name, names[0]) not in names:
             raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")

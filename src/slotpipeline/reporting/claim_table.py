@@ -1,0 +1,256 @@
+"""The verdicts of the registered claims: for readers, as data, and as the answer that opens the README."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from slotmachines.files import replacing
+from slotmachines.networks.names import network_label
+from slotpipeline.analysis.claim_runs import GridRuns
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part, judge_claims
+from slotpipeline.analysis.text import DASH, network_title, number, p_text
+from slotpipeline.data.datasets import dataset_label
+from slotpipeline.experiments.grid import planned
+from slotpipeline.results.claims import (
+    REGISTERED_AT,
+    REGISTERED_COMMIT,
+    Registration,
+    Scope,
+    Statistic,
+    read_registration,
+)
+from slotpipeline.results.collect import RUNS_CSV
+from slotpipeline.results.read import Results, read_results
+from slotpipeline.results.reference import PublishedNumber, published_at
+
+ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
+_UNITS = {
+    Statistic.LOG_CHURN: "log ratio",
+    Statistic.SLOPE: "points per 100 epochs",
+    Statistic.SHARE_CHANGED: "% of connections",
+}
+"""What the mean of a claim's statistic is counted in, where these are not points of accuracy."""
+
+
+@dataclass(frozen=True)
+class JudgedClaims:
+    """The claims with their verdicts; `tables`: name of a claim and a scope -> the tables that hold its cells."""
+
+    registration: Registration
+    judged: Sequence[JudgedClaim]
+    tables: Mapping[tuple[str, str], Sequence[str]]
+
+    def of_grid(self, grid: str) -> list[JudgedClaim]:
+        """Those that are tested by the runs of one grid."""
+        return [one for one in self.judged if one.scope.grid == grid]
+
+
+def judged_claims(registration: Registration, grids: Sequence[Results]) -> JudgedClaims:
+    """Judge every registered claim by the runs of some grids."""
+    reference = grids[0].reference if grids else None
+
+    def published(scope: Scope, method: str, options: int, place: str) -> PublishedNumber | None:
+        if reference is None:
+            return None
+        return published_at(reference, scope.dataset, scope.network, method, options, place)
+
+    recorded = {results.config["grid"]: GridRuns(results.runs, results.curves) for results in grids}
+    judged = judge_claims(registration, recorded, published)
+    tables: dict[tuple[str, str], Sequence[str]] = {}
+    for results in grids:
+        here = [one for one in judged if one.parts and one.scope.grid == results.config["grid"]]
+        runs = planned(results.config) if here else {}
+        experiments = {name: {run.identity for run in part} for name, part in runs.items()}
+        tables |= {(one.claim.name, one.scope.name): _tables(one, experiments) for one in here}
+    return JudgedClaims(registration, judged, tables)
+
+
+def claims_so_far(results: Path, reference_csv: Path, project: Path = Path()) -> JudgedClaims | None:
+    """The claims of a project, by what its grids have recorded; None where it has registered none.
+
+    Args:
+        results: the folder of all results, with a folder per grid.
+        project: the project's folder.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    registration = read_registration(project)
+    if registration is None:
+        return None
+    names = dict.fromkeys(scope.grid for scope in registration.scopes if scope.is_frozen)
+    folders = [results / name for name in names if (results / name / RUNS_CSV).is_file()]
+    return judged_claims(registration, [read_results(folder, reference_csv, project) for folder in folders])
+
+
+def claims_of_grid(results: Results) -> list[JudgedClaim]:
+    """The claims that are tested by the runs of one grid."""
+    if results.registration is None:
+        return []
+    return judged_claims(results.registration, [results]).of_grid(results.config["grid"])
+
+
+def _tables(one: JudgedClaim, experiments: Mapping[str, Collection[str]]) -> list[str]:
+    """The fewest tables of a grid that hold all runs of a claim, those with most of them first."""
+    left = {identity for part in one.parts for identity in part.identities}
+    found = []
+    while left:
+        best = max(experiments, key=lambda name: len(left.intersection(experiments[name])))
+        if not left.intersection(experiments[best]):
+            break
+        left.difference_update(experiments[best])
+        found.append(f"{one.scope.grid}/tables/{best}.md")
+    return found
+
+
+def tidy(claims: JudgedClaims) -> pd.DataFrame:
+    """One row per claim, scope and part, as data."""
+    rows = []
+    for one in claims.judged:
+        tables = " ".join(claims.tables.get((one.claim.name, one.scope.name), ()))
+        nothing = Part("", (), None, None, None, None, one.verdict)
+        for part in one.parts or [nothing]:
+            rows.append({
+                "claim": one.claim.name, "sentence": one.claim.sentence, "source": one.claim.source,
+                "tier": one.claim.tier, "network": one.scope.network, "dataset": one.scope.dataset,
+                "grid": one.scope.grid, "recipe": one.recipe, "extension": one.is_extension,
+                "verdict": str(one.verdict), "p_value": one.p_value, "holm": one.corrected, "detail": one.detail,
+                "part": part.name, "decides": part.decides, "part_verdict": str(part.verdict), "n": part.n,
+                "seeds": " ".join(map(str, part.seeds)), "mean": part.mean, "low": part.low, "high": part.high,
+                "part_p_value": part.p_value, "part_holm": part.corrected, "part_detail": part.detail,
+                "tables": tables, "identities": " ".join(part.identities),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def readable_claims(claims: JudgedClaims, prefix: str = "") -> pd.DataFrame:
+    """One row of text per claim and scope that was run; `prefix`: the way to the folder of all results, for links."""
+    rows = []
+    for one in claims.judged:
+        if one.verdict is ClaimVerdict.NOT_RUN:
+            continue
+        tables = claims.tables[one.claim.name, one.scope.name]
+        rows.append({
+            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one),
+            "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+            "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
+            "table": ", ".join(f"[{Path(table).stem}]({prefix}{table})" for table in tables) or DASH,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _where(one: JudgedClaim) -> str:
+    extension = ", an extension: the paper claims it for other networks" if one.is_extension else ""
+    return f"{network_title(one.scope.dataset, one.scope.network)}{extension}"
+
+
+def verdict_words(one: JudgedClaim) -> str:
+    """The verdict; of a contradicted claim with the settings under which it is, of an undecided one with what lacks."""
+    if one.verdict is ClaimVerdict.CONTRADICTED:
+        against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
+        cells = ", ".join(part.name for part in against if part.name)
+        seeds = sorted({seed for part in against for seed in part.seeds})
+        words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
+        return f"contradicted ({f'{cells}; ' if cells else ''}{words})"
+    return f"{one.verdict} ({one.detail})" if one.detail else str(one.verdict)
+
+
+def part_words(one: JudgedClaim, part: Part) -> str:
+    """Mean, 90% interval and number of seeds of one part, in words."""
+    words = [f"{part.name}:" if part.name else "", number(part.mean, "+.2f")]
+    unit = _UNITS.get(one.claim.kind, "")
+    words += [unit] if unit else []
+    if part.low is not None and part.high is not None:
+        words.append(f"({number(part.low, '+.2f')} to {number(part.high, '+.2f')})")
+    text = f"{' '.join(filter(None, words))}, n = {part.n}"
+    return f"{text}, {part.detail}" if part.detail else text
+
+
+def counts(judged: Iterable[JudgedClaim]) -> dict[str, int]:
+    """Verdict -> how many claims have it."""
+    found = Counter(one.verdict for one in judged)
+    return {str(verdict): found[verdict] for verdict in ORDER}
+
+
+def counted(judged: Sequence[JudgedClaim]) -> str:
+    """How many claims have which verdict, in words."""
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
+    return f"Of {len(judged)} registered claims: {said}."
+
+
+def answer(claims: JudgedClaims) -> str:
+    """Whether the paper holds, in a few plain sentences, from the verdicts alone."""
+    lines = []
+    for dataset in dict.fromkeys(one.scope.dataset for one in claims.judged):
+        here = [one for one in claims.judged if one.scope.dataset == dataset]
+        label = dataset_label(dataset)
+        if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
+            lines.append(f"**{label}: not tested yet.** {len(here)} claims are registered; no run counts so far.")
+            continue
+        lines.append(f"**{label}**: {counted(here)}")
+        lines.append("")
+        for verdict, words in zip(ORDER, ("Holds", "Does not hold", "Open"), strict=False):
+            sentences = [_sentence(one) for one in here if one.verdict is verdict]
+            lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
+        lines.append("")
+    return "\n".join([*lines, "", registered(claims.registration)])
+
+
+def _sentence(one: JudgedClaim) -> str:
+    if one.verdict is not ClaimVerdict.CONTRADICTED:
+        return one.claim.sentence
+    return f"{one.claim.sentence.rstrip('.')}: {verdict_words(one)}."
+
+
+def registered(registration: Registration) -> str:
+    """When the claims were registered, and what was changed since."""
+    at = f"{REGISTERED_AT:%Y-%m-%d %H:%M} UTC"
+    text = f"Claims and margins were registered at {at} (commit {REGISTERED_COMMIT[:7]}), before the first run."
+    return " ".join([text, *registration.notes])
+
+
+def not_run(claims: JudgedClaims) -> list[str]:
+    """The claims without a counted run, each with where it is to be tested."""
+    waiting: dict[str, list[JudgedClaim]] = {}
+    for one in claims.judged:
+        if one.verdict is ClaimVerdict.NOT_RUN:
+            waiting.setdefault(one.claim.sentence, []).append(one)
+    return [
+        f"{sentence} ({', '.join(network_label(one.scope.network) for one in part)})"
+        for sentence, part in waiting.items()
+    ]
+
+
+def claims_markdown(claims: JudgedClaims) -> str:
+    """Answer, table of what was run, and list of what was not."""
+    shown = readable_claims(claims)
+    table = "" if shown.empty else f"{shown.to_markdown(index=False, disable_numparse=True)}\n\n"
+    waiting = "\n".join(f"* {sentence}" for sentence in not_run(claims))
+    return f"{answer(claims)}\n\n{table}Not run yet:\n\n{waiting}\n"
+
+
+def write_claims(claims: JudgedClaims, folder: Path) -> None:
+    """Write claims.csv and claims.md."""
+    with replacing(folder / "claims.csv") as temporary:
+        tidy(claims).to_csv(temporary, index=False, float_format="%.6g")
+    with replacing(folder / "claims.md") as temporary:
+        temporary.write_text(claims_markdown(claims), encoding="utf-8")
+
+
+def start_times(runs: pd.DataFrame) -> pd.DataFrame:
+    """When each run started, beside the registration: cell, seed, commit, hours after the registration."""
+    started = pd.to_datetime(runs["started"], utc=True)
+    hours = (started - pd.Timestamp(REGISTERED_AT)).dt.total_seconds() / 3600
+    columns: dict[str, Any] = {name: runs[name] for name in ("network", "method", "options", "variant", "seed")}
+    columns |= {
+        "commit": runs["commit"].str[:7],
+        "started": runs["started"],
+        "hours after registration": hours.round(2),
+    }
+    return pd.DataFrame(columns).sort_values("started")

@@ -1,0 +1,322 @@
+"""The claims that were registered before the runs: read, checked, and compared with the version that was registered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from slotmachines.errors import UserError, one_line
+from slotmachines.methods import METHODS
+from slotmachines.networks.names import NETWORKS
+from slotpipeline.data.datasets import find
+from slotpipeline.plain_yaml import read_yaml
+from slotpipeline.runs.checked_fields import Prose, from_fields
+from slotpipeline.runs.config import read_config
+from slotpipeline.runs.recipe import recipe_names
+
+CLAIMS_YAML = "config/claims.yaml"
+"""Where the claims lie in the project."""
+
+REGISTERED_COMMIT = "84e8664b0efa5c7918b272798be9dcce462928fd"
+REGISTERED_AT = datetime.fromisoformat("2026-11-27T15:02:06+00:00")
+REGISTERED_DIGEST = "29c31d181e7e790c"
+"""Commit, time and `claims_digest` of the registration. They stand here as a shallow clone cannot ask git for them."""
+
+UNDECIDED_RECIPE = "undecided"
+"""The recipe of a scope for which no recipe has been frozen yet: its claims are not run, even if runs exist."""
+
+
+class Statistic(StrEnum):
+    """What a claim computes: the words with which its `statistic` begins."""
+
+    NUMBERS = "numbers"
+    DIFFERENCE = "difference"
+    MEAN_DIFFERENCE = "difference of the means over K"
+    LOG_CHURN = "natural logarithm of the ratio of churn"
+    SLOPE = "slope of final accuracy"
+    SHARE_CHANGED = "share of connections changed"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a claim is tested: one network on one dataset, with the grid, the recipe and the seeds that count."""
+
+    name: str
+    network: str
+    dataset: str
+    grid: str
+    recipe: str
+    seeds: list[int]
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its recipe has been decided."""
+        return self.recipe != UNDECIDED_RECIPE
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a claim: every combination of what its lists hold.
+
+    Attributes:
+        method, options: as in `slotpipeline.runs.run.Run`.
+        recipe: in place of the scope's.
+        reference: where the published numbers stand: a version of the paper, or a part of it; blank for its figure
+            against K.
+        sharing, weights, positive_share: settings in place of the recipe's.
+        finetuned_from: epochs of the slot machine before finetuning.
+        finetuned_every: the same, at every so many epochs.
+        variant, epochs: what else is different, in words.
+    """
+
+    method: str | list[str]
+    options: list[int] = field(default_factory=list)
+    recipe: str = ""
+    reference: str = ""
+    sharing: str | None = None
+    weights: str | None = None
+    positive_share: float | list[float] | None = None
+    finetuned_from: int | None = None
+    finetuned_every: int | None = None
+    variant: str = ""
+    epochs: str = ""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the ends of the 90% interval have to satisfy. Limits are listed by dataset, or by scope."""
+
+    lower_bound_above: Mapping[str, float] | None = None
+    lower_bound_at_least: Mapping[str, float] | None = None
+    upper_bound_below: Mapping[str, float] | None = None
+    failures_at_most: int | None = None
+    failures_at_least: int | None = None
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The limits of the one bound that there is."""
+        (limits,) = (
+            one
+            for one in (self.lower_bound_above, self.lower_bound_at_least, self.upper_bound_below)
+            if one is not None
+        )
+        return limits
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether the mean has to lie below the limit."""
+        return self.upper_bound_below is not None
+
+    def limit(self, scope: Scope) -> float:
+        """The limit in a scope."""
+        return float(self.limits[scope.name if scope.name in self.limits else scope.dataset])
+
+    def hold(self, scope: Scope, low: float, high: float) -> bool:
+        """Whether an interval satisfies the bound."""
+        limit = self.limit(scope)
+        if self.is_upper:
+            return high < limit
+        return low >= limit if self.lower_bound_at_least is not None else low > limit
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The settings among which a tuned baseline is chosen by its mean validation accuracy over `seeds`."""
+
+    learning_rate: list[float]
+    weight_decay: list[float]
+    schedule: list[str]
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper with a registered test.
+
+    Attributes:
+        name: its key in the file.
+        statistic: what is computed, in the registered words.
+        cells: what it is computed from; `less` or `over`: what these are compared with, if anything.
+        supported, contradicted: bounds; in words where the verdicts of published numbers decide.
+        scopes: names of the scopes; `extension`: those of them for which the paper does not claim it.
+        tier: which part of the study its runs belong to.
+        seeds: scope -> the seeds that count there, where these are not the scope's.
+        tuning: of a tuned baseline.
+        printed_beside: what is shown next to it and decides nothing.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    statistic: str
+    cells: Cells
+    supported: str | Bounds
+    contradicted: str | Bounds
+    scopes: list[str]
+    tier: str
+    less: Cells | None = None
+    over: Cells | None = None
+    extension: list[str] = field(default_factory=list)
+    seeds: Mapping[str, list[int]] = field(default_factory=dict)
+    tuning: Tuning | None = None
+    printed_beside: str = ""
+
+    @property
+    def kind(self) -> Statistic:
+        """Its statistic: the longest known words with which the registered ones begin."""
+        return max((kind for kind in Statistic if self.statistic.startswith(kind)), key=len)
+
+    @property
+    def counts_failures(self) -> bool:
+        """Whether runs that failed decide as well."""
+        return isinstance(self.supported, Bounds) and self.supported.failures_at_most is not None
+
+    @property
+    def counterpart(self) -> Cells | None:
+        """What its cells are compared with."""
+        return self.less if self.less is not None else self.over
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """A change that was made after the registration."""
+
+    date: date
+    text: Prose
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A file of claims.
+
+    Attributes:
+        registered: the date of the registration.
+        level: of each one-sided test.
+        minimum_seeds: of every cell of a claim, before it gets a verdict.
+        tolerance: dataset -> points up to which a number counts as reproduced.
+        amendments: later changes.
+        changed: whether the file differs from the registered one in more than its amendments.
+    """
+
+    registered: date
+    level: float
+    minimum_seeds: int
+    tolerance: Mapping[str, float]
+    scopes: list[Scope]
+    claims: list[Claim]
+    amendments: list[Amendment] = field(default_factory=list)
+    changed: bool = False
+
+    def scope(self, name: str) -> Scope:
+        """The scope of that name."""
+        return next(scope for scope in self.scopes if scope.name == name)
+
+    def seeds(self, claim: Claim, scope: Scope) -> list[int]:
+        """The seeds that count for a claim in a scope."""
+        return list(claim.seeds.get(scope.name, scope.seeds))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was changed since the registration, a sentence each."""
+        changed = f"{CLAIMS_YAML} differs from the version that was registered (commit {REGISTERED_COMMIT[:7]})."
+        amended = [f"Amended on {one.date}: {' '.join(one.text.split())}" for one in self.amendments]
+        return [changed, *amended] if self.changed else amended
+
+
+def read_claims(path: Path) -> Registration:
+    """Read a file of claims; the configs of the grids that it names lie beside it.
+
+    Raises:
+        UserError: the file is missing or damaged, a key is unknown, or a claim does not fit its scopes.
+    """
+    content = read_yaml(path, "a file of claims")
+    try:
+        named = {kind: _named(content, kind) for kind in ("scopes", "claims")}
+        registration = from_fields(
+            Registration, {**content, **named, "changed": digest_of(content) != REGISTERED_DIGEST}
+        )
+        for scope in registration.scopes:
+            _check_scope(scope, path.parent)
+        for claim in registration.claims:
+            _check_claim(registration, claim)
+    except (ValueError, UserError) as error:
+        raise UserError(f"{path}: {one_line(error)}") from None
+    return registration
+
+
+def read_registration(project: Path) -> Registration | None:
+    """The claims of a project, by its folder; None where it has registered none.
+
+    Raises:
+        UserError: as `read_claims`.
+    """
+    path = project / CLAIMS_YAML
+    return read_claims(path) if path.is_file() else None
+
+
+def _named(content: Any, kind: str) -> list[Any]:
+    """The entries of a mapping, each with its key as its name."""
+    entries = content.get(kind) if isinstance(content, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ValueError(f"it has no mapping of {kind}; see {CLAIMS_YAML}")
+    return [{"name": name, **entry} for name, entry in entries.items()]
+
+
+def _check_scope(scope: Scope, configs: Path) -> None:
+    where = f"the scope {scope.name}"
+    find(scope.dataset)
+    if scope.network not in NETWORKS:
+        raise ValueError(f"{where}: unknown network {scope.network}; use one of {', '.join(NETWORKS)}")
+    if scope.is_frozen and scope.recipe not in recipe_names():
+        raise ValueError(f"{where}: unknown recipe {scope.recipe}; use one of {', '.join(recipe_names())}")
+    config = configs / f"{scope.grid}.yaml"
+    if not config.is_file() or read_config(config)["networks"].get(scope.network) != scope.dataset:
+        raise ValueError(f"{where}: {config} has no {scope.network} on {scope.dataset}; name a grid that has it")
+
+
+def _check_claim(registration: Registration, claim: Claim) -> None:
+    where = f"the claim {claim.name}"
+    scopes = {scope.name: scope for scope in registration.scopes}
+    if unknown := sorted({*claim.scopes, *claim.extension, *claim.seeds} - set(scopes)):
+        raise ValueError(f"{where}: there is no scope {unknown[0]}; use one of {', '.join(scopes)}")
+    if not any(claim.statistic.startswith(kind) for kind in Statistic):
+        raise ValueError(f"{where}: unknown statistic {claim.statistic!r}; begin it with one of {', '.join(Statistic)}")
+    for cells in filter(None, (claim.cells, claim.counterpart)):
+        methods = [cells.method] if isinstance(cells.method, str) else cells.method
+        if wrong := [method for method in methods if method not in METHODS]:
+            raise ValueError(f"{where}: unknown method {wrong[0]}; use one of {', '.join(METHODS)}")
+        if cells.recipe and cells.recipe not in recipe_names():
+            raise ValueError(f"{where}: unknown recipe {cells.recipe}; use one of {', '.join(recipe_names())}")
+    if claim.kind is Statistic.NUMBERS:
+        return
+    if claim.counterpart is None and claim.kind is not Statistic.SLOPE:
+        raise ValueError(f"{where}: it compares cells, but says with what; add `less` or `over`")
+    for name, bounds in (("supported", claim.supported), ("contradicted", claim.contradicted)):
+        if isinstance(bounds, str):
+            raise ValueError(f"{where}: {name} must give a bound, not words")
+        given = (bounds.lower_bound_above, bounds.lower_bound_at_least, bounds.upper_bound_below)
+        if sum(limits is not None for limits in given) != 1:
+            raise ValueError(
+                f"{where}: {name} must give one bound: lower_bound_above, lower_bound_at_least or upper_bound_below"
+            )
+        for scope in map(registration.scope, claim.scopes):
+            if not {scope.name, scope.dataset} & set(bounds.limits):
+                raise ValueError(
+                    f"{where}: {name} has no limit for {scope.name}; add one for it or for {scope.dataset}"
+                )
+
+
+def digest_of(content: Any) -> str:
+    """Digest of what was registered: the content of a file of claims without later amendments.
+
+    Comments do not count. Two files of one digest have the same claims, statistics, margins, scopes and seeds.
+    """
+    registered = {key: value for key, value in content.items() if key != "amendments"}
+    text = json.dumps(registered, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

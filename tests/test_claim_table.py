@@ -1,0 +1,125 @@
+"""The verdicts of claims as readers, summaries and the status of a grid show them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from slotmachines import UserError
+from slotpipeline import results_verbs
+from slotpipeline.experiments.config_schema import checked_config
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.reporting.claim_table import (
+    JudgedClaims,
+    answer,
+    claims_so_far,
+    readable_claims,
+    start_times,
+    tidy,
+)
+from slotpipeline.reporting.status import status_text
+from slotpipeline.reporting.summary import summary_text
+from slotpipeline.results.read import read_results
+from slotpipeline.runs.config import read_config
+from synthetic import REFERENCE
+
+CONFIG = checked_config(read_config(REFERENCE.parent / "confirmation.yaml"))
+LEVELS = {2: 97.1, 4: 98.0, 8: 98.2, 16: 98.2, 32: 98.2, 64: 97.6, 128: 98.1}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all results, with a made-up confirmation study."""
+    folder = tmp_path_factory.mktemp("results")
+    rng, rows = np.random.default_rng(1), []
+    for run in grid_runs(CONFIG):
+        level = {"random": 10.0, "learned": 98.1}.get(run.method) or LEVELS[run.options or 2]
+        level += 0.3 * (run.parent is not None)
+        rows.append(
+            {
+                "dataset": run.dataset, "network": run.network, "method": run.method, "options": run.options,
+                "variant": run.variant, "recipe": run.recipe, "seed": run.seed, "epochs": run.settings.epochs,
+                "start_epoch": run.start_epoch or None, "test_accuracy": round(level + 0.04 * rng.normal(), 2),
+                "val_accuracy": round(level, 2), "best_epoch": 190, "wall_seconds": 400.0, "device": "cpu",
+                "processor": "made up", "threads": 1, "python": "3.11.0", "commit": "84e8664b0efa",
+                "started": f"2026-11-27T{16 + run.seed % 5}:00:00+00:00", "torch": "2.0.0", "data_note": "",
+                "identity": run.identity, "parent": run.parent.identity if run.parent else None,
+            }
+        )  # fmt: skip
+    (folder / "confirmation").mkdir()
+    (folder / "confirmation" / "config.yaml").write_text((REFERENCE.parent / "confirmation.yaml").read_text())
+    pd.DataFrame(rows).to_csv(folder / "confirmation" / "runs.csv", index=False)
+    columns = "identity,epoch,learning_rate,train_loss,train_accuracy,val_loss,val_accuracy,test_accuracy"
+    pd.DataFrame(columns=[*columns.split(","), "changed_share", "mean_magnitude"]).to_csv(
+        folder / "confirmation" / "curves.csv.gz", index=False
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(results: Path) -> JudgedClaims:
+    found = claims_so_far(results, REFERENCE)
+    assert found is not None
+    return found
+
+
+def test_every_part_of_every_claim_is_a_row(judged: JudgedClaims, results: Path) -> None:
+    table = tidy(judged)
+    assert set(table["claim"]) == {claim.name for claim in judged.registration.claims}
+    rows = table[(table["claim"] == "few-options-match-learned") & (table["network"] == "lenet")]
+    assert rows["part"].tolist() == ["K = 8", "K = 16", "K = 32", "K = 64"]
+    assert rows["part_verdict"].tolist() == [*["supported"] * 3, "contradicted"]
+    assert set(rows["verdict"]) == {"contradicted"} and set(rows["tables"]) == {"confirmation/tables/k-sweep.md"}
+    # The same from the CSV alone.
+    runs = pd.read_csv(results / "confirmation" / "runs.csv").set_index("seed")
+    plain = runs[runs["variant"].isna()]
+    ours = plain[(plain["method"] == "greedy") & (plain["options"] == 64)]["test_accuracy"]
+    theirs = plain[plain["method"] == "learned"]["test_accuracy"]
+    low, high = stats.ttest_1samp(ours - theirs, 0).confidence_interval(0.90)
+    assert rows["low"].iloc[-1] == pytest.approx(low) and rows["high"].iloc[-1] == pytest.approx(high)
+
+
+def test_a_contradicted_claim_names_its_settings(judged: JudgedClaims) -> None:
+    table = readable_claims(judged).set_index("claim")
+    row = table.loc["With eight or more options, selected random weights are as accurate as learned weights."]
+    assert row["verdict"] == "contradicted (K = 64; recipe paper-glorot, seeds 5 to 14)"
+    assert row["table"] == "[k-sweep](confirmation/tables/k-sweep.md)"
+    assert row["verdict"] in answer(judged)
+    chance = table.loc[next(sentence for sentence in table.index if "chance" in sentence)]
+    assert "extension" in chance["tested on"]
+    assert "CIFAR-10: not tested yet" in answer(judged)
+    assert "84e8664" in answer(judged)
+
+
+def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:
+    there = read_results(results / "confirmation", REFERENCE)
+    summary = json.loads(summary_text(there, grid_results(there)))["claims"]
+    assert summary["accuracy-rises-to-eight-lenet"]["verdict"] == "supported"
+    mean, low, high, n = summary["accuracy-rises-to-eight-lenet"]["mean"]
+    assert low < mean < high and n == 10 and mean == pytest.approx(1.1, abs=0.1)
+    assert summary["sharing-per-layer-works-lenet"] == {"verdict": "not run"}
+    text = status_text(CONFIG, results / "confirmation", results, REFERENCE, REFERENCE.parent / "seconds_per_epoch.csv")
+    assert "Of 19 registered claims:" in text
+
+
+def test_the_verb_writes_data_and_a_page(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results_verbs.claims(results, REFERENCE, write=True)
+    assert (results / "claims.md").read_text() == capsys.readouterr().out.removesuffix("\n")
+    assert len(pd.read_csv(results / "claims.csv")) > 63
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="registered claims"):
+        results_verbs.claims(results, REFERENCE, write=True)
+
+
+def test_runs_stand_beside_the_registration(results: Path) -> None:
+    times = start_times(pd.read_csv(results / "confirmation" / "runs.csv"))
+    assert (times["hours after registration"] > 0).all() and times["started"].is_monotonic_increasing
+    assert times["hours after registration"].iloc[0] == pytest.approx(58 / 60 - 6 / 3600, abs=0.01)
