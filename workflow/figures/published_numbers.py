@@ -38,7 +38,17 @@ def judged_cells(results: Results) -> list[CellResult]:
 def row_name(one: CellResult) -> str:
     """Tick label: the method, its K, and the number of seeds."""
     options = "" if one.options is None else f", K = {one.options}"
-    return f"{METHODS[one.method].label if one.options is None else one.method}{options} (n = {one.n})"
+    name = METHODS[one.method].label if one.options is None else one.method
+    return f"{name}{options} (n = {one.judged.n or one.n})"
+
+
+def interval_of(one: CellResult) -> tuple[float | None, float | None]:
+    """The 90% interval of a difference: that of its verdict, or that of our seeds alone where it has no verdict."""
+    if one.judged.n:
+        return one.judged.low, one.judged.high
+    own = t_interval(one.accuracies, CONFIDENCE) if one.n > 2 else None
+    value = one.paper.value if one.paper else 0.0
+    return (None, None) if own is None else (own[0] - value, own[1] - value)
 
 
 def forest(axes: Axes, found: list[CellResult]) -> None:
@@ -50,16 +60,18 @@ def forest(axes: Axes, found: list[CellResult]) -> None:
         paper, tolerance, colour = one.paper, one.tolerance or 0.0, COLOURS[one.method]
         assert paper is not None  # a tolerance belongs to a published number
         axes.fill_betweenx([y - 0.5, y + 0.5], -tolerance, tolerance, color=FAINT, alpha=0.13, linewidth=0, zorder=0)
-        mean = one.mean - paper.value
-        interval = t_interval(one.accuracies, CONFIDENCE) if one.n > 2 else None
-        look: dict[str, Any] = {"color": colour, "marker": MARKS[one.method], "markersize": 6, "linestyle": ""}
+        mean = (one.judged.difference if one.judged.n else one.difference) or 0.0
+        low, high = interval_of(one)
+        # Exploratory runs decide nothing, and are pale.
+        shade = 1.0 if one.judged.n else 0.55
+        look: dict[str, Any] = {"color": colour, "marker": MARKS[one.method], "markersize": 6, "alpha": shade}
         if one.is_chosen_by:
             look |= {"markerfacecolor": "white", "markeredgewidth": 1.3}
         elif one.n == 1:
             look |= {"fillstyle": "left", "markerfacecoloralt": "white"}
         if abs(mean) <= end:
-            bar = None if interval is None else [[one.mean - interval[0]], [interval[1] - one.mean]]
-            axes.errorbar([mean], [y], xerr=bar, capsize=3, zorder=4, **look)
+            bar = None if low is None or high is None else [[mean - low], [high - mean]]
+            axes.errorbar([mean], [y], xerr=bar, capsize=3, zorder=4, linestyle="", **look)
         else:
             side = 1 if mean > 0 else -1
             axes.plot(side * end, y, ">" if side > 0 else "<", color=colour, clip_on=False, zorder=4)
@@ -82,9 +94,9 @@ def draw(results: Results) -> Drawing:
         forest(panel, [one for one in part if one.n])
         panel.set_title(network_title(dataset, network))
     notes = [
-        "Marks: our mean less the published one, with the 90% interval that the verdicts go by, from three seeds on; "
-        f"grey band: the tolerance; hollow and {CHOSEN}: this cell chose the recipe and is no evidence; "
-        "half-filled: a single seed; arrows: beyond the axis.",
+        "Marks: our mean less the published one, with its 90% interval, which counts the spread of the paper's seeds "
+        f"where a verdict goes by it; grey band: the tolerance; hollow and {CHOSEN}: this cell chose the recipe and is "
+        "no evidence; pale: exploratory runs, without a verdict; half-filled: a single seed; arrows: beyond the axis.",
         not_run(cells),
     ]
     return finish(figure, results.config["recipe"], TITLE, [one for one in cells if one.n], notes)

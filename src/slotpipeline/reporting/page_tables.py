@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.text import DASH, method_name, options_text
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.text import DASH, method_name, network_title, options_text, p_text
+from slotpipeline.reporting.claim_table import part_words
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 
@@ -61,11 +63,11 @@ def cells_table(name: str, found: Sequence[CellResult]) -> PageTable:
     run = [one for one in found if one.n]
     columns = (
         "network", "method", "K", "epochs", "n", "mean, 95% interval", "lowest to highest", "published, range",
-        "difference, tolerance", "verdict",
+        "difference, tolerance", "verdict, if the paper were exact",
     )  # fmt: skip
     rows = [_cell_row(one, words) for one, words in zip(run, readable(run).to_dict("records"), strict=True)]
     caption = "Test accuracy in percent, ours and published"
-    return PageTable(f"{name}-cells", caption, columns, rows, frozenset({"network", "method", "verdict"}))
+    return PageTable(f"{name}-cells", caption, columns, rows, frozenset({"network", "method", columns[-1]}))
 
 
 def _cell_row(one: CellResult, words: Mapping[Hashable, str]) -> list[Entry]:
@@ -80,7 +82,7 @@ def _cell_row(one: CellResult, words: Mapping[Hashable, str]) -> list[Entry]:
         Entry(words["min to max"], sort=_sort(lowest)),
         Entry(words["paper"], _if_known(words["paper's range"]), _sort(one.paper.value if one.paper else None)),
         Entry(words["difference"], _if_known(words["tolerance"]), _sort(one.difference)),
-        Entry(words["verdict"], verdict=one.verdict),
+        Entry(words["verdict"], _if_known(words["if the paper were exact"]), verdict=one.verdict),
     ]
 
 
@@ -103,6 +105,29 @@ def missing_table(name: str, found: Sequence[CellResult]) -> PageTable:
         for one, words in zip(missing, readable(missing).to_dict("records"), strict=True)
     ]
     return PageTable(f"{name}-missing", "Cells that were not run", columns, rows, frozenset({"network", "method"}))
+
+
+def claims_table(judged: Sequence[JudgedClaim], experiments: Mapping[str, Sequence[str]]) -> PageTable:
+    """The claims of a grid that have counted runs; `experiments`: claim -> the experiments that hold these."""
+    columns = ("claim", "tested on", "verdict", "mean (90% interval)", "n", "p, Holm", "table")
+    rows = [_claim_row(one, experiments[one.claim.name]) for one in judged if one.verdict is not ClaimVerdict.NOT_RUN]
+    words = frozenset({"claim", "tested on", "verdict", "mean (90% interval)", "table"})
+    return PageTable("claim-verdicts", "The registered claims that were tested", columns, rows, words)
+
+
+def _claim_row(one: JudgedClaim, experiments: Sequence[str]) -> list[Entry]:
+    extension = "an extension: the paper claims it for other networks" if one.is_extension else ""
+    first = experiments[0] if experiments else ""
+    seeds = [part.n for part in one.deciding]
+    return [
+        Entry(one.claim.sentence),
+        Entry(network_title(one.scope.dataset, one.scope.network), extension),
+        Entry(str(one.verdict), f"recipe {one.recipe}" if not one.detail else one.detail, verdict=one.verdict),
+        Entry("; ".join(part_words(one, part) for part in one.deciding)),
+        Entry(str(min(seeds, default=0))),
+        Entry(p_text(one.p_value), p_text(one.corrected)),
+        Entry(first, ", ".join(experiments[1:]), link=f"#{first}" if first else ""),
+    ]
 
 
 def text_table(name: str, caption: str, table: pd.DataFrame, words: Iterable[str]) -> PageTable:

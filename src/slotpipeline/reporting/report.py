@@ -14,12 +14,16 @@ from tabulate import tabulate
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.text import network_title
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.page_tables import PageTable, cells_table, missing_table, run_key, text_table
+from slotpipeline.reporting.claim_table import counted, judged_claims, registered
+from slotpipeline.reporting.claim_table import counts as counts_of_claims
+from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
 from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
@@ -106,6 +110,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         css=Markup((WEB / "page.css").read_text(encoding="utf-8") + pictures.css),
         scripts=[Markup((WEB / name).read_text(encoding="utf-8")) for name in ("sortable.min.js", "page.js")],
         others=other_grids(results),
+        claims=_claims(results),
         score=counts(board) if in_reach else {},
         score_sentence=sentence(board),
         score_table=_board_table(by_dataset(board), "score-datasets", "Published numbers by dataset and verdict"),
@@ -133,6 +138,30 @@ def drawn(found: Mapping[str, Sequence[CellResult]]) -> list[str]:
     names = [name for name, part in run.items() if part]
     names += ["published-numbers"] if any(one.tolerance is not None for part in run.values() for one in part) else []
     return names + (["curves"] if any(EXPERIMENTS[name].in_curves for name in names if name in EXPERIMENTS) else [])
+
+
+def _claims(results: Results) -> dict[str, Any]:
+    """What the page says of the registered claims: a sentence, the tested ones as a table, and the others."""
+    if results.registration is None:
+        return {}
+    claims = judged_claims(results.registration, [results])
+    here = claims.of_grid(results.config["grid"])
+    tables = {one.claim.name: claims.tables.get((one.claim.name, one.scope.name), ()) for one in here}
+    experiments = {name: [Path(table).stem for table in files] for name, files in tables.items()}
+    waiting = [
+        f"{one.claim.sentence.rstrip('.')} ({network_title(one.scope.dataset, one.scope.network)})"
+        for one in here
+        if one.verdict is ClaimVerdict.NOT_RUN
+    ]
+    frozen = {scope.grid for scope in results.registration.scopes if scope.is_frozen}
+    return {
+        "said": counted(here) if here else "",
+        "score": counts_of_claims(here),
+        "registered": registered(results.registration),
+        "elsewhere": sorted(frozen - {results.config["grid"]}),
+        "table": claims_table(here, experiments),
+        "waiting": waiting,
+    }
 
 
 def other_grids(results: Results) -> dict[str, str]:
