@@ -6,6 +6,7 @@ import math
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import yaml
 from scipy import stats
 
 from slotmachines import UserError
-from slotpipeline.analysis.claim_runs import GridRuns, runs_of, tuning_changes
+from slotpipeline.analysis.claim_runs import GridRuns, runs_of, samples, single_cells, tuning_changes
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, judge_claims
+from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.plain_yaml import parse_yaml, read_yaml
 from slotpipeline.results.claims import (
     CLAIMS_YAML,
@@ -24,15 +26,19 @@ from slotpipeline.results.claims import (
     REGISTERED_COMMIT,
     REGISTERED_DIGEST,
     Cells,
+    Claim,
+    Statistic,
     digest_of,
     read_claims,
 )
 from slotpipeline.results.reference import Published
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.run import Run
 
 PROJECT = Path(__file__).parents[1]
 REGISTRATION = read_claims(PROJECT / CLAIMS_YAML)
 LENET = REGISTRATION.scope("lenet")
+PLANNED = {run.identity for run in grid_runs(read_config(PROJECT / "config" / "confirmation.yaml"))}
 Recorded = list[tuple[Run, float]]
 
 
@@ -146,6 +152,25 @@ def test_a_bad_file_is_one_line(tmp_path: Path, place: tuple[str, ...], value: o
         read_claims(written(tmp_path, content))
     text = str(error.value)
     assert wrong in text and "claims.yaml: " in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "claim", [claim for claim in REGISTRATION.claims if claim.tier in "ABC"], ids=attrgetter("name")
+)
+def test_the_grid_plans_what_a_claim_needs(claim: Claim) -> None:
+    if LENET.name not in claim.scopes:
+        return
+    if claim.kind is Statistic.NUMBERS:
+        needed = [
+            run for _, one in single_cells(claim.cells) for run in runs_of(LENET, one, REGISTRATION.seeds(claim, LENET))
+        ]
+    else:
+        parts = samples(claim, LENET, REGISTRATION.seeds(claim, LENET), grids([])["confirmation"])
+        needed = [run for part in parts for run in part.runs]
+    if claim.tuning is not None:
+        for changes in tuning_changes(claim):
+            needed += runs_of(LENET, cell("learned"), claim.tuning.seeds, changes)
+    assert needed and {run.identity for run in needed} <= PLANNED
 
 
 def test_without_runs_nothing_has_a_verdict() -> None:

@@ -15,10 +15,11 @@ from slotpipeline.results.collect import SELECTED_COLUMNS, Collected, collect
 from slotpipeline.results.weight_histograms import BINS
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run, finetuned
-from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS
+from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, SAMPLED_COLUMNS
 from slotpipeline.training.train import train_run
 
 GREEDY = tiny_run()
+WRITTEN = tuple(name for name in CURVE_COLUMNS if name not in SAMPLED_COLUMNS)  # where no run measured what it samples
 RUNS = [GREEDY, finetuned(GREEDY, 2), tiny_run("random"), tiny_run("learned"), tiny_run("probabilistic")]
 FILES = ("runs.csv", "curves.csv.gz", "selected_weights.csv")
 
@@ -76,7 +77,7 @@ def test_finished_runs_are_gathered_and_unfinished_ones_are_not_missed(results):
 def test_curves_of_all_epochs(results):
     gather(results)
     curves = pd.read_csv(results / "curves.csv.gz", dtype={"identity": str})
-    assert tuple(curves) == CURVE_COLUMNS
+    assert tuple(curves) == WRITTEN
     epochs = {str(identity): list(part["epoch"]) for identity, part in curves.groupby("identity")}
     assert epochs == {GREEDY.identity: [1, 2, 3, 4], RUNS[1].identity: [3, 4], RUNS[3].identity: [1, 2, 3, 4]}
 
@@ -171,7 +172,7 @@ def test_a_run_without_weights_is_gathered_without_a_new_histogram(results):
 
 def test_without_any_run_there_are_empty_tables(tmp_path):
     assert gather(tmp_path) == Collected(0, 0, [])
-    for name, columns in zip(FILES, (RUN_COLUMNS, CURVE_COLUMNS, SELECTED_COLUMNS), strict=True):
+    for name, columns in zip(FILES, (RUN_COLUMNS, WRITTEN, SELECTED_COLUMNS), strict=True):
         assert tuple(read_table(tmp_path / name, columns, "")) == columns
     before = content(tmp_path)
     gather(tmp_path)
@@ -184,7 +185,7 @@ def test_untrained_networks_alone_and_results_of_older_versions(results):
     del older["settings"]["sharing"]
     (results / "runs" / random.folder / "metrics.json").write_text(json.dumps(older))
     assert gather(results, [random], []) == Collected(1, 0, [])
-    assert gzip.decompress((results / "curves.csv.gz").read_bytes()).decode() == ",".join(CURVE_COLUMNS) + "\n"
+    assert gzip.decompress((results / "curves.csv.gz").read_bytes()).decode() == ",".join(WRITTEN) + "\n"
     row = rows_of(results)[random.identity]
     assert (row["tf32"], row["cuda"]) == ("", "") and "sharing" not in row["settings"]
 

@@ -24,6 +24,7 @@ PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8
 def test_every_name_is_found_listed_and_documented():
     assert sorted(slotmachines.__all__) == sorted(slotmachines._HOMES)
     assert set(slotmachines.__all__) | {"__version__"} <= set(dir(slotmachines))
+    assert not {"Any", "TYPE_CHECKING", "import_module"} & set(dir(slotmachines))
     for name in slotmachines.__all__:
         assert inspect.getdoc(getattr(slotmachines, name)), name
     with pytest.raises(AttributeError, match="no attribute 'slotify'"):

@@ -13,20 +13,10 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from slotmachines.layer_kinds import EMBEDDINGS
+from slotmachines.layer_weights import candidates_of, joined, refusal, unknown_kind, unknown_weights
 from slotmachines.rivals.lottery_ticket import MagnitudeMask
 from slotmachines.rivals.mask import Mask
-from slotmachines.selectable import (
-    Selected,
-    WeightSelector,
-    candidates_of,
-    joined,
-    layers_of,
-    refusal,
-    require_module,
-    unknown_kind,
-    unknown_weights,
-    weight_selectors,
-)
+from slotmachines.selectable import Selected, WeightSelector, layers_of, require_module, weight_selectors
 from slotmachines.slots.machine import SlotMachine
 
 State = Literal["selected", "selectable", "refused", "trained", "frozen"]

@@ -82,6 +82,17 @@ class SlotMachine(nn.Module):
         """The best weight: two options of a connection have the same value with probability 2^-24 only."""
         return self.best_weight(theta)
 
+    def drawn_weight(self, theta: Tensor, key: int) -> Tensor:
+        """The weights of options drawn from the softmax of their scores, of the shape of `theta`, detached.
+
+        The same `key`, 64 bits, draws the same again; PyTorch's generator is not used.
+        """
+        numbers = _flat(theta)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        bits = torch.tensor(key - 2**63, dtype=torch.int64, device=numbers.device)
+        weight: Tensor = kernels.select_sample(numbers, _scale(self.score_scale, numbers), bits, self.pool)
+        return weight.view(theta.shape).to(theta.dtype)
+
     def _best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
         if numbers.is_meta:

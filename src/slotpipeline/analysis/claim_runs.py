@@ -20,11 +20,11 @@ PerSeed = Mapping[int, float]
 FAILURE = 10.0
 """A run with shared values has failed if it lies more than so many points below the median of the unshared runs."""
 
-_SCHEDULES: Mapping[str, Mapping[str, Any]] = {
+SCHEDULES: Mapping[str, Mapping[str, Any]] = {
     "constant": {"schedule": "constant", "schedule_epochs": []},
     "one cosine to zero": {"schedule": "warm-restarts", "schedule_epochs": []},
 }
-"""Registered words -> settings."""
+"""What a claim or a config calls a schedule -> the settings that it stands for."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def tuning_changes(claim: Claim) -> list[dict[str, Any]]:
     """The settings among which a tuned baseline is chosen."""
     assert claim.tuning is not None
     every = product(claim.tuning.learning_rate, claim.tuning.weight_decay, claim.tuning.schedule)
-    return [{"learning_rate": rate, "weight_decay": decay, **_SCHEDULES[name]} for rate, decay, name in every]
+    return [{"learning_rate": rate, "weight_decay": decay, **SCHEDULES[name]} for rate, decay, name in every]
 
 
 def best_of_tuning(claim: Claim, scope: Scope, grid: GridRuns) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from slotpipeline.experiments import (
     many_options,
     random_starts,
     recipe_comparison,
+    tuning,
 )
 from slotpipeline.experiments.experiment import Experiment
 
@@ -28,6 +29,9 @@ _EXPERIMENTS = (
     inside_a_network.SELECTED_WEIGHTS,
     inside_a_network.CHURN,
     recipe_comparison.RECIPE_STUDY,
+    recipe_comparison.WHOLE_RECIPES,
+    tuning.TUNING,
+    tuning.AGAINST_TUNED,
     many_options.LARGE_K,
     competitors.CONNECTIONS_CHANGED,
     random_starts.SIGNS,

@@ -19,6 +19,7 @@ from slotpipeline.analysis.text import network_title
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.experiment import Experiment, Group
+from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import counted, judged_claims, registered
@@ -41,6 +42,7 @@ from slotpipeline.reporting.tables import (
 from slotpipeline.reporting.vector import PageFigure, inlined
 from slotpipeline.results.read import Results
 from slotpipeline.runs.config import read_config
+from slotpipeline.runs.to_do import failures, runs_to_do
 
 PROJECT = "../.."
 """The project's folder, as seen from a report, `results/<grid>/report.html`."""
@@ -91,6 +93,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         UserError: a file is missing, damaged or cannot be written.
     """
     results = only_planned(results)
+    to_do = runs_to_do(grid_runs(results.config), set(results.runs["identity"]), Path(output).parent)
     found = grid_results(results)
     every = [one for part in found.values() for one in part]
     pictures = inlined({name: read_figure(figures / f"{name}.svg") for name in drawn(found)})
@@ -122,6 +125,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         overview_files={name: figure_files(results, name, overview_script(name)) for name in OVERVIEWS},
         notes=[*chosen_note(every), *data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True))],
         sources=paper_notes(_each_once(every)),
+        failed=failures(to_do, Path(output).parent),
         provenance=provenance(results.runs),
         machines=text_table("machines", "Machines", machines(results.runs), ("machine", "device", "processor")),
         runs=runs_by_cell(results, every),

@@ -19,7 +19,7 @@ from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.recipe import changed_settings
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import METRICS, RunFiles, is_finished, run_files
-from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, read_run_record, unreadable
+from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, SAMPLED_COLUMNS, read_run_record, unreadable
 
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
@@ -59,6 +59,7 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     rows = pd.DataFrame([_row(run, files[run.identity]) for run in finished])
     runs = _joined(results / RUNS_CSV, RUN_COLUMNS, files, [rows])
     curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, files, [read_curves(finished, results)])
+    curves = curves.drop(columns=[name for name in SAMPLED_COLUMNS if curves[name].isna().all()])
     to_count = [run for run in with_histograms if run.identity in files]
     counted = {
         run.identity: histogram(files[run.identity], run) for run in to_count if files[run.identity].weights.is_dir()

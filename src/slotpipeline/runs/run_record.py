@@ -83,10 +83,14 @@ class CurveRow:
         learning_rate: at the last step.
         train_loss, train_accuracy: mean cross-entropy and percent, over the steps of the epoch.
         val_loss, val_accuracy, test_accuracy: after the epoch, in evaluation mode.
-        changed_share: of a selection, the share of connections that use another option than one epoch before.
+        changed_share: of a selection, the share of connections whose best option is another than one epoch before.
         mean_magnitude: of a slot machine, the mean of abs(w) / b.
         altered_share: of a rival with masks, the share of connections that are pruned or flipped.
         round: how often training has started over, from 1; only lottery tickets come to a second round.
+        sampled_changed_share: of probabilistic selection, the share of connections that sample another option than one
+            epoch before.
+        redrawn_share: of probabilistic selection, the share of connections of which two samples from the same scores
+            differ: what sampling again alone changes.
     """
 
     epoch: int
@@ -100,18 +104,22 @@ class CurveRow:
     mean_magnitude: float | None
     altered_share: float | None = None
     round: int | None = None
+    sampled_changed_share: float | None = None
+    redrawn_share: float | None = None
 
 
 _NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph")
 _NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
-_NOT_IN_OLD_CURVES = ("altered_share", "round")
+SAMPLED_COLUMNS = ("sampled_changed_share", "redrawn_share")
+"""The columns that only curves of probabilistic selection have, and those of a grid with such a run."""
+_NOT_IN_OLD_CURVES = ("altered_share", "round", *SAMPLED_COLUMNS)
 
 RUN_COLUMNS = tuple(field.name for field in fields(RunRecord) if field.name not in _NOT_IN_TABLES)
 """The columns of runs.csv, one row per run."""
 OLD_RUN_COLUMNS = tuple(name for name in RUN_COLUMNS if name not in _NOT_IN_OLD_TABLES)
 """The columns that runs.csv has in every version of the project."""
 ROW_COLUMNS = tuple(field.name for field in fields(CurveRow))
-"""The columns of a run's curve.csv, one row per epoch."""
+"""The columns of a run's curve.csv, one row per epoch; without `SAMPLED_COLUMNS` where nothing is sampled."""
 CURVE_COLUMNS = ("identity", *ROW_COLUMNS)
 """The columns of the curves of a grid, one row per run and epoch."""
 OLD_CURVE_COLUMNS = tuple(name for name in CURVE_COLUMNS if name not in _NOT_IN_OLD_CURVES)

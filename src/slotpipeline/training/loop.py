@@ -19,6 +19,7 @@ from slotpipeline.runs.recipe import Settings
 from slotpipeline.runs.run_record import CurveRow
 from slotpipeline.training.checkpoint import TrainerState
 from slotpipeline.training.evaluation import means, sums
+from slotpipeline.training.sampled_churn import SampledChurn
 from slotpipeline.training.schedule import learning_rate
 from slotpipeline.training.step import TrainingStep
 
@@ -41,6 +42,7 @@ class Trainer:
         self._selected = list(weight_selectors(network))
         self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
         self._choices = self._current_choices()
+        self._sampled = SampledChurn(network, seed)
 
     def train_epoch(self, epoch: int) -> CurveRow:
         """Train for one epoch (counted from 1) and evaluate.
@@ -57,6 +59,7 @@ class Trainer:
         if begin_epoch_(self.network, epoch):
             self._step.restart()
             self._round += 1
+        self._sampled.begin(epoch)
         self.network.train()
         self._step.reset()
         train = self.data.train
@@ -73,6 +76,7 @@ class Trainer:
             validation=sums(self.network, self.data.validation, self.data),
             test=sums(self.network, self.data.test, self.data),
             **self._compare_selection(),
+            **self._sampled.shares(),
             is_finite=torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all(),
         )
 
@@ -99,6 +103,8 @@ class Trainer:
             mean_magnitude=_number(found.mean_magnitude),
             altered_share=_number(found.altered_share),
             round=self._round,
+            sampled_changed_share=_number(found.sampled_changed_share),
+            redrawn_share=_number(found.redrawn_share),
         )
 
     def state(self) -> TrainerState:
@@ -153,7 +159,7 @@ class Evaluation:
     Attributes:
         validation, test: see `slotpipeline.training.evaluation.sums`.
         is_finite: whether all that is trained is.
-        changed_share, mean_magnitude, altered_share: as in `CurveRow`.
+        changed_share, mean_magnitude, altered_share, sampled_changed_share, redrawn_share: as in `CurveRow`.
     """
 
     validation: Tensor
@@ -162,6 +168,8 @@ class Evaluation:
     changed_share: Tensor | None = None
     mean_magnitude: Tensor | None = None
     altered_share: Tensor | None = None
+    sampled_changed_share: Tensor | None = None
+    redrawn_share: Tensor | None = None
 
 
 def _number(scalar: Tensor | None) -> float | None:

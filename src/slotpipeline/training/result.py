@@ -15,7 +15,7 @@ from slotpipeline.data import Splits
 from slotpipeline.runs.recipe import recipe_name
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import BEST, RunFiles
-from slotpipeline.runs.run_record import ROW_COLUMNS, CurveRow, RunRecord, read_run_record
+from slotpipeline.runs.run_record import ROW_COLUMNS, SAMPLED_COLUMNS, CurveRow, RunRecord, read_run_record
 from slotpipeline.training.checkpoint import Progress, Weights
 from slotpipeline.training.evaluation import evaluate
 from slotpipeline.training.provenance import together
@@ -83,7 +83,9 @@ def write_result(files: RunFiles, record: RunRecord, curve: Sequence[CurveRow], 
         new_metrics.write_text(json.dumps(asdict(record), indent=2) + "\n")
         with new_curve.open("w", newline="") as lines:
             if curve:
-                writer = csv.DictWriter(lines, fieldnames=ROW_COLUMNS)
+                samples = any(row.sampled_changed_share is not None for row in curve)
+                columns = [name for name in ROW_COLUMNS if samples or name not in SAMPLED_COLUMNS]
+                writer = csv.DictWriter(lines, fieldnames=columns, extrasaction="ignore")
                 writer.writeheader()
                 writer.writerows(map(vars, curve))
         for name, weights in kept.items():
