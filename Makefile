@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help smoke test test-slurm test-conda report collect measure bench epochs scale lint lock
+.PHONY: help smoke test test-slow test-all test-slurm test-conda report collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,8 +19,13 @@ smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: f
 	$(RUN) snakemake --cores 2 --configfile config/smoke.yaml --config runs_per_job=9
 	@$(RUN) slotmachines show config/smoke.yaml
 
-test: .venv/installed ## Run the tests.
-	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile
+test: .venv/installed ## Run the tests that take seconds.
+	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-slow: .venv/installed ## Run the tests that take minutes: whole workflows, processes that are killed.
+	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile -m slow
+
+test-all: test test-slow ## Run all tests.
 
 # The interrupt lets the test stop the cluster that it started.
 test-slurm: .venv/installed ## Test the profile on a SLURM of its own with simulated GPUs (Debian; root, if SLURM is to be installed).

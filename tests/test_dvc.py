@@ -13,6 +13,8 @@ import pytest
 
 from test_workflow import PROJECT, jobs, new_project
 
+pytestmark = pytest.mark.slow
+
 # Under the name of a grid that has a stage of its own in dvc.yaml.
 GRID = """
 grid: mnist

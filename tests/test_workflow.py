@@ -17,6 +17,8 @@ import pytest
 
 from workflow.support.dead_locks import take_over_locks, this_process
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[1]
 GRID = """
 grid: tiny
