@@ -30,6 +30,7 @@ TRAINING: list[Callable[..., None]] = [
     training_verbs.train_all,
     training_verbs.work,
     results_verbs.status,
+    results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
 ]

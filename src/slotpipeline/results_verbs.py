@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +48,36 @@ def status(
     settings = checked_config(read_config(config))
     grid = settings["grid"]
     typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
+
+
+def watch(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    logs: Annotated[Path, typer.Option(help="Folder of all grids' logs.")] = Path("logs"),
+    seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+) -> None:
+    """Show how far the runs of a grid are while Snakemake trains them, here or on a cluster, until none is left."""
+    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.grid import grid_runs
+    from slotpipeline.reporting.progress import printed_progress, progress_text
+    from slotpipeline.results.collect import recorded_identities
+    from slotpipeline.runs.config import read_config
+    from slotpipeline.runs.run_time import read_seconds
+    from slotpipeline.runs.to_do import runs_to_do
+
+    settings = checked_config(read_config(config))
+    runs, measured, folder = grid_runs(settings), read_seconds(seconds), results / settings["grid"]
+    while True:
+        to_do = runs_to_do(runs, recorded_identities(folder), folder)
+        printed = printed_progress(logs / settings["grid"] / "train", time.time())
+        if sys.stdout.isatty() and not once:
+            typer.echo("\033[2J\033[H", nl=False)  # a clear screen
+        typer.echo(progress_text(runs, to_do, printed, folder, measured))
+        if once or not to_do:
+            return
+        time.sleep(every)
 
 
 def collect(folder: ResultsFolder) -> None:

@@ -45,13 +45,14 @@ def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool =
                 unknown, reason = unknown + len(group), reason or str(error)
     except UserError as error:
         unknown, reason = len(runs), str(error)
-    text = _words(known)
+    text = duration_text(known)
     if unknown:
         text = f"{text} and unknown time for {unknown} of {len(runs)} runs" if known else "unknown time"
     return f"{text} ({reason})" if explained and reason else text
 
 
-def _words(hours: float) -> str:
+def duration_text(hours: float) -> str:
+    """A time in words: "about 12 minutes", "about 3.5 hours"."""
     if hours * 60 < 1:
         return "less than a minute"
     return f"about {hours * 60:.0f} minutes" if hours < 1 else f"about {hours:.1f} hours"

@@ -1,0 +1,91 @@
+"""How far runs are, read from what they print: here from logs as the progress bar writes them."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from pathlib import Path
+
+import pytest
+from tqdm import tqdm
+from typer.testing import CliRunner
+
+from slotpipeline.cli import app
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.reporting.progress import printed_progress, progress_text, seconds_left
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
+from slotpipeline.runs.run_time import read_seconds
+from synthetic import REFERENCE, make_config
+
+RUNS = grid_runs(make_config({"lenet": "mnist"}, seeds=2, experiments=["k-sweep"]))
+EPOCHS = RUNS[0].settings.epochs
+MEASURED = read_seconds(REFERENCE.parent / "seconds_per_epoch.csv")
+
+
+def write_log(path: Path, *progress: tuple[Run, int]) -> None:
+    """A log of a job whose runs have done so many epochs, each in two seconds."""
+    text = io.StringIO()
+    for run, epoch in progress:
+        bar = tqdm(total=EPOCHS, desc=run.folder, unit="epoch", file=text)
+        bar.start_t -= 2.0 * epoch
+        bar.smoothing = 0
+        bar.set_postfix(val="97.25%", loss="0.1", refresh=False)
+        bar.n = epoch
+        bar.refresh()
+        bar.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.getvalue())
+
+
+def test_what_runs_print_is_read_again(tmp_path: Path) -> None:
+    write_log(tmp_path / "lenet-mnist/runs.log", (RUNS[0], EPOCHS), (RUNS[1], 10))
+    found = printed_progress(tmp_path, time.time())
+    assert set(found) == {RUNS[0].folder, RUNS[1].folder}
+    one = found[RUNS[1].folder]
+    assert (one.epoch, one.epochs, one.accuracy) == (10, EPOCHS, 97.25)
+    assert one.seconds_per_epoch == pytest.approx(2, rel=0.05) and one.is_running
+
+
+def test_a_run_that_has_printed_nothing_for_long_is_not_running(tmp_path: Path) -> None:
+    log = tmp_path / "one.log"
+    write_log(log, (RUNS[0], 10))
+    assert not printed_progress(tmp_path, time.time() + 1000)[RUNS[0].folder].is_running
+
+
+def test_the_time_left_follows_from_the_runs_under_way(tmp_path: Path) -> None:
+    same = [RUNS[0], RUNS[1]]  # of one cell, so that both take as long
+    assert [run.method for run in same] == ["greedy", "greedy"]
+    write_log(tmp_path / "one.log", (same[0], EPOCHS // 2))
+    running = printed_progress(tmp_path, time.time())
+    assert seconds_left(same, running, MEASURED) == pytest.approx(2 * (EPOCHS - EPOCHS // 2) + 2 * EPOCHS, rel=0.1)
+    assert seconds_left(same, running, MEASURED.iloc[:0]) == pytest.approx(
+        2 * (EPOCHS - EPOCHS // 2) + 2 * EPOCHS, rel=0.1
+    )
+    assert seconds_left(same, {}, MEASURED) is None
+
+
+def test_each_run_counts_once_and_a_failed_one_says_why(tmp_path: Path) -> None:
+    logs, results = tmp_path / "logs", tmp_path / "results"
+    finished, running, failed, *waiting = RUNS
+    run_files(finished, results).folder.mkdir(parents=True)
+    run_files(finished, results).metrics.write_text("{}")
+    write_log(logs / "a.log", (finished, EPOCHS), (running, 3))
+    note = failure_note(checkpoint_of(failed, results))
+    note.parent.mkdir(parents=True)
+    note.write_text("the disk is full")
+    said = progress_text(RUNS, RUNS[1:], printed_progress(logs, time.time()), results, MEASURED).splitlines()
+    assert said[0] == f"1 of {len(RUNS)} finished, 1 running, {len(waiting)} waiting, 1 failed"
+    assert f"{running.folder}: epoch 3 of {EPOCHS}, 97.25% on validation" in said[1]
+    assert said[2].strip() == f"failed: {failed.folder}: the disk is full"
+    assert said[3].startswith("ends in about ")
+
+
+def test_the_command_ends_when_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    os.symlink(project / "config", tmp_path / "config")
+    answer = CliRunner().invoke(app, ["watch", "config/smoke.yaml", "--once"])
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.startswith("0 of 36 finished, 0 running, 36 waiting, 0 failed")
