@@ -18,6 +18,7 @@ from slotmachines.errors import UserError
 from slotpipeline import cli
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.drawing import finish, save
 from slotpipeline.reporting.provenance import costs, provenance
 from slotpipeline.reporting.report import main_table_text, other_grids, write_report
@@ -26,6 +27,7 @@ from slotpipeline.reporting.sources import KEY, OVERVIEWS, numbers_digest, page_
 from slotpipeline.reporting.style import panels
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN
+from slotpipeline.results.claims import read_registration
 from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
@@ -121,6 +123,27 @@ def test_what_can_be_heard_and_reached_without_a_mouse(page: str) -> None:
     assert '<a class="skip" href="#main">' in page
     sortable = [attributes for tag, attributes in tags.elements if tag == "table" and "class" in attributes]
     assert page.count("<caption>") == len(sortable)
+
+
+def test_claims_come_first_with_verdict_numbers_and_a_link(figures: Path, tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
+    config |= {"grid": "confirmation", "settings": {}, "seeds": list(range(5, 15))}
+    results = replace(make_results(config), registration=read_registration(PROJECT))
+    write_report(results, figures, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    judged = claims_of_grid(results)
+    tested = [one for one in judged if one.verdict != "not run"]
+    (section,) = re.findall(r'<main id="main">\s*<section id="claims">(.*?)</section>', page, flags=re.DOTALL)
+    assert counted(judged) in section and tested
+    for one in tested:
+        (row,) = [row for row in re.findall(r"<tr>.*?</tr>", section, flags=re.DOTALL) if one.claim.sentence in row]
+        assert f'<span class="verdict {one.verdict}">{one.verdict}</span>' in row and "n = " in row
+        assert re.search(r'<a href="#(k-sweep|selection)">', row)
+    assert f"<summary>Not run: {len(judged) - len(tested)} claims</summary>" in section
+
+
+def test_an_exploratory_grid_says_that_it_decides_no_claim(page: str) -> None:
+    assert "This grid is exploratory: its runs decide no registered claim." in page
 
 
 def test_cells_that_were_not_run_stand_behind_their_number(page: str) -> None:
