@@ -20,6 +20,8 @@ from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import cells_of
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.claim_table import claims_of_grid, counted, readable_claims
+from slotpipeline.reporting.registration import is_confirmation, registration_note, start_times
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import only_planned, report_digest
 from slotpipeline.reporting.tables import (
@@ -122,7 +124,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     """
     results = only_planned(results)
     found = grid_results(results)
-    board = scoreboard([results])
+    board, claims = scoreboard([results]), claims_of_grid(results)
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
     environment = Environment(
         loader=PackageLoader("slotpipeline.reporting"),
@@ -143,7 +145,10 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         comparison_note=COMPARISON_NOTE,
         curves=embedded(figures / "curves.png"),
         data_notes=data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True)),
-        provenance=provenance(results.runs),
+        provenance=provenance(results.runs) | registration_note(results),
+        claims=readable_claims(claims).to_dict("records") if claims else [],
+        claims_sentence=counted(claims.judged) if claims else "",
+        starts=start_times(results.runs).to_dict("records") if is_confirmation(results) else [],
         costs=costs(results).to_dict("records"),
         dataset_label=dataset_label,
     )

@@ -153,7 +153,7 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
         f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]
     if claims := claims_of_grid(there):
-        lines.append(f"{counted(claims)} See `slotmachines claims`.")
+        lines.append(f"{counted(claims.judged)} See `slotmachines claims`.")
     others = len(set(there.runs["identity"]) - runs)
     if others:
         count = "1 run" if others == 1 else f"{others} runs"

@@ -16,6 +16,7 @@ from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.data.datasets import dataset_label
 
 CHOSEN = "\N{DAGGER}"
+CHOSE_NOTE = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
 COLUMNS = [
     "dataset", "network", "method", "options", "variant", "start_epoch", "epochs", "n", "planned", "mean", "low",
     "high", "minimum", "maximum", "val_mean", "paper_figure", "paper_dataset", "paper_value", "paper_low",
@@ -144,8 +145,7 @@ def paper_notes(found: Sequence[CellResult]) -> list[str]:
 
 def chosen_note(found: Iterable[CellResult]) -> list[str]:
     """What the dagger means, where a table has one."""
-    note = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
-    return [note] if any(one.is_chosen_by for one in found) else []
+    return [CHOSE_NOTE] if any(one.is_chosen_by for one in found) else []
 
 
 def notes_of(found: Sequence[CellResult]) -> list[str]:
