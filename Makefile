@@ -16,7 +16,7 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: figures, tables and report.
-	$(RUN) snakemake --cores 2 --configfile config/smoke.yaml
+	$(RUN) snakemake --cores 2 --configfile config/smoke.yaml --config runs_per_job=9
 	@$(RUN) slotmachines show config/smoke.yaml
 
 test: .venv/installed ## Run the tests.

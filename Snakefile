@@ -3,37 +3,52 @@
 #   snakemake --cores all                                   the paper's grid
 #   snakemake --cores all k-sweep                           one experiment of it: its runs, table and figure
 #   snakemake --cores all --configfile config/mnist.yaml    its MNIST half
+#   snakemake --cores all --config runs_per_job=8           several runs, one after the other, in each training job
 
+import atexit
 import sys
 from pathlib import Path
 
 # The rules plan the grid with the library, also where only the environments of the jobs hold it (--use-conda).
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("src", "workflow")]
 
 from slotmachines.errors import UserError
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.runs.run_time import time_text
-from slotpipeline.planning.snakemake_locks import drop_dead_locks
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
+from support.command_line import require_one_config, require_project_folder, require_results_kept, typed
+from support.dead_locks import take_over_locks, this_process
+from support.job_groups import runs_per_job
+from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
 
+given = [Path(file) for file in workflow.overwrite_configfiles]
+try:
+    require_project_folder(Path(workflow.basedir))
+    require_results_kept(sys.argv)
+    require_one_config(given or [Path("config/paper.yaml")])
+except UserError as error:
+    sys.exit(f"error: {error}")
+
 # A grid given by --configfile replaces the paper's; Snakemake would merge the two.
-if not workflow.overwrite_configfiles:
+if not given:
 
     configfile: "config/paper.yaml"
 
 
 try:
+    update_config(config, typed(dict(workflow.config_settings.config)))
+    RUNS_PER_JOB = runs_per_job(config.pop("runs_per_job", 1))
     config.update(checked_config(config))
     if workflow.is_main_process:
-        ALIVE = drop_dead_locks(Path(".snakemake"))
+        STARTED = take_over_locks(Path(".snakemake"), this_process())
+        atexit.register(STARTED.unlink, missing_ok=True)
 except UserError as error:
     sys.exit(f"error: {error}")
-given = [Path(file) for file in workflow.overwrite_configfiles]
-if given and config["grid"] not in [file.stem for file in given]:
+if given and config["grid"] != given[0].stem:
     sys.exit(
-        f"error: {given[-1].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
+        f"error: {given[0].name} is of the grid {config['grid']}; name it {config['grid']}.yaml, where make looks for it"
     )
 
 
@@ -46,9 +61,18 @@ include: "workflow/rules/report.smk"
 
 onstart:
     # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
-    to_do = [RUNS[job.wildcards.run] for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+    to_do = [
+        run for job in workflow.dag.needrun_jobs() if job.rule.name == "train" for run in runs_of(job.wildcards)
+    ]
     cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
+    if workflow.executor_plugin.name == "slurm":
+        asked = workflow.executor_settings
+        try:
+            require_status(asked.status_command, asked.init_seconds_before_status_checks)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+        report_jobs_that_never_start(Path.cwd())
 
 
 rule all:

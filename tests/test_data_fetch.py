@@ -221,7 +221,7 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch, without_pauses
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", unreachable)
     monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", unreachable)
-    with pytest.raises(UserError, match=f"cannot download {name}: .*try again.*--from FOLDER") as caught:
+    with pytest.raises(UserError, match=f"cannot download {name}: .*try again.*SLOTMACHINES_DATA") as caught:
         fetch(name, tmp_path / "data")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "data").iterdir()) == []
@@ -291,7 +291,7 @@ def test_a_download_is_tried_again(server, tmp_path, without_pauses, capsys):
 
 def test_a_download_that_never_works_leaves_nothing(server, tmp_path, without_pauses):
     asked = server(*["damaged", "missing"] * 3)
-    with pytest.raises(UserError, match=r"cannot download cifar10: .*/first: .*; .*/second: .*--from FOLDER"):
+    with pytest.raises(UserError, match=r"cannot download cifar10: .*/first: .*; .*/second: .*SLOTMACHINES_DATA"):
         fetch("cifar10", tmp_path / "data")
     assert len(asked) == 6 and list((tmp_path / "data").iterdir()) == []
 

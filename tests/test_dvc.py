@@ -40,9 +40,22 @@ def workflow(project: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return call(project, "snakemake", "--cores", "2", *more, "--configfile", "config/mnist.yaml")
 
 
+def share(project: Path, message: str) -> None:
+    """As the README says."""
+    call(project, "dvc", "add", *(str(path) for path in runs_of(project)))
+    call(project, "dvc", "push", "--recursive", "results/mnist/runs")
+    call(project, "git", "add", "--all")
+    call(project, "git", "commit", "--quiet", "--message", message)
+
+
+def runs_of(project: Path) -> list[Path]:
+    """The folders of the runs, relative to the project."""
+    return sorted(path.relative_to(project) for path in project.glob("results/mnist/runs/*/*/*") if path.is_dir())
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose runs are in a remote, as the README says; and then one more seed, in a second commit."""
+    """A project whose runs are in a remote; and then one more seed, in a second commit."""
     folder = tmp_path_factory.mktemp("dvc")
     project = new_project(folder / "project")
     for name in ("dvc.yaml", ".gitignore"):
@@ -50,17 +63,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project / "config/mnist.yaml").write_text(GRID)
     call(project, "git", "init", "--quiet")
     call(project, "dvc", "init", "--quiet")
-    workflow(project)
-    # The stage waits for the data of the grid that this one stands for.
-    shutil.copy(project / "data/digits.safetensors", project / "data/mnist.safetensors")
     call(project, "dvc", "remote", "add", "--default", "store", str(folder / "store"))
     for seeds in ("[0]", "[0, 1]"):
         (project / "config/mnist.yaml").write_text(GRID.replace("seeds: [0]", f"seeds: {seeds}"))
         workflow(project)
-        call(project, "dvc", "commit", "--force", "mnist")
-        call(project, "dvc", "push", "mnist")
-        call(project, "git", "add", "--all")
-        call(project, "git", "commit", "--quiet", "--message", f"seeds {seeds}")
+        share(project, f"seeds {seeds}")
     return project
 
 
@@ -68,17 +75,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clone(shared: Path) -> Path:
     """A fresh clone with what the remote holds: all of its files are newer than when they were made."""
     call(shared.parent, "git", "clone", "--quiet", str(shared), "clone")
-    call(shared.parent / "clone", "dvc", "pull", "mnist")
+    call(shared.parent / "clone", "dvc", "pull", "--recursive", "results/mnist/runs")
     return shared.parent / "clone"
 
 
 def test_git_holds_no_run_and_dvc_brings_them_all(shared: Path, clone: Path) -> None:
-    assert not [name for name in call(shared, "git", "ls-files").stdout.split() if "/runs/" in name]
-    runs = sorted((shared / "results/mnist/runs").rglob("*.*"))
-    assert len(runs) > 8
-    for path in runs:
-        if path.is_file():
-            assert (clone / path.relative_to(shared)).read_bytes() == path.read_bytes()
+    tracked = [name for name in call(shared, "git", "ls-files").stdout.split() if "/runs/" in name]
+    assert len(tracked) == len(runs_of(shared)) == 4 and all(name.endswith(".dvc") for name in tracked)
+    files = [path for folder in runs_of(shared) for path in (shared / folder).rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for path in files:
+        assert (clone / path.relative_to(shared)).read_bytes() == path.read_bytes()
 
 
 def test_after_a_pull_nothing_is_trained_and_no_result_changes(shared: Path, clone: Path) -> None:
@@ -87,6 +94,24 @@ def test_after_a_pull_nothing_is_trained_and_no_result_changes(shared: Path, clo
     workflow(clone)
     assert call(clone, "git", "status", "--porcelain").stdout == ""
     assert "Nothing to be done" in (again := workflow(clone, "-n")).stdout + again.stderr
+
+
+def test_the_runs_of_two_machines_join(shared: Path) -> None:
+    """One has neither data nor results, only a run that it brought; both share, and both have all runs."""
+    first, second = (shared.parent / name for name in ("first", "second"))
+    for place, seed in ((first, 7), (second, 8)):
+        call(shared.parent, "git", "clone", "--quiet", str(shared), place.name)
+        own = place / f"results/mnist/runs/lenet-digits/learned/seed{seed}-0123456{seed}"
+        own.mkdir(parents=True)
+        (own / "metrics.json").write_text(f'{{"seed": {seed}}}')
+        call(place, "dvc", "pull", "--recursive", "results/mnist/runs")
+        share(place, f"seed {seed}")
+    for place, other in ((first, second), (second, first)):
+        call(place, "git", "pull", "--quiet", "--no-rebase", "--no-edit", str(other), "HEAD")
+        call(place, "dvc", "pull", "--recursive", "results/mnist/runs")
+    assert runs_of(first) == runs_of(second) and len(runs_of(first)) == len(runs_of(shared)) + 2
+    for folder in runs_of(first):
+        assert (first / folder / "metrics.json").read_text() == (second / folder / "metrics.json").read_text()
 
 
 def test_metrics_and_plots_show_what_a_change_did(shared: Path) -> None:

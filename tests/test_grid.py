@@ -145,11 +145,11 @@ def test_the_time_of_runs_whose_network_was_not_measured_is_unknown(tmp_path):
         for network, dataset in places.items()
     )
     why = "(no epoch of resnet20 on cifar10, learned, was measured; add it with: make measure)"
-    assert time_text([known], table, explained=True) == "about 0.9 hours"
-    assert time_text([], table, explained=True) == "about 0.0 hours"
+    assert time_text([known], table, explained=True) == "about 54 minutes"
+    assert time_text([], table, explained=True) == "less than a minute"
     assert time_text([other], table) == "unknown time"
     assert time_text([other], table, explained=True) == f"unknown time {why}"
-    both = "about 0.9 hours and unknown time for 1 of 2 runs"
+    both = "about 54 minutes and unknown time for 1 of 2 runs"
     assert time_text([known, other], table, explained=True) == f"{both} {why}"
     assert time_text([known, other], table) == both
     absent = time_text([known], tmp_path / "absent.csv", explained=True)

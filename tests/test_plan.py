@@ -14,7 +14,7 @@ import yaml
 from slotmachines import UserError
 from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
-from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.grid import grid_runs, kept_epochs
 from slotpipeline.planning import worker
 from slotpipeline.planning.plan import Step, in_order, plan_lines, read_order
 from slotpipeline.planning.worker import read_plan, work
@@ -86,7 +86,8 @@ def plan(tmp_path, monkeypatch):
     """A plan of seven short runs in an empty project with the digits: two of them start from weights of others."""
     monkeypatch.chdir(tmp_path)
     fetch("digits", tmp_path / "data")
-    lines = plan_lines(TINY, in_order(TINY, [Step(seeds=[0]), Step(experiments=["finetune"])]), Path("results/tiny"))
+    runs = in_order(TINY, [Step(seeds=[0]), Step(experiments=["finetune"])])
+    lines = plan_lines(runs, kept_epochs(grid_runs(TINY)), Path("results/tiny"))
     (tmp_path / "plan.txt").write_text("\n".join(lines))
     return tmp_path / "plan.txt"
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-DEFAULT, SLURM = PROJECT / "profiles/default/config.yaml", PROJECT / "workflow/profiles/slurm/config.yaml"
+DEFAULT, SLURM = (PROJECT / "profiles" / name / "config.yaml" for name in ("default", "slurm"))
 
 
 def settings(text: str) -> dict[str, Any]:
@@ -23,14 +23,18 @@ def test_the_profile_of_a_cluster_repeats_the_default_one() -> None:
     assert {name: slurm[name] for name in default} == default
 
 
+def test_all_profiles_are_in_one_place() -> None:
+    found = {path for path in PROJECT.glob("*/**/config.yaml") if "profiles" in path.relative_to(PROJECT).parts}
+    assert found == {DEFAULT, SLURM}
+
+
 def test_the_examples_can_be_switched_on() -> None:
-    text = SLURM.read_text().replace("    gpu: 1", "    # gpu: 1")
-    text = re.sub(r"^    # (\w+: )", r"    \1", text, flags=re.MULTILINE)
-    assert settings(text)["set-resources"]["train"] == {
-        "gpu": 1,
+    text = re.sub(r"^# ( *[\w-]+:(?: |$))", r"\1", SLURM.read_text(), flags=re.MULTILINE)
+    found = settings(text)
+    assert found["default-resources"] == {"slurm_partition": "gpu", "slurm_account": "project"}
+    assert found["set-resources"]["train"] == {
+        "gpu": 0,
         "gres": "gpu:1",
-        "slurm_partition": "gpu",
-        "slurm_account": "project",
         "runtime": "240 * attempt",
         "mem_mb": "8000 * attempt",
     }

@@ -26,8 +26,8 @@ from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
-from slotpipeline.runs.run_files import run_files
-from slotpipeline.runs.run_time import estimated_hours
+from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
+from slotpipeline.runs.run_time import estimated_hours, time_text
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
@@ -80,7 +80,7 @@ def test_a_finished_grid_has_nothing_to_do(places: tuple[Path, Path]) -> None:
     said = text(places)
     assert "report: current; summary.json: current; curves.png: current.\n" in said
     assert "Each run counts once: 27 of 27 are finished, 0 to do." in said
-    assert "hours" not in said
+    assert "hours" not in said and "minutes" not in said
 
 
 def test_another_result_makes_only_what_uses_it_stale(places: tuple[Path, Path]) -> None:
@@ -178,6 +178,20 @@ def test_more_seeds_are_runs_to_do_and_cost_hours(places: tuple[Path, Path]) -> 
     assert "5 runs are to do" in said
 
 
+def test_a_run_that_failed_is_named_with_its_reason_also_in_the_report(places: tuple[Path, Path]) -> None:
+    folder, figures = places
+    config = CONFIG | {"seeds": [0, 1, 2, 3]}
+    run = next(run for run in planned(config)["k-sweep"] if run.seed == 3)
+    note = failure_note(checkpoint_of(run, folder))
+    note.parent.mkdir(parents=True)
+    note.write_text("its loss became infinite or NaN")
+    said = text(places, config)
+    assert f"failed: {run.folder}: its loss became infinite or NaN" in said and "1 of them failed" in said
+    write_report(replace(read_results(folder, REFERENCE), config=config), figures, folder / "report.html")
+    assert f"{run.folder}: its loss became infinite or NaN" in (folder / "report.html").read_text()
+    assert "failed" not in text(places)  # the grid of three seeds does not plan it
+
+
 def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(tmp_path: Path) -> None:
     config = make_config({"lenet": "mnist"}, experiments=["finetune", "k-sweep"])
     folder = write_grid(tmp_path / "results/synthetic", config)
@@ -192,19 +206,20 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     parent = finetuned[0].parent
     assert parent is not None
     hours = estimated_hours([finetuned[0], parent], SECONDS)
-    assert f"1 to be trained again, about {hours:.1f} hours" in said and f"1 (about {hours:.1f} hours)" in said
+    time = time_text([finetuned[0], parent], SECONDS)
+    assert f"1 to be trained again, {time}" in said and f"1 ({time})" in said
     assert hours > 1.2 * estimated_hours([finetuned[0]], SECONDS)
     weights = run_files(parent, folder).epoch_weights(finetuned[0].start_epoch)
     weights.parent.mkdir(parents=True)
     weights.touch()
     said = text(places, config)
-    assert ", 1 to do, about " in said and "again" not in said
+    assert f", 1 to do, {time_text([finetuned[0]], SECONDS)}" in said and "again" not in said
 
 
 def test_a_network_that_was_not_measured_has_an_unknown_time(tmp_path: Path) -> None:
     config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, seeds=1, experiments=["k-sweep"])
-    known = estimated_hours([run for run in planned(config)["k-sweep"] if run.network == "lenet"], SECONDS)
-    hours = f"about {known:.1f} hours and unknown time for 5 of 10 runs"
+    known = time_text([run for run in planned(config)["k-sweep"] if run.network == "lenet"], SECONDS)
+    hours = f"{known} and unknown time for 5 of 10 runs"
     said = text((tmp_path / "results", tmp_path / "figures"), config)
     assert f"10 to do, {hours} (no epoch of resnet20 on cifar10, greedy, was measured; add it with: make m" in said
     assert f"10 ({hours})" in said

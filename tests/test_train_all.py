@@ -82,6 +82,11 @@ def test_a_run_that_fails_does_not_take_the_others_with_it(job, tmp_path, monkey
     assert [record.seed for record in finished] == [1, 4]
     assert len(failed) == 2 and "seed2: the GPU is full" in failed[0] and "became infinite or NaN" in failed[1]
     assert files_of(tmp_path / "seed2") == files_of(tmp_path / "seed3") == set()
+    assert (tmp_path / "seed2.failed").read_text() == "the GPU is full"
+    assert "became infinite or NaN" in (tmp_path / "seed3.failed").read_text()
+    monkeypatch.undo()
+    trained([job(run, f"seed{run.seed}") for run in runs])
+    assert not [*tmp_path.glob("*.failed")]
 
 
 def test_a_signal_stops_the_run_under_way_and_the_next_call_goes_on_from_there(train, job, tmp_path, monkeypatch):

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from slotpipeline.planning.snakemake_locks import drop_dead_locks
+from workflow.support.dead_locks import take_over_locks, this_process
 
 PROJECT = Path(__file__).parents[1]
 GRID = """
@@ -43,13 +44,16 @@ RUNS = 8  # random, greedy, learned, probabilistic, finetuned from two epochs, s
 SMALL = ("runs.csv", "curves.csv.gz", "selected_weights.csv")
 
 
-def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def snakemake(project: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Call Snakemake; programs in `path` come before others of their name."""
+    programs = [*([] if path is None else [str(path)]), str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = os.environ | {
         "PYTHONPATH": str(project / "src"),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": ":".join(programs),
         "OMP_NUM_THREADS": "1",
     }
-    command = ["snakemake", "--cores", "2", *arguments, "--configfile", "config/tiny.yaml"]
+    grid = () if "--configfile" in arguments else ("--configfile", "config/tiny.yaml")
+    command = ["snakemake", "--cores", "2", *arguments, *grid]
     return subprocess.run(command, cwd=project, env=environment, text=True, capture_output=True, timeout=900)
 
 
@@ -93,7 +97,7 @@ def swept(empty_project: Path) -> Path:
     """After a call for one experiment by its name."""
     answer = snakemake(empty_project, "k-sweep")
     assert answer.returncode == 0, answer.stderr[-4000:]
-    assert f"grid tiny: 2 of {RUNS} runs to do, about 0.0 hours" in answer.stderr
+    assert f"grid tiny: 2 of {RUNS} runs to do, less than a minute" in answer.stderr
     return empty_project
 
 
@@ -110,11 +114,11 @@ def after_sweep(swept: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(swept: Path, after_sweep: dict[str, str]) -> Path:
-    """After a call for everything."""
-    answer = snakemake(swept)
+    """After a call for everything, with several runs in each job."""
+    answer = snakemake(swept, "--config", "runs_per_job=3")
     assert answer.returncode == 0, answer.stderr[-4000:]
-    assert f"grid tiny: {RUNS - 2} of {RUNS} runs to do, about 0.0 hours" in answer.stderr
-    assert jobs(answer)["train"] == RUNS - 2
+    assert f"grid tiny: {RUNS - 2} of {RUNS} runs to do, less than a minute" in answer.stderr
+    assert jobs(answer)["train"] == (RUNS - 2) / 3
     return swept
 
 
@@ -175,9 +179,73 @@ def test_a_second_call_has_nothing_to_do(finished: Path, target: tuple[str, ...]
     assert len(pd.read_csv(finished / "results/tiny/runs.csv")) == RUNS
 
 
-def test_an_edited_library_retrains_nothing(finished: Path) -> None:
-    with (finished / "src/slotmachines/slots/convert.py").open("a") as source:
-        source.write("# A remark.\n")
+def contents(project: Path) -> dict[Path, bytes]:
+    """All files but Snakemake's own."""
+    return {
+        path: path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file() and not {".snakemake", "__pycache__"} & set(path.parts)
+    }
+
+
+def test_a_trial_call_writes_nothing(finished: Path) -> None:
+    before = contents(finished)
+    runs = finished / "results/tiny/runs.csv"
+    runs.write_text("".join(line for line in runs.read_text().splitlines(keepends=True) if ",random," not in line))
+    answer = snakemake(finished, "-n")
+    assert jobs(answer)["collect"] == 1
+    runs.write_bytes(before[runs])
+    assert contents(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("edited", "tables", "figures"),
+    [
+        ("src/slotmachines/methods.py", len(EXPERIMENTS), len(EXPERIMENTS) + 1),
+        ("src/slotpipeline/recipes/paper.yaml", len(EXPERIMENTS), len(EXPERIMENTS) + 1),
+        ("workflow/figures/k_sweep.py", 0, 1),
+        ("src/slotpipeline/training/loop.py", 0, 0),
+        ("src/slotmachines/slots/convert.py", 0, 0),
+    ],
+)
+def test_what_an_edited_file_makes_is_made_again_and_nothing_else(
+    finished: Path, edited: str, tables: int, figures: int
+) -> None:
+    path = finished / edited
+    text, times = path.read_text(), path.stat()
+    path.write_text(f"{text}# A remark.\n")
+    planned = jobs(snakemake(finished, "-n"))
+    path.write_text(text)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (planned.get("table", 0), planned.get("figure", 0)) == (tables, figures)
+    assert "train" not in planned
+
+
+def test_no_profile_trains_finished_runs_again(finished: Path) -> None:
+    """Without the project's own profile, Snakemake heeds edited rules and code, and other inputs, too."""
+    with (finished / "workflow/rules/train.smk").open("a") as rules:
+        rules.write("# A remark.\n")
+    answer = snakemake(finished, "-n", "--workflow-profile", "none", "--forceall")
+    assert answer.returncode == 0, answer.stderr
+    assert "train" not in jobs(answer) and jobs(answer)["table"] == len(EXPERIMENTS)
+
+
+def test_a_changed_setting_of_the_command_line_is_noticed(finished: Path) -> None:
+    answer = snakemake(finished, "-n", "--config", "seeds=[0, 3]", "tolerance={digits: 2.5}")
+    assert answer.returncode == 0, answer.stderr
+    assert all("--seed 3 " in command for command in trained(answer)) and len(trained(answer)) == RUNS
+    assert jobs(answer)["config"] == 1
+
+
+def test_the_gpu_stays_when_another_resource_is_changed(finished: Path) -> None:
+    answer = with_grid(
+        finished, GRID.replace("seeds: [0]", "seeds: [1]"), "k-sweep", "--set-resources", "train:runtime=7"
+    )
+    asked = re.findall(r"resources: (.*runtime=7.*)", answer.stdout + answer.stderr)
+    assert len(asked) == 2 and all("gpu=1" in one for one in asked)
+
+
+def test_newer_data_retrain_nothing(finished: Path) -> None:
     (finished / "data/digits.safetensors").touch()
     assert "train" not in jobs(snakemake(finished, "-n"))
 
@@ -214,6 +282,13 @@ def test_a_new_experiment_trains_only_what_is_new(finished: Path) -> None:
     assert len(trained(answer)) == 2 * 7 - 1
 
 
+def lock_report(project: Path) -> None:
+    """As a workflow does that makes the report."""
+    lock = project / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/tiny/report.html\n")
+
+
 def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> None:
     places = [finished / "results/tiny/tables/k-sweep.csv", finished / "figures/tiny/k-sweep.png"]
     places += [finished / "results/tiny" / name for name in (*SMALL, "report.html")]
@@ -222,11 +297,10 @@ def test_tables_and_figures_come_from_the_small_files_alone(finished: Path) -> N
     shutil.move(finished / "results/tiny/runs", moved)
     rules = re.search(r"^FROM_RUNS := (.*)$", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE)
     assert rules is not None
-    with drop_dead_locks(finished / ".snakemake"):  # as if a workflow were training
-        lock = finished / ".snakemake/locks/0.output.lock"
-        lock.parent.mkdir()
-        lock.write_text("results/tiny/report.html\n")
-        answer = snakemake(finished, *rules[1].split())
+    note = take_over_locks(finished / ".snakemake", this_process())  # as if a workflow were training
+    lock_report(finished)
+    answer = snakemake(finished, *rules[1].split())
+    note.unlink()
     shutil.move(moved, finished / "results/tiny/runs")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert "train" not in jobs(answer)
@@ -240,14 +314,14 @@ def test_a_workflow_that_was_killed_goes_on_and_a_second_one_at_a_time_is_refuse
     note = state / "incomplete" / urlsafe_b64encode(str(run).encode()).decode()
     note.parent.mkdir(exist_ok=True)
     note.write_text("{}")
-    alive = drop_dead_locks(state)
-    lock = state / "locks/0.output.lock"
-    lock.parent.mkdir()
-    lock.write_text("results/tiny/report.html\n")
+    here = this_process()
+    alive = take_over_locks(state, here)
+    lock_report(finished)
     second = snakemake(finished)
     assert second.returncode != 0 and "Directory cannot be locked" in second.stderr
     assert "Traceback" not in second.stderr
-    alive.close()
+    alive.unlink()
+    take_over_locks(state, replace(here, started=here.started - 100))  # another process, which had the same number
     again = snakemake(finished)
     assert again.returncode == 0 and "Nothing to be done" in again.stderr
     note.unlink()
@@ -326,14 +400,18 @@ def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: 
     commands = trained(snakemake(copy, "-n"))
     assert sorted(command.split()[1] for command in commands) == ["finetune", "train"]
     assert all("--method greedy" in command for command in commands)
-    # It needs the data, which is not here.
-    again = snakemake(copy, "-n", str((kept.parents[1] / "metrics.json").relative_to(copy)))
-    assert (jobs(again)["train"], jobs(again)["fetch"]) == (1, 1)
+    assert jobs(snakemake(copy, "-n"))["fetch"] == 1  # it needs the data, which is not here
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
+        (
+            "grid: tiny",
+            "grid: tiny\ngrid: tiny",
+            "error: config/tiny.yaml is not valid YAML: the key grid occurs twice",
+        ),
+        ("grid: tiny", "grid: benchmark", "error: config: grid: results/benchmark holds something else"),
         ("options: [2]", "options: [0]", "error: config: experiments."),
         ("grid: tiny", "grid: other", "error: tiny.yaml is of the grid other; name it other.yaml"),
         ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, frankle-carbin"),
@@ -346,3 +424,34 @@ def test_a_bad_config_ends_in_one_line(empty_project: Path, old: str, new: str, 
     assert answer.returncode != 0
     lines = [line for line in answer.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
     assert len(lines) == 1 and lines[0].startswith(complaint), answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--configfile", "config/smoke.yaml", "config/tiny.yaml"), "error: --configfile names 2 files"),
+        (("--directory", "config"), "error: the workflow runs in the project's folder only"),
+        (("--config", "runs_per_job=0"), "error: --config runs_per_job=0: give a number from 1 to"),
+        (("--delete-all-output",), "error: --delete-all-output would delete the only record"),
+    ],
+)
+def test_an_option_that_would_harm_ends_in_one_line(
+    empty_project: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    answer = snakemake(empty_project, *arguments)
+    assert answer.returncode != 0
+    lines = [line for line in answer.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert len(lines) == 1 and lines[0].startswith(complaint), answer.stderr
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    program = tmp_path / "bin/slotmachines"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n! grep -q learned || { echo no luck; exit 1; }\n")
+    program.chmod(0o755)
+    (project / "data").mkdir()
+    (project / "data/digits.safetensors").touch()
+    answer = snakemake(project, "k-sweep", "selection", "--cores", "1", path=program.parent)
+    assert answer.returncode != 0 and "no luck" in answer.stderr
+    assert jobs(answer)["train"] == 3 and answer.stderr.count("rule train:") >= 3

@@ -182,6 +182,7 @@ def plan(
 ) -> None:
     """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""
     from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.grid import grid_runs, kept_epochs
     from slotpipeline.planning.plan import in_order, plan_lines, read_order
     from slotpipeline.results.collect import recorded_identities
     from slotpipeline.runs.config import read_config
@@ -190,7 +191,7 @@ def plan(
     settings = checked_config(read_config(config))
     folder = results / settings["grid"]
     runs = runs_to_do(in_order(settings, read_order(order)), recorded_identities(folder), folder)
-    typer.echo("\n".join(plan_lines(settings, runs, folder)))
+    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder)))
 
 
 def work(

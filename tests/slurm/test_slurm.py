@@ -19,6 +19,9 @@ import pandas as pd
 import pytest
 from cluster import Cluster, running_cluster
 
+from slotmachines.errors import UserError
+from workflow.support.slurm_queue import jobs_that_never_start, require_status
+
 PROJECT = Path(__file__).parents[2]
 GRID = """
 grid: small
@@ -34,10 +37,9 @@ experiments:
 """
 KILLED, PREEMPTED = "lenet-digits/learned", "conv2-digits/greedy"
 RUNS = 3
-# What depends on the cluster: whether it keeps accounts, and how long one has to wait for it.
+# As a user gives it, but for how long one has to wait for a cluster.
 PROFILE = (
-    "--workflow-profile", "workflow/profiles/slurm", "--slurm-status-command", "squeue",
-    "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5",
+    "--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5",
 )  # fmt: skip
 
 
@@ -100,8 +102,8 @@ def kill_training(project: Path, run: str) -> bool:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
-            is_training = words[1].endswith("/slotmachines") and any(run in word for word in words)
-            if is_training and (process / "cwd").resolve() == project:
+            log = str((process / "fd/1").resolve())
+            if words[1].endswith("/slotmachines") and run in log and (process / "cwd").resolve() == project:
                 os.kill(int(process.name), signal.SIGKILL)
                 return True
         except (OSError, IndexError):  # it has ended, or is no program with arguments
@@ -128,9 +130,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         wait_for(lambda: "FAILED" in [job["JobState"] for job in cluster.jobs()], remote, there)
         wait_for(lambda: [*there.glob(f"results/small/checkpoints/{PREEMPTED}*/*.pt")], remote, there)
         preempt(cluster)
+        # More minutes than the partition allows: SLURM takes the job, and never starts it.
+        too_long = cluster.call("sbatch", "--parsable", "--time=180", "--chdir", str(there), "--wrap=true").strip()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+            wait_for(lambda: too_long in jobs_that_never_start(there), remote, there)
+            require_status("squeue", 40)
+            with pytest.raises(UserError, match="keeps no accounts"):
+                require_status("sacct", 40)
+        cluster.call("scancel", too_long)
         for process, project in ((remote, there), (local, here)):
             assert process.wait(timeout=1200) == 0, (project / "snakemake.log").read_text()[-6000:]
-        jobs = [job for job in cluster.jobs() if job["Partition"] == "usual"]
+        jobs = [job for job in cluster.jobs() if job["Partition"] == "usual" and job["JobId"] != too_long]
         return Finished(there, here, jobs, cluster.gpus_of_tasks())
 
 

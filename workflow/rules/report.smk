@@ -13,7 +13,7 @@ SMALL = dict(
 rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
-        workflow.overwrite_configfiles or workflow.configfiles,
+        lambda wildcards: now(not config_is_written()),
     output:
         CONFIG,
     log:
@@ -29,7 +29,7 @@ rule config:
 
 rule table:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.table_files"),
         measured_inputs,
         **SMALL,
     output:
@@ -54,7 +54,7 @@ rule table:
 
 rule summary:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.summary"),
         **SMALL,
     output:
         f"{RESULTS}/summary.json",
@@ -74,7 +74,7 @@ rule summary:
 
 rule figure:
     input:
-        REPORTING,
+        lambda wildcards: code_of_script(figure_script(wildcards)),
         measured_inputs,
         **SMALL,
         script=figure_script,
@@ -98,7 +98,7 @@ rule figure:
 
 rule report:
     input:
-        REPORTING,
+        code_of("slotpipeline.reporting.report"),
         [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),

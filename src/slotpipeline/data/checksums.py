@@ -19,7 +19,10 @@ def read_verified(path: Path, checksum: str, algorithm: str = "sha256") -> bytes
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; complete the folder or fetch without --from") from None
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; complete the folder, "
+            "or download it: without SLOTMACHINES_DATA and --from"
+        ) from None
     try:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
@@ -29,6 +32,6 @@ def read_verified(path: Path, checksum: str, algorithm: str = "sha256") -> bytes
     if not intact:
         raise UserError(
             f"{path} is damaged, incomplete or not the expected file ({algorithm} of its content is not {checksum}); "
-            "replace it or fetch without --from"
+            "replace it, or download it: without SLOTMACHINES_DATA and --from"
         )
     return content

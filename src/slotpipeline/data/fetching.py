@@ -54,7 +54,9 @@ def fetch(name: str, folder: str | Path, source: str | Path | None = None) -> Pa
 
 def _folder_of(dataset: Dataset, source: Path) -> Path:
     if not source.is_dir():
-        raise UserError(f"{source} is not a folder; give --from the folder that holds {dataset.name}")
+        raise UserError(
+            f"{source} is not a folder; set SLOTMACHINES_DATA (or --from) to the folder that holds {dataset.name}"
+        )
     named = source / dataset.name
     return named if named.is_dir() else source
 
@@ -76,7 +78,7 @@ def _download(dataset: Dataset, folder: Path) -> Contents:
             if pause is None:
                 raise UserError(
                     f"cannot download {dataset.name}: {reason}; "
-                    "try again, or get it by other means and give --from FOLDER"
+                    "try again, or get it by other means and set SLOTMACHINES_DATA (or --from) to its folder"
                 )
             print(f"download of {dataset.name}: {reason}; next try in {pause:g} s", file=sys.stderr)
             time.sleep(pause)

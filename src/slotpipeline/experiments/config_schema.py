@@ -19,6 +19,9 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import parse_yaml, require_plain
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 
+_TAKEN = ("benchmark",)
+"""Folders of results/ that belong to no grid."""
+
 
 def config_schema() -> dict[str, Any]:
     """The JSON schema of a grid's config, which says what each entry means, with the names of the registries."""
@@ -44,6 +47,8 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if error is not None:
         place = ".".join(str(step) for step in error.absolute_path)
         raise UserError(f"config: {place or 'top level'}: {one_line(error.message)}")
+    if config["grid"] in _TAKEN:
+        raise UserError(f"config: grid: results/{config['grid']} holds something else; choose another name")
     defaults = {name: entry["default"] for name, entry in schema["properties"].items() if "default" in entry}
     whole = deepcopy({**config, **{name: value for name, value in defaults.items() if name not in config}})
     for name, experiment in whole["experiments"].items():

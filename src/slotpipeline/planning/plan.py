@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slotmachines.errors import UserError, one_line
-from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
+from slotpipeline.experiments.grid import experiment_runs
 from slotpipeline.plain_yaml import read_yaml
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.checked_fields import list_of
@@ -95,9 +95,12 @@ def training_arguments(run: Run, kept: Mapping[str, Sequence[int]], results: Pat
     return [*words, *(word for epoch in kept.get(run.identity, []) for word in ("--keep-epoch", str(epoch)))]
 
 
-def plan_lines(config: Config, runs: Sequence[Run], results: Path) -> list[str]:
-    """A command for each run, with its files below the project's folder as the workflow has them."""
-    kept = kept_epochs(grid_runs(config))
+def plan_lines(runs: Sequence[Run], kept: Mapping[str, Sequence[int]], results: Path) -> list[str]:
+    """A command for each run, with its files below the project's folder as the workflow has them.
+
+    Args:
+        kept, results: see `training_arguments`.
+    """
     lines = []
     for run in runs:
         files = ["--data", "data", "--folder", str(run_files(run, results).folder)]

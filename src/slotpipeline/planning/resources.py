@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -30,16 +31,18 @@ def megabytes(run: Run, flops: pd.DataFrame, attempt: int = 1) -> int:
     return attempt * (_LIBRARIES + connections * _BYTES_PER_CONNECTION // 2**20)
 
 
-def minutes(run: Run, measured: pd.DataFrame, attempt: int = 1) -> int:
-    """Time for a run: twice what it takes on the processor core that was measured, up to a day.
+def minutes(runs: Sequence[Run], measured: pd.DataFrame, attempt: int = 1) -> int:
+    """Time for runs one after the other: twice what they take on the processor core that was measured, up to a day.
 
     Args:
-        measured: what an epoch costs, see `read_seconds`; a run that was not measured is given the day.
+        measured: what an epoch costs, see `read_seconds`; where a run was not measured, the day is given.
         attempt: the first, or a later one of a run that was stopped; each gets as much again, up to the day.
     """
-    epochs = run.settings.epochs - run.start_epoch
+    trained = [run for run in runs if run.settings.epochs > run.start_epoch]
     try:
-        seconds = epochs and epochs * seconds_per_epoch(run, measured)
+        seconds = math.fsum(
+            (run.settings.epochs - run.start_epoch) * seconds_per_epoch(run, measured) for run in trained
+        )
     except UserError:
         return _LONGEST
     return min(attempt * (_MINUTES_TO_START + math.ceil(_MARGIN * seconds / 60)), _LONGEST)

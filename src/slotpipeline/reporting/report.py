@@ -17,7 +17,7 @@ from slotpipeline.analysis.cell_results import CellResult, runs_of
 from slotpipeline.analysis.text import method_name, number, options_text
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.grid import cells_of
+from slotpipeline.experiments.grid import cells_of, grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, counted, readable_claims
@@ -36,6 +36,7 @@ from slotpipeline.reporting.tables import (
 )
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell
+from slotpipeline.runs.to_do import failures, runs_to_do
 
 
 def embedded(picture: Path) -> str:
@@ -123,6 +124,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         UserError: a file is missing, damaged or cannot be written.
     """
     results = only_planned(results)
+    to_do = runs_to_do(grid_runs(results.config), set(results.runs["identity"]), Path(output).parent)
     found = grid_results(results)
     board, claims = scoreboard([results]), claims_of_grid(results)
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
@@ -145,6 +147,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         comparison_note=COMPARISON_NOTE,
         curves=embedded(figures / "curves.png"),
         data_notes=data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True)),
+        failed=failures(to_do, Path(output).parent),
         provenance=provenance(results.runs) | registration_note(results),
         claims=readable_claims(claims).to_dict("records") if claims else [],
         claims_sentence=counted(claims.judged) if claims else "",

@@ -64,7 +64,7 @@ def curves_digest(sources: Mapping[str, str]) -> str:
 
 
 def report_digest(results: Results, found: Mapping[str, Sequence[CellResult]]) -> str:
-    """Digest of all that the report of a grid is made from: its sections, its runs, and the scoreboard and the claims of these.
+    """Digest of all that the report of a grid is made from: sections, runs, and the scoreboard and claims of these.
 
     Args:
         found: experiment -> the results of its cells.

@@ -28,7 +28,7 @@ from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import time_text
-from slotpipeline.runs.to_do import missing_parents, runs_to_do
+from slotpipeline.runs.to_do import failures, missing_parents, runs_to_do
 
 
 class State(StrEnum):
@@ -50,6 +50,7 @@ class Standing:
         recorded: how many of them runs.csv holds.
         uncollected: how many are finished, but not in runs.csv yet.
         to_do: the others.
+        failed: folder of a run to do that failed -> why.
         again: other slot machines that must be trained again, because runs to do start from their weights.
     """
 
@@ -61,6 +62,7 @@ class Standing:
     recorded: int
     uncollected: int
     to_do: Sequence[Run]
+    failed: Mapping[str, str]
     again: Sequence[Run]
 
     @property
@@ -69,6 +71,7 @@ class Standing:
         return [
             *([f"{_are(self.uncollected, 'finished run')} not collected"] if self.uncollected else []),
             *([f"{_are(len(self.to_do), 'run')} to do"] if self.to_do else []),
+            *([f"{len(self.failed)} of them failed"] if self.failed else []),
             *([f"{_are(len(self.again), 'slot machine')} to be trained again, to start from"] if self.again else []),
             *(
                 f"{name} {'is missing' if state == State.MISSING else 'is out of date'}"
@@ -107,6 +110,7 @@ def grid_status(
                 recorded=known,
                 uncollected=len(runs) - known - len(to_do),
                 to_do=to_do,
+                failed=failures(to_do, results),
                 again=[run for run, _ in missing_parents(to_do, results) if run.identity not in identities],
             )
         )
@@ -152,6 +156,8 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
         f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
         f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]
+    failed = {folder: why for one in standings for folder, why in one.failed.items()}
+    lines += [f"failed: {folder}: {why}" for folder, why in failed.items()]
     if claims := claims_of_grid(there):
         lines.append(f"{counted(claims.judged)} See `slotmachines claims`.")
     others = len(set(there.runs["identity"]) - runs)

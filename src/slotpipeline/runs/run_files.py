@@ -65,8 +65,13 @@ def run_files(run: Run, results: Path) -> RunFiles:
 
 
 def checkpoint_of(run: Run, results: Path) -> Path:
-    """The checkpoint of an unfinished run of a grid: outside its folder, which Snakemake deletes before a job."""
+    """The checkpoint of an unfinished run of a grid, outside the folder of what the run results in."""
     return results / "checkpoints" / f"{run.folder}.pt"
+
+
+def failure_note(checkpoint: Path) -> Path:
+    """Where a run that failed says why, beside its checkpoint."""
+    return checkpoint.with_suffix(".failed")
 
 
 def is_finished(run: Run, results: Path) -> bool:

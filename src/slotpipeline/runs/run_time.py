@@ -45,10 +45,16 @@ def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool =
                 unknown, reason = unknown + len(group), reason or str(error)
     except UserError as error:
         unknown, reason = len(runs), str(error)
-    text = f"about {known:.1f} hours"
+    text = _words(known)
     if unknown:
         text = f"{text} and unknown time for {unknown} of {len(runs)} runs" if known else "unknown time"
     return f"{text} ({reason})" if explained and reason else text
+
+
+def _words(hours: float) -> str:
+    if hours * 60 < 1:
+        return "less than a minute"
+    return f"about {hours * 60:.0f} minutes" if hours < 1 else f"about {hours:.1f} hours"
 
 
 def _alike(runs: Sequence[Run]) -> list[list[Run]]:

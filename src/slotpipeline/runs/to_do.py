@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_files import is_finished, run_files
+from slotpipeline.runs.run_files import checkpoint_of, failure_note, is_finished, run_files
 
 
 def runs_to_do(wanted: Iterable[Run], recorded: Collection[str], results: Path) -> list[Run]:
     """The wanted runs that are neither finished nor among those that `runs.csv` records by their identities."""
     return [run for run in wanted if run.identity not in recorded and not is_finished(run, results)]
+
+
+def failures(to_do: Iterable[Run], results: Path) -> dict[str, str]:
+    """Folder of a run that is to do -> why it failed when it was last trained; runs that did not fail are left out."""
+    found = {}
+    for run in to_do:
+        with suppress(OSError):
+            found[run.folder] = failure_note(checkpoint_of(run, results)).read_text(encoding="utf-8")
+    return found
 
 
 def missing_parents(to_do: Iterable[Run], results: Path) -> list[tuple[Run, list[Path]]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from slotmachines.errors import UserError, one_line
+from slotmachines.files import replacing
 from slotpipeline.planning.training_job import TrainingJob
-from slotpipeline.runs.run_files import RunFiles
+from slotpipeline.runs.run_files import RunFiles, failure_note
 from slotpipeline.runs.run_record import RunRecord
 from slotpipeline.training.device import graph_by_default
 from slotpipeline.training.placement import device_of_job
@@ -19,12 +21,23 @@ from slotpipeline.training.train import train_run
 def train_job(job: TrainingJob) -> RunRecord:
     """Train a run, unless it is finished already with the weights that it is to keep.
 
+    Why it failed is written beside its checkpoint, until it is trained again.
+
     Raises:
         UserError, Stopped: as `train_run` and `finished_result`.
     """
-    finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
-    if finished is not None:
-        return finished
+    note = failure_note(job.checkpoint)
+    note.unlink(missing_ok=True)
+    try:
+        finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
+        return _train(job) if finished is None else finished
+    except Exception as error:
+        with suppress(UserError), replacing(note) as temporary:  # where the disk is full, the log alone says why
+            temporary.write_text(one_line(error), encoding="utf-8")
+        raise
+
+
+def _train(job: TrainingJob) -> RunRecord:
     with device_of_job(job.device) as device:
         return train_run(
             job.run,
