@@ -220,7 +220,7 @@ def test_a_figure_is_out_of_date_when_its_own_numbers_change() -> None:
     learned = (results.runs["method"] == "learned").astype(float)
     changed = replace(results, runs=results.runs.assign(test_accuracy=results.runs["test_accuracy"] + learned))
     stale = {name for name, digest in digests_of(changed).items() if digest != digests[name]}
-    also = {"connections-changed", "bits"}
+    also = {"connections-changed", "bits", "tuning", "against-tuned"}
     assert stale == {"k-sweep", "cost", "finetune", "finetune-checkpoints", "rivals", "vgg"} | also
     described = replace(results, config={**results.config, "description": "other words"})
     assert digests_of(described) == digests
