@@ -15,7 +15,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from benchmarks.measurements import by_device, conditions
 from slotmachines.networks.names import NETWORKS, network_label
 from slotpipeline.command import run
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, LOOK, MARKS, WIDTH, finish, save
+from slotpipeline.reporting.drawing import Drawing, finish, save
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, LOOK, MARKS, WIDTH
 from slotpipeline.reporting.tables import data_notes
 
 SHIFTS = {"greedy": 0.92, "probabilistic": 1.09}  # keeps marks apart that would hide one another
@@ -65,7 +66,7 @@ def plain_numbers(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(LogLocator(subs=()))
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(table: pd.DataFrame) -> Drawing:
     """A column of panels per network: step time above, memory below."""
     networks = [name for name in NETWORKS if name in set(table["network"])]
     options = sorted(int(k) for k in set(table["options"]))

@@ -255,7 +255,7 @@ def test_the_figure_is_a_picture_per_kind_of_device(tmp_path: Path, monkeypatch:
         picture = imread(tmp_path / name)
         assert picture.shape[1] == 1350
         assert picture.std() > 0.05
-    figure = runpy.run_path(str(SCRIPTS / "draw.py"))["draw"](by_device(path)["cpu"])
+    figure = runpy.run_path(str(SCRIPTS / "draw.py"))["draw"](by_device(path)["cpu"]).figure
     assert [axes.get_title() for axes in figure.axes[:2]] == ["LeNet", "Conv-6"]
     assert all(axes.get_xscale() == axes.get_yscale() == "log" for axes in figure.axes)
 

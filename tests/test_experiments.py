@@ -14,6 +14,7 @@ from slotmachines.methods import RIVALS
 from slotpipeline.experiments.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
 from slotpipeline.experiments.recipe_comparison import FACTORS, MixedRecipe
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.sources import OVERVIEWS, overview_script
 from slotpipeline.runs.cell import cell_run
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import recipe_name
@@ -57,7 +58,7 @@ def test_every_experiment_is_registered_once_with_a_figure_of_its_own():
     scripts = [experiment.figure_script for experiment in EXPERIMENTS.values()]
     assert len(set(scripts)) == len(scripts)
     drawn = {str(path.relative_to(PROJECT)) for path in (PROJECT / "workflow/figures").glob("*.py")}
-    assert drawn == {*scripts, "workflow/figures/curves.py"}
+    assert drawn == {*scripts, *map(overview_script, OVERVIEWS)}
     assert all((PROJECT / path).is_file() for one in EXPERIMENTS.values() for path in one.files)
     titles = [experiment.title for experiment in EXPERIMENTS.values()]
     assert len(set(titles)) == len(titles)

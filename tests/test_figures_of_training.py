@@ -19,6 +19,7 @@ from slotpipeline.experiments.many_options import LearningRate
 from slotpipeline.experiments.outcomes import experiment_results, findings, measures
 from slotpipeline.experiments.recipe_comparison import base_of, factors_of
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.drawing import Drawing
 from slotpipeline.reporting.style import LOOK
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
@@ -35,10 +36,14 @@ def results() -> Results:
     return make_results(CONFIG)
 
 
-def draw(results: Results, name: str) -> Figure:
+def drawing(results: Results, name: str) -> Drawing:
     script = runpy.run_path(str(PROJECT / EXPERIMENTS[name].figure_script))
     with rc_context(LOOK):
         return script["draw"](results, experiment_results(results, name))
+
+
+def draw(results: Results, name: str) -> Figure:
+    return drawing(results, name).figure
 
 
 def labelled(axes: Any) -> dict[str, Any]:
@@ -66,11 +71,12 @@ def test_cost_of_a_network_that_was_not_measured(results: Results, tmp_path: Pat
     config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, experiments=["cost"])
     results = make_results(config)
     found = experiment_results(results, "cost")
-    figure = draw(results, "cost")
+    drawn = drawing(results, "cost")
+    figure = drawn.figure
     counted, timed = (labelled(axes) for axes in figure.axes[2:])
     assert set(counted) == {"slot machine, K = 2", "slot machine, K = 8", "learned weights"}
     assert set(timed) == {"learned weights"}  # by definition
-    assert "Costs that were not measured are left out: ResNet-20." in " ".join(figure.get_supxlabel().split())
+    assert "Costs that were not measured are left out: ResNet-20." in drawn.caption
     measured = measures(results, "cost", found)
     (_, lenet), (_, resnet) = findings(results, "cost", found, measured)
     assert all("of ordinary training" in sentence for sentence in lenet)
@@ -131,10 +137,11 @@ def test_a_deep_network_shows_four_layers_in_its_order(results: Results) -> None
     one = results.selected[results.selected["layer"] == "first.weight"]
     names = ["dense1", *(f"conv{number}" for number in range(16, 0, -1))]
     deep = replace(results, selected=pd.concat([one.assign(layer=name) for name in names]))
-    figure = draw(deep, "selected-weights")
+    drawn = drawing(deep, "selected-weights")
+    figure = drawn.figure
     titles = [axes.get_title(loc="left").partition(" ")[0] for axes in figure.axes]
     assert titles == ["conv1", "conv6", "conv12", "dense1"]
-    assert "4 from the first to the last are shown" in " ".join(figure.get_supxlabel().split())
+    assert "4 from the first to the last are shown" in drawn.caption
 
 
 def test_the_layers_of_resnet_come_in_its_order(results: Results) -> None:
@@ -168,7 +175,7 @@ def test_the_ring_is_around_the_learning_rate_that_is_best_on_validation() -> No
     # Best on validation, not on the test.
     runs.loc[runs["identity"].isin(slow), ["val_accuracy", "test_accuracy"]] = [99.0, 90.0]
     runs.loc[runs["identity"].isin(cells[64, None].identities), "val_accuracy"] = 99.0
-    left, _ = draw(make_results(CONFIG, runs), "large-k").axes
+    left, *_ = draw(make_results(CONFIG, runs), "large-k").axes
     rings = [line for line in left.lines if line.get_markersize() == 13]
     assert [line.get_ydata()[0] for line in rings] == pytest.approx([cells[64, None].mean, 90.0])
 
@@ -176,6 +183,6 @@ def test_the_ring_is_around_the_learning_rate_that_is_best_on_validation() -> No
 def test_the_recipe_says_from_which_k_on_its_learning_rate_is_another_one() -> None:
     config = make_config({"lenet": "mnist"}, experiments=["large-k"])
     config["experiments"]["large-k"] |= {"options": [2, 8, 64, 1024]}
-    left, _ = draw(make_results(config), "large-k").axes
+    left, *_ = draw(make_results(config), "large-k").axes
     labels = left.get_legend_handles_labels()[1]
     assert "the recipe (learning rate 0.2, from K = 64 on 0.1)" in labels

@@ -18,23 +18,29 @@ from slotmachines.errors import UserError
 from slotpipeline import cli
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.report import costs, main_table_text, provenance, write_report
+from slotpipeline.reporting.drawing import finish, save
+from slotpipeline.reporting.provenance import costs, provenance
+from slotpipeline.reporting.report import main_table_text, other_grids, write_report
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
-from slotpipeline.reporting.sources import KEY, numbers_digest, page_source, picture_source, report_digest
+from slotpipeline.reporting.sources import KEY, OVERVIEWS, numbers_digest, page_source, picture_source, report_digest
+from slotpipeline.reporting.style import panels
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
+PROJECT = REFERENCE.parents[1]
 
 
 @pytest.fixture(scope="session")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small pictures under the names of the figures."""
     folder = tmp_path_factory.mktemp("figures")
-    for name in [*make_config()["experiments"], "curves"]:
-        Figure(figsize=(1, 1)).savefig(folder / f"{name}.png")
+    for name in [*make_config()["experiments"], *OVERVIEWS]:
+        figure, (axes,) = panels(1)
+        axes.plot([0, 1], label="line", color="#0072B2")
+        save(finish(figure, "paper", f"{name} drawn", [], ["A caption."]), folder / f"{name}.png", "0123")
     return folder
 
 
@@ -50,49 +56,91 @@ def render(folder: Path, figures: Path, output: Path) -> str:
 
 
 class Tags(HTMLParser):
-    """Open tags, to see that every one is closed, and all attributes."""
+    """Open tags, to see that every one is closed, and all elements."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += attrs
+        self.elements.append((tag, dict(attrs)))
         if tag not in ("meta", "img", "br"):
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, name: str) -> list[str]:
+        """The values of an attribute, wherever it is."""
+        return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
 
 def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
-    tags = Tags()
-    tags.feed(page)
+    tags = Tags(page)
     assert tags.open == []
-    links = [value or "" for name, value in tags.attributes if name in ("src", "href")]
-    assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
-    assert sum(link.startswith("data:") for link in links) == len(EXPERIMENTS) + 1  # and the curves
-    ids = [value for name, value in tags.attributes if name == "id"]
+    ids, links = tags.all("id"), tags.all("href")
     assert len(ids) == len(set(ids))
     assert all(link[1:] in ids for link in links if link.startswith("#"))
-    assert set(EXPERIMENTS) | {"score", "curves", "provenance"} <= set(ids)
-    assert "url(" not in page
-    assert "@import" not in page
-    assert "<script" not in page
+    assert set(EXPERIMENTS) | {"score", "curves", "provenance", "runs"} <= set(ids)
+    assert {f"{name}-figure" for name in (*EXPERIMENTS, *OVERVIEWS)} <= set(ids)
+    # Nothing is loaded: pictures, styles and scripts are in the page.
+    assert tags.all("src") == [] and not any(tag in ("link", "img") for tag, _ in tags.elements)
+    assert not re.search(r"https?:(?!//www.w3.org/2000/svg)", "".join(links) + "".join(tags.all("style")))
+    assert "@import" not in page and not re.search(r"url\((?!#)", page)
+
+
+def test_files_of_the_project_that_the_page_names_are_where_it_says(page: str) -> None:
+    files = {link for link in Tags(page).all("href") if not link.startswith("#")}
+    scripts = {link.removeprefix("../../") for link in files if link.endswith(".py")}
+    assert len(scripts) == len(EXPERIMENTS) + len(OVERVIEWS) and all((PROJECT / script).is_file() for script in scripts)
+    assert {f"tables/{name}.{ending}" for name in EXPERIMENTS for ending in ("csv", "tex")} <= files
+    assert {f"../../figures/synthetic/{name}.png" for name in (*EXPERIMENTS, *OVERVIEWS)} <= files
+
+
+def test_a_number_leads_to_its_runs(page: str, grid: Path) -> None:
+    runs = read_runs(grid / "runs.csv")
+    for link in set(re.findall(r'href="(#runs-\w+)">', page)):
+        (listed,) = re.findall(rf'<details id="{link[1:]}">.*?</details>', page, flags=re.DOTALL)
+        found = [one for one in runs.itertuples() if f"<td>{one.identity}</td>" in listed]
+        assert found and all(f"<td>{one.test_accuracy:.2f}</td>" in listed for one in found)
+    assert all(f"<td>{identity}</td>" in page for identity in runs["identity"])
+
+
+def test_what_can_be_heard_and_reached_without_a_mouse(page: str) -> None:
+    tags = Tags(page)
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in tags.elements if tag == "th")
+    drawings = [attributes for tag, attributes in tags.elements if tag == "svg" and "role" in attributes]
+    assert len(drawings) == len(EXPERIMENTS) + len(OVERVIEWS)
+    assert all(one["role"] == "img" and 0 < len(one["aria-label"] or "") < 80 for one in drawings)
+    assert page.count("<figcaption>A caption.") == len(drawings)
+    assert '<a class="skip" href="#main">' in page
+    sortable = [attributes for tag, attributes in tags.elements if tag == "table" and "class" in attributes]
+    assert page.count("<caption>") == len(sortable)
+
+
+def test_cells_that_were_not_run_stand_behind_their_number(page: str) -> None:
+    (section,) = re.findall(r'<section id="selection">.*?</section>', page, flags=re.DOTALL)
+    assert "<summary>Not run: 2 cells</summary>" in section
+    shown, _, hidden = section.partition("<summary>Not run")
+    assert "not run" not in shown and hidden.count("<tr>") == 3
 
 
 def test_the_page_says_what_was_found_and_what_ran(page: str, grid: Path) -> None:
     board = scoreboard([read_results(grid, REFERENCE)])
     assert sentence(board) in page
     for verdict, count in counts(board).items():
-        assert f'<li class="{verdict}"><b>{count}</b><span>{verdict}</span></li>' in page
+        assert f'"><b>{count}</b><span>{verdict}</span></li>' in page
     assert "1 of 3" in page
     assert "made up" in page
     assert "2024-01-01 to 2024-01-03" in page
     assert "0123abc" in page
     assert "paper-glorot" in page
-    assert page.count(f"<li>Data: CIFAR-10, {NOTE}.</li>") == len(EXPERIMENTS)
+    assert page.count(NOTE) == 2  # once said, once in the list of what ran
     assert "Published numbers of LeNet greedy K = 2, 4, 8, 64; LeNet learned" in page
     assert "Holm" in page
     assert CHOSEN in page
@@ -100,7 +148,7 @@ def test_the_page_says_what_was_found_and_what_ran(page: str, grid: Path) -> Non
 
 
 def test_every_table_has_as_many_columns_as_its_head(page: str) -> None:
-    for table in re.findall(r"<table>.*?</table>", page, flags=re.DOTALL):
+    for table in re.findall(r"<table.*?</table>", page, flags=re.DOTALL):
         rows = [len(re.findall(r"<t[hd][ >]", row)) for row in re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)]
         assert len(rows) > 1 and len(set(rows)) == 1
 
@@ -115,7 +163,7 @@ def test_the_same_results_give_the_same_page_and_summary(page: str, grid: Path, 
 def test_another_dataset_scores_nothing(figures: Path, tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "digits", make_config({"lenet": "digits"}))
     page = render(folder, figures, tmp_path / "report.html")
-    assert "No published number is in reach of this grid" in page
+    assert "The paper has no number for" in page
     assert "98.21 on MNIST" in page
 
 
@@ -176,6 +224,13 @@ def test_the_command_shows_the_main_table(grid: Path, tmp_path: Path) -> None:
 def test_a_grid_without_k_sweep_shows_all_its_experiments() -> None:
     text = main_table_text(make_results(make_config(experiments=["rivals", "churn"])))
     assert "edge-popup" in text and "probabilistic" in text
+
+
+def test_a_page_of_another_grid_is_linked_if_it_has_published_numbers(grid: Path, tmp_path: Path) -> None:
+    for name, networks in (("other", {"lenet": "mnist"}), ("trial", {"lenet": "digits"})):
+        write_grid(tmp_path / "results" / name, {**make_config(networks, experiments=["k-sweep"]), "grid": name})
+    results = replace(read_results(grid, REFERENCE), project=tmp_path)
+    assert set(other_grids(results)) == {"other"}
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from slotpipeline.cli import app
 from slotpipeline.experiments.grid import experiment_runs, planned
 from slotpipeline.experiments.outcomes import experiment_results, grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.drawing import Drawing, save
 from slotpipeline.reporting.report import write_report
-from slotpipeline.reporting.sources import curves_digest, figure_digest
+from slotpipeline.reporting.sources import OVERVIEWS, figure_digest, overview_digests
 from slotpipeline.reporting.status import State, grid_status, status_text
-from slotpipeline.reporting.style import save
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
@@ -38,7 +38,7 @@ def build(results: Results, folder: Path, figures: Path) -> None:
     """The tables, figures, summary and report of a grid, the figures without a picture in them."""
     for name in results.config["experiments"]:
         write_table(results, name, folder / "tables")
-    draw(results, figures, *results.config["experiments"], "curves")
+    draw(results, figures, *results.config["experiments"], *OVERVIEWS)
     write_summary(results, folder / "summary.json")
     write_report(results, figures, folder / "report.html")
 
@@ -47,9 +47,9 @@ def draw(results: Results, figures: Path, *names: str) -> None:
     """Figures that have nothing but what they were made from."""
     experiments = results.config["experiments"]
     sources = {name: figure_digest(results, name, experiment_results(results, name)) for name in experiments}
-    sources["curves"] = curves_digest(sources)
+    sources |= overview_digests(grid_results(results), sources)
     for name in names:
-        save(Figure(figsize=(1, 1)), figures / f"{name}.png", sources[name])
+        save(Drawing(Figure(figsize=(1, 1)), name, ""), figures / f"{name}.png", sources[name])
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_finished_grid_has_nothing_to_do(places: tuple[Path, Path]) -> None:
         "selection": (State.CURRENT, State.CURRENT, 24, 0),
     }
     said = text(places)
-    assert "report: current; summary.json: current; curves.png: current.\n" in said
+    assert "report: current; summary.json: current; curves.png: current; published-numbers.png: current.\n" in said
     assert "Each run counts once: 27 of 27 are finished, 0 to do." in said
     assert "hours" not in said and "minutes" not in said
 

@@ -27,6 +27,7 @@ from slotpipeline.reporting.tables import (
     csv_text,
     data_notes,
     data_notes_of,
+    latex,
     notes_of,
     readable,
     readable_measures,
@@ -275,7 +276,7 @@ def test_the_paper_is_quoted_with_where_it_was_read() -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_tables_are_written_from_the_files_alone(grid: Path, tmp_path: Path, experiment: str) -> None:
     write_table(read_results(grid, REFERENCE), experiment, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {f"{experiment}.csv", f"{experiment}.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{experiment}.{ending}" for ending in ("csv", "md", "tex")}
     back = pd.read_csv(tmp_path / f"{experiment}.csv", dtype={"variant": str, "identities": str}, keep_default_na=False)
     expected = experiment_results(RESULTS, experiment)
     assert back["variant"].tolist() == [one.cell.words for one in expected]
@@ -309,3 +310,13 @@ def test_missing_and_damaged_results_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("")
     with pytest.raises(UserError, match="cannot read"):
         read_runs(tmp_path / "runs.csv")
+
+
+def test_a_table_in_latex_has_a_line_per_row_and_no_character_that_latex_would_take_for_a_command() -> None:
+    rows = pd.DataFrame({"network": ["LeNet", "LeNet"], "95% interval": ["\N{MINUS SIGN}0.1 to 0.2", "\N{EN DASH}"],
+                         "verdict": [f"above {CHOSEN}", "a_b & 5%"]})  # fmt: skip
+    text = latex(rows)
+    assert "network" not in text  # the same everywhere
+    assert text.count(r"\\") == 3 and r"\toprule" in text and r"\begin{tabular}{rl}" in text
+    assert r"95\% interval" in text and "$-$0.1 to 0.2" in text and r"a\_b \& 5\%" in text
+    assert text.isascii()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
-from slotpipeline.analysis.cell_results import CellResult, by_network, plain
+from slotpipeline.analysis.cell_results import CellResult, plain
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.tuning import tuned
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_axis, options_curve
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.marks import MARK_NOTE, band, options_axis, options_curve
+from slotpipeline.reporting.style import panels
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         greedy = plain(part, "greedy")
@@ -24,9 +23,7 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
             if one.n:
                 band(panel, one, "tuned learned weights")
         options_axis(panel, greedy, network_title(dataset, network))
-        if not any(one.n for one in part):
-            empty(panel)
-    notes = [MARK_NOTE, "Band: 95% t-interval of tuned learned weights.", not_run(found)]
+    notes = [MARK_NOTE, "Green band: 95% t-interval of tuned learned weights.", not_run(found)]
     return finish(figure, results.config["recipe"], "Against tuned learned weights", found, notes)
 
 

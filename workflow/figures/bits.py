@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.evidence import Measured
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.competitors import BITS
 from slotpipeline.experiments.outcomes import measures
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure, rivals_note
-from slotpipeline.reporting.marks import empty, ours
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels
+from slotpipeline.reporting.marks import ours
+from slotpipeline.reporting.style import FAINT, panels
 from slotpipeline.results.read import Results
 
 TICKS = (0, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
@@ -32,10 +32,10 @@ def marks(axes: Axes, measured: list[Measured]) -> None:
             )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network; random weights, which take no bits, are named in a corner."""
     measured = measures(results, "bits", found)
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups), columns=1, height=4.0)
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         here = [one for one in measured if one.result.network == network]
@@ -53,8 +53,6 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
             title=network_title(dataset, network), xlabel="bits per connection, beside a seed",
             ylabel="test accuracy (%)", xlim=(0, 40),
         )  # fmt: skip
-        if not any(one.n for one in part):
-            empty(panel)
     notes = [
         "Bits that tell the result apart from the random network of the same seed: log2 K of a slot machine; of a mask "
         "the entropy of the share of connections that it alters; 32 of a trained weight; of a lottery ticket its mask "

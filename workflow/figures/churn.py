@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import curve, empty, options_of
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, shades
+from slotpipeline.reporting.marks import curve, options_of
+from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 
 STYLES = {"greedy": "-", "probabilistic": "--"}
@@ -31,10 +31,10 @@ def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
         axes.set_ylim(positive.min() / 1.5, 100 if positive.max() > 30 else positive.max() * 1.5)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     curves = results.curves.assign(percent=100 * results.curves["changed_share"])
-    groups = by_network(found)
+    groups = networks_run(found)
     colours = shades(options_of(found))
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
@@ -49,10 +49,6 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
         for epoch in restarts(shown):
             panel.axvline(epoch, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1)
         panel.set(title=network_title(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
-        if not any(one.n for one in part):
-            panel.set_yscale("linear")
-            panel.set_xticks([])
-            empty(panel)
     notes = [
         "Of all connections, those whose best option is another one than at the end of the epoch before (with "
         "probabilistic selection, too, the option with the highest score, not the one that is drawn). Lines: means "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import METHODS, RIVALS
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.competitors import CHANGE_GOAL, altered_shares
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
-from slotpipeline.reporting.marks import band, empty
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
+from slotpipeline.reporting.marks import band
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, panels
 from slotpipeline.results.read import Results
 
 
@@ -32,12 +32,18 @@ def paths(axes: Axes, results: Results, found: list[CellResult]) -> None:
             )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups), height=4.0)
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         paths(panel, results, part)
+        lowest = min((value for one in part if one.method in RIVALS for value in one.accuracies), default=0.0)
+        if lowest > 50:
+            close = panel.inset_axes((0.3, 0.1, 0.68, 0.62))
+            paths(close, results, part)
+            close.set_title("the same, close up", fontsize=9, fontweight="normal")
+            close.tick_params(labelsize=9)
         for one in (one for one in part if one.method == "learned" and one.n):
             band(panel, one, "learned weights")
             panel.axhline(
@@ -48,13 +54,12 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
             title=network_title(dataset, network), xlabel="connections not used as they were drawn (%)",
             ylabel="test accuracy (%)",
         )  # fmt: skip
-        panel.set_xlim(left=0)
-        if not any(one.n for one in part):
-            empty(panel)
+        panel.set(xlim=(0, None), ylim=(0, 101))
     notes = [
         "Pruning drops random connections, flipping changes their sign; the minimal variants pay for each one. Lines: "
         "each seed from the end of its first epoch on (before it no connection has changed); marks: its epoch that is "
-        "best on validation. Green band: the 95% t-interval of learned weights (from three seeds on).",
+        "best on validation. Green band: the 95% t-interval of learned weights (from three seeds on). Both axes start "
+        "at zero.",
         not_run(found),
     ]
     return finish(

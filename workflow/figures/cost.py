@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 
-from matplotlib.figure import Figure
-
 from slotmachines.networks.names import network_label
-from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.accuracy_by_options import FLOPS_CSV, STEP_TIMES_CSV, epoch_flops, if_measured
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import curve, empty, options_of, zoom
-from slotpipeline.reporting.style import INK, finish, not_run, panels, shades
+from slotpipeline.reporting.style import INK, panels, shades
 from slotpipeline.results.read import Results
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.run_time import read_step_times, relative_step_time
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network: floating-point operations, and time."""
     flops = read_flops(results.project / FLOPS_CSV)
     times = read_step_times(results.project / STEP_TIMES_CSV)
     colours = shades(options_of(found))
-    groups = by_network(found)
+    groups = networks_run(found)
     unmeasured: list[str] = []
     figure, axes = panels(2 * len(groups), height=3.3)
     for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
@@ -50,7 +49,7 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
             zoom(panel, shown, "test_accuracy")
             if not panel.has_data():
                 panel.set_xticks([])
-                empty(panel, "cost not measured" if any(one.n for one in part) else "not run yet")
+                empty(panel, "cost not measured")
     notes = [
         "Cost of training up to and including an epoch; evaluation is not counted. Left: operations of forward and "
         "backward pass, optimiser and selection, for slot machines that train one number per connection; choosing "

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from slotmachines.methods import SLOT_METHODS
 from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
 from slotpipeline.analysis.text import network_title
 from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotpipeline.experiments.outcomes import experiment_results
-from slotpipeline.reporting.marks import curve, empty, options_of, zoom
+from slotpipeline.reporting.drawing import Drawing, finish, not_run, nothing_run, save
+from slotpipeline.reporting.marks import curve, options_of, zoom
 from slotpipeline.reporting.sources import IN_CURVES, curves_digest, figure_digest
-from slotpipeline.reporting.style import COLOURS, INK, LOOK, finish, not_run, panels, save, shades
+from slotpipeline.reporting.style import COLOURS, INK, LOOK, panels, shades
 from slotpipeline.results.read import Results, read_results
 
 
@@ -47,7 +47,7 @@ def lines(axes: Axes, results: Results, found: list[CellResult], method: str) ->
             curve(axes, rows, "val_accuracy", colours[one.options], f"K = {one.options}")
 
 
-def draw(results: Results) -> Figure:
+def draw(results: Results) -> Drawing:
     """One panel per network and selection rule of which there are runs."""
     cells = cells_shown(results)
     shown = [
@@ -56,13 +56,13 @@ def draw(results: Results) -> Figure:
         for method in SLOT_METHODS
         if any(one.n for one in part if one.method == method)
     ]
-    figure, axes = panels(max(1, len(shown)), height=3.2)
+    title = "Validation accuracy during training"
     if not shown:
-        axes[0].set_xticks([])
-        empty(axes[0])
-    for panel, (title, method, part) in zip(axes, shown, strict=False):
+        return nothing_run(title)
+    figure, axes = panels(len(shown), height=3.2)
+    for panel, (name, method, part) in zip(axes, shown, strict=True):
         lines(panel, results, part, method)
-        panel.set(title=title, xlabel="epoch", ylabel="validation accuracy (%)")
+        panel.set(title=name, xlabel="epoch", ylabel="validation accuracy (%)")
         # The same axis for both rules.
         zoom(panel, results.curves[results.curves["identity"].isin(identities_of(part))], "val_accuracy")
     notes = [
@@ -70,7 +70,7 @@ def draw(results: Results) -> Figure:
         "epochs.",
         not_run(cells),
     ]
-    return finish(figure, results.config["recipe"], "Validation accuracy during training", cells, notes)
+    return finish(figure, results.config["recipe"], title, cells, notes)
 
 
 def command(folder: ResultsFolder, reference_csv: ReferenceFile, output: PictureFile) -> None:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_of, ours, papers
-from slotpipeline.reporting.style import COLOURS, cap_at_hundred, finish, not_run, panels
+from slotpipeline.reporting.marks import MARK_NOTE, band, options_of, ours, papers
+from slotpipeline.reporting.style import COLOURS, cap_at_hundred, panels
 from slotpipeline.results.read import Results
 
 NAMES = {"learned": "trained from scratch", "finetuned": "finetuned", "greedy": "slot machine, never finetuned"}
@@ -20,7 +20,7 @@ NAMES = {"learned": "trained from scratch", "finetuned": "finetuned", "greedy": 
 
 def groups_of(found: list[CellResult]) -> Iterator[tuple[str, list[CellResult]]]:
     """Title and cells of every panel: one per network and K, with training from scratch in each."""
-    for dataset, network, part in by_network(found):
+    for dataset, network, part in networks_run(found):
         for options in options_of(part):
             title = f"{network_title(dataset, network)}, K = {options}"
             yield title, [one for one in part if one.options in (None, options)]
@@ -51,7 +51,7 @@ def checkpoints(axes: Axes, found: list[CellResult]) -> None:
     axes.set_xticks([0, *ticks, total], ["0\n(scratch)", *map(str, ticks), f"{total}\n(never)"], fontsize=10)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network and K."""
     groups = list(groups_of(found))
     figure, axes = panels(len(groups))
@@ -59,8 +59,6 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
         checkpoints(panel, part)
         panel.set(title=title, xlabel="epoch at which finetuning starts", ylabel="final test accuracy (%)")
         cap_at_hundred(panel)
-        if not any(one.n for one in part):
-            empty(panel)
     notes = [
         "All networks of a panel are trained for equally many epochs in total: up to the epoch on the x axis by "
         "choosing among fixed random values (a slot machine), from there on by ordinary training of the selected "

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotmachines.methods import METHODS
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title, number
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure, recipe_used
-from slotpipeline.reporting.marks import empty, ours
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.marks import ours
+from slotpipeline.reporting.style import panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network, a row per distribution."""
     method = results.config["experiments"]["initial-weights"]["method"]
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups), columns=1, height=0.8 + 0.4 * max(len(part) for *_, part in groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         for y, one in enumerate(part):
@@ -28,8 +27,6 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
         panel.set_yticks(range(len(part)), [one.cell.words for one in part])
         panel.set(title=network_title(dataset, network), xlabel="test accuracy (%)", ylim=(len(part) - 0.5, -0.5))
         panel.grid(axis="y", visible=False)
-        if not any(one.n for one in part):
-            empty(panel)
     notes = [
         "Kaiming: variance 2 / fan-in; Glorot: 2 / (fan-in + fan-out). Constant: all weights of a layer have the same "
         "magnitude; binary: that is 1, and the images are scaled instead. Marks: means with 95% t-intervals (from "

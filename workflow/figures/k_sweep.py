@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, plain
+from slotpipeline.analysis.cell_results import CellResult, plain
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, band, empty, options_axis, options_curve
-from slotpipeline.reporting.style import COLOURS, finish, not_run, panels
+from slotpipeline.reporting.marks import MARK_NOTE, band, options_axis, options_curve
+from slotpipeline.reporting.style import COLOURS, panels
 from slotpipeline.results.read import Results
 
 
@@ -25,17 +25,19 @@ def learned_weights(axes: Axes, learned: list[CellResult]) -> None:
         )  # fmt: skip
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         options_curve(panel, plain(part, "greedy"))
         learned_weights(panel, plain(part, "learned"))
         options_axis(panel, part, network_title(dataset, network))
-        if not any(one.n for one in part):
-            empty(panel)
-    notes = [MARK_NOTE, "Green band: 95% t-interval of learned weights.", not_run(found)]
+    notes = [
+        f"{MARK_NOTE} Blue band: the tolerance around the paper's means.",
+        "Green band: 95% t-interval of learned weights.",
+        not_run(found),
+    ]
     return finish(figure, results.config["recipe"], "Accuracy against the number of options", found, notes)
 
 

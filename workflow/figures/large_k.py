@@ -10,30 +10,35 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, by_options
+from slotpipeline.analysis.cell_results import CellResult, by_options
 from slotpipeline.analysis.statistics import t_interval
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.many_options import LearningRate, is_best_rate
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import empty, options_axis, options_of, papers
-from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, finish, not_run, panels
+from slotpipeline.reporting.marks import options_axis, options_of, papers
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, Config, cell_run
 
-RATES = (("#E69F00", "s"), ("#D55E00", "^"), ("#8C3B00", "v"), ("#4D2000", "P"))  # from the lowest to the highest
+RATES = (("#B87A00", "s"), ("#D55E00", "^"), ("#8C3B00", "v"), ("#4D2000", "P"))  # from the lowest to the highest
 Look = tuple[Any, str, float]  # colour, mark, and what K is multiplied by so that the marks stand side by side
 
 
 def looks(found: Sequence[CellResult]) -> dict[str, Look]:
     """Series -> look: the recipe, learning rates from low to high, and the score range that grows."""
-    rates = {one.cell.variant.rate: one.cell.words for one in found if isinstance(one.cell.variant, LearningRate)}
+    rates = {rate: words for words, rate in _rates(found).items()}
     known = {"": (COLOURS["greedy"], MARKS["greedy"])}
     known |= dict(zip([rates[rate] for rate in sorted(rates)], cycle(RATES), strict=False))
     known |= {one.cell.words: ("#AA4499", "D") for one in found if one.cell.words not in known}
     shifts = 2 ** np.linspace(-0.35, 0.35, len(known))
     return {series: (*look, shift) for (series, look), shift in zip(known.items(), shifts, strict=True)}
+
+
+def _rates(found: Sequence[CellResult]) -> dict[str, float]:
+    """Series -> its learning rate, of those that differ in it."""
+    return {one.cell.words: one.cell.variant.rate for one in found if isinstance(one.cell.variant, LearningRate)}
 
 
 def line(axes: Axes, options: Sequence[int], values: Sequence[Sequence[float]], look: Look, label: str) -> None:
@@ -74,41 +79,45 @@ def own_rates(config: Config, dataset: str, network: str, ks: list[int]) -> str:
     return ", ".join([f"{rates[0]:g}", *changes])
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
-    """Two panels per network: accuracy, and mean abs(w) / b after the last epoch."""
+def draw(results: Results, found: list[CellResult]) -> Drawing:
+    """Four panels per network: accuracy above, mean abs(w) / b after the last epoch below; rates left, ranges right."""
     config = results.config
     base = config["experiments"]["large-k"]["score_range_base"]
     last = results.curves.sort_values("epoch").groupby("identity")["mean_magnitude"].last()
-    groups = by_network(found)
-    figure, axes = panels(2 * len(groups), height=3.9)
-    for left, right, (dataset, network, part) in zip(axes[::2], axes[1::2], groups, strict=True):
-        series = looks(part)
-        ks = options_of(part)
+    groups = networks_run(found)
+    figure, axes = panels(4 * len(groups), height=3.2)
+    for first, (dataset, network, part) in enumerate(groups):
+        ks, series = options_of(part), looks(part)
         own = own_rates(config, dataset, network, ks)
-        for words, look in series.items():
-            cells = by_options(one for one in part if one.cell.words == words)
-            options = [one.options or 0 for one in cells]
-            label = words or f"the recipe (learning rate {own})"
-            line(left, options, [one.accuracies for one in cells], look, label)
-            line(right, options, [last.reindex(one.identities).dropna().tolist() for one in cells], look, label)
-        rings(left, part, series)
-        for one in part:
-            if one.options is not None and one.cell.variant is None:
-                papers(left, one, one.options * 2**-0.55, label="the paper")
-        if any(one.n for one in part):
-            right.axhline(0.5, color=FAINT, linestyle="--", linewidth=1, label="a random choice")
-        for panel, title in ((left, network_title(dataset, network)), (right, "")):
-            options_axis(panel, part, title)
-            panel.set_xlim(ks[0] / 2**0.9, ks[-1] * 2**0.7)
-            if not any(one.n for one in part):
-                empty(panel)
-        right.set_ylabel("mean |w| / b of selected weights")
-        if not any(one.n for one in part):
-            right.set_yticks([])
+        rates = [words for words in series if not words or words in _rates(part)]
+        ranges = [words for words in series if not words or words not in rates]
+        for column, shown in enumerate((rates, ranges)):
+            above, below = axes[4 * first + column], axes[4 * first + 2 + column]
+            cells = [one for one in part if one.cell.words in shown]
+            for words in shown:
+                line_of = by_options(one for one in cells if one.cell.words == words)
+                options = [one.options or 0 for one in line_of]
+                label = words or f"the recipe (learning rate {own})"
+                line(above, options, [one.accuracies for one in line_of], series[words], label)
+                magnitudes = [last.reindex(one.identities).dropna().tolist() for one in line_of]
+                line(below, options, magnitudes, series[words], label)
+            if shown is rates:
+                rings(above, cells, series)
+            for one in cells:
+                if one.options is not None and one.cell.variant is None:
+                    papers(above, one, one.options * 2**-0.55, label="the paper")
+            below.axhline(0.5, color=FAINT, linestyle="--", linewidth=1, label="a random choice")
+            name = "learning rate" if shown is rates else "score range"
+            for panel, title in ((above, f"{network_title(dataset, network)}: {name}"), (below, "")):
+                options_axis(panel, part, title)
+                panel.set_xlim(ks[0] / 2**0.9, ks[-1] * 2**0.7)
+            below.set_ylabel("mean |w| / b")
+        for pair in (axes[4 * first : 4 * first + 2], axes[4 * first + 2 : 4 * first + 4]):
+            pair[1].sharey(pair[0])
     notes = [
         "Marks: our means with 95% t-intervals (from three seeds on), side by side around each K; hollow: the "
         "paper's mean, its bar from lowest to highest seed. The ring was picked on validation accuracy, not by what is "
-        "drawn, among rates with equally many seeds. Right: w the selected weights after the last epoch, b the bound "
+        "drawn, among rates with equally many seeds. Below: w the selected weights after the last epoch, b the bound "
         "of their layer's values. Score range grows: initial scores lie within "
         f"K / {base} times that bound, which is, but for weight decay, a learning rate K / {base} times lower.",
         not_run(found),

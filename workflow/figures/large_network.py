@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.reporting.columns import columns_figure
+from slotpipeline.reporting.drawing import Drawing
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.tables import paper_notes
 from slotpipeline.results.read import Results
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network, one column per way of training."""
     title = "A large network: selected, finetuned and learned weights"
     return columns_figure(results, "vgg", found, title, *paper_notes(found))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
-
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title, number
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, ours, papers
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels
+from slotpipeline.reporting.style import FAINT, panels
 from slotpipeline.results.read import Results
 
 TINTS = {"random": "#d6d6d6", "greedy": "#a9cde4"}
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One group of bars per network: random weights, then each K."""
     figure, (axes,) = panels(1, height=3.4)
     ticks: dict[float, str] = {}
     names: dict[float, str] = {}
     x = 0.0
-    for dataset, network, part in by_network(found):
+    for dataset, network, part in networks_run(found):
         first = x
         for one in part:
             ticks[x] = "random" if one.method == "random" else f"K = {one.options}"

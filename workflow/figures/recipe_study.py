@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.analysis.comparisons import Comparison
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.grid import seeds_of
 from slotpipeline.experiments.outcomes import comparisons
 from slotpipeline.experiments.recipe_comparison import base_of, factors_of
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import empty, options_of, ours
-from slotpipeline.reporting.style import FAINT, INK, finish, panels
+from slotpipeline.reporting.marks import options_of, ours
+from slotpipeline.reporting.style import FAINT, INK, panels
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
 from slotpipeline.runs.recipe import recipe_name
@@ -82,11 +82,12 @@ def levels(axes: Axes, whole: Mapping[str, CellResult]) -> None:
     axes.set(ylim=(len(whole) - 0.5, -0.5), xlabel="test accuracy (%)")
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network and K: differences, and the recipes as they are."""
     seeds = seeds_of(results.config, "recipe-study")
     recipes = [recipe_name(recipe) for recipe in results.config["experiments"]["recipe-study"]["recipes"]]
-    parts = [[one for one in part if one.options == k] for *_, part in by_network(found) for k in options_of(part)]
+    parts = [[one for one in part if one.options == k] for *_, part in networks_run(found) for k in options_of(part)]
+    parts = [part for part in parts if any(one.n for one in part)]
     compared = comparisons("recipe-study", found)
     most = max(len(part) / 2 for part in parts)
     figure, axes = panels(2 * len(parts), height=0.8 + 0.42 * most)
@@ -100,11 +101,10 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
         if same := [one for one in part if of_grid & identities_of([one])]:
             whole[f"{recipe_name(results.config['recipe'])}\n(of this grid)"] = same[0]
         levels(right, whole)
-        left.set_title(f"{network_title(own.dataset, own.network)}, K = {own.options}")
-        for panel, anything in ((left, here), (right, any(one.n for one in whole.values()))):
+        left.set_visible(bool(here))
+        (left if here else right).set_title(f"{network_title(own.dataset, own.network)}, K = {own.options}")
+        for panel in (left, right):
             panel.grid(axis="y", visible=False)
-            if not anything:
-                empty(panel)
     notes = [
         "Left: the setting of the row is taken from the other recipe, all others stay; the difference is that to the "
         "recipe as it is, paired by seed, with its 95% t-interval (none for a single seed; where it has no cap, it "

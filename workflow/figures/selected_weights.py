@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network, identities_of
+from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.analysis.text import network_title
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import empty, options_of
-from slotpipeline.reporting.style import FAINT, finish, not_run, panels, shades
+from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 from slotpipeline.results.weight_histograms import BINS
 
@@ -55,9 +55,9 @@ def densities(axes: Axes, counts: pd.DataFrame, found: list[CellResult], colours
     axes.grid(axis="x", visible=False)
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One row of panels per network, one panel per layer."""
-    groups = by_network(found)
+    groups = networks_run(found)
     colours = shades(options_of(found))
     counts = [results.selected[results.selected["identity"].isin(identities_of(part))] for *_, part in groups]
     layers = [layers_of(selected) for selected in counts]
@@ -78,7 +78,7 @@ def draw(results: Results, found: list[CellResult]) -> Figure:
         )  # fmt: skip
         if not names:
             row[0].set_xticks([])
-            empty(row[0], "weights not kept" if any(one.n for one in part) else "not run yet")
+            empty(row[0], "weights not kept")
     notes = [
         "Selected weights w by the bound b of their layer's random values, which are spread evenly over [-b, b]: where "
         "a line lies above the dashed one, such values were selected more often than others. Weights of the epoch that "

@@ -1,40 +1,60 @@
-"""Accuracy against K where every connection has its own values, and where a layer or the network shares one set."""
+"""Each run at each K where every connection has its own values, and where a layer or the network shares one set."""
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from collections.abc import Sequence
 
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from matplotlib.axes import Axes
+
+from slotpipeline.analysis.cell_results import CellResult, plain
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.inside_a_network import SharedValues
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
-from slotpipeline.reporting.marks import MARK_NOTE, empty, options_axis, options_curve
-from slotpipeline.reporting.style import finish, not_run, panels
+from slotpipeline.reporting.marks import look, options_of
+from slotpipeline.reporting.style import COLOURS, FAINT, MARKS, panels
 from slotpipeline.results.read import Results
 
-# Label of each variant, and where its marks stand beside K.
-SERIES = (
-    (None, "own values", -0.34),
-    (SharedValues("layer"), "set per layer", 0.06),
-    (SharedValues("network"), "set per network", 0.38),
-)
+SERIES = ((None, "own values"), (SharedValues("layer"), "set per layer"), (SharedValues("network"), "set per network"))
+WIDTH = 0.26  # of a series, where the values of K are 1 apart
+COLLAPSE = 10.0  # points below the median without sharing
 
 
-def draw(results: Results, found: list[CellResult]) -> Figure:
+def strip(axes: Axes, one: CellResult, middle: float, label: str, unshared: Sequence[float]) -> None:
+    """The seeds of one cell side by side, and how many of them collapsed."""
+    places = [middle + WIDTH * 0.7 * ((seed + 0.5) / one.n - 0.5) for seed in range(one.n)]
+    axes.plot(
+        places, one.accuracies, MARKS[look(one)], color=COLOURS[look(one)], markersize=6, alpha=0.8, linestyle="",
+        label=label,
+    )  # fmt: skip
+    median = sorted(unshared)[len(unshared) // 2] if unshared else 0.0
+    collapsed = sum(accuracy < median - COLLAPSE for accuracy in one.accuracies)
+    if collapsed:
+        axes.text(middle, 104, f"{collapsed} of {one.n}", ha="center", fontsize=9, color=FAINT)
+
+
+def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
-        for variant, label, shift in SERIES:
-            options_curve(panel, [one for one in part if one.cell.variant == variant], shift, label)
-        options_axis(panel, part, network_title(dataset, network))
-        panel.set_xlabel("number of values to choose from, K")
-        if not any(one.n for one in part):
-            empty(panel)
+        options = options_of(part)
+        for place, k in enumerate(options):
+            unshared = [value for one in plain(part, "greedy") if one.options == k for value in one.accuracies]
+            for series, (variant, label) in enumerate(SERIES):
+                for one in part:
+                    if one.n and one.options == k and one.cell.variant == variant:
+                        strip(panel, one, place + WIDTH * (series - 1), label, unshared)
+        panel.set(
+            title=network_title(dataset, network), xlabel="number of values to choose from, K",
+            ylabel="test accuracy (%)", xlim=(-0.5, len(options) - 0.5), ylim=(0, 110), yticks=range(0, 101, 20),
+        )  # fmt: skip
+        panel.set_xticks(range(len(options)), [str(k) for k in options])
+        panel.grid(axis="x", visible=False)
     notes = [
-        "Every connection chooses one of K fixed random values (greedy selection): of K values of its own, or of a set "
-        "of K that all connections of its layer, or of the whole network, share.",
-        MARK_NOTE,
+        "Each mark is one seed. Every connection chooses one of K fixed random values (greedy selection): of its own "
+        "K, or of K that all connections of its layer, or of the whole network, share. Numbers above: how many seeds "
+        f"ended more than {COLLAPSE:g} points below the median without sharing.",
         not_run(found),
     ]
     return finish(figure, results.config["recipe"], "One set of values for many connections", found, notes)

@@ -5,6 +5,7 @@ from functools import cache
 import yaml
 
 from slotpipeline.experiments import registry
+from slotpipeline.reporting import sources
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.flops import read_flops
@@ -59,9 +60,9 @@ def measured_inputs(wildcards):
 
 
 def figure_script(wildcards):
-    """The script of an experiment, or that of the learning curves."""
+    """The script of an experiment's figure, or of one of the whole grid."""
     experiment = registry.EXPERIMENTS.get(wildcards.experiment)
-    return experiment.figure_script if experiment else "workflow/figures/curves.py"
+    return experiment.figure_script if experiment else sources.overview_script(wildcards.experiment)
 
 
 @cache

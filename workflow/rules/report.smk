@@ -35,6 +35,7 @@ rule table:
     output:
         csv=f"{RESULTS}/tables/{{experiment}}.csv",
         markdown=f"{RESULTS}/tables/{{experiment}}.md",
+        latex=f"{RESULTS}/tables/{{experiment}}.tex",
     log:
         f"{LOGS}/tables/{{experiment}}.log",
     wildcard_constraints:
@@ -79,11 +80,13 @@ rule figure:
         **SMALL,
         script=figure_script,
     output:
-        f"{FIGURES}/{{experiment}}.png",
+        png=f"{FIGURES}/{{experiment}}.png",
+        svg=f"{FIGURES}/{{experiment}}.svg",
+        pdf=f"{FIGURES}/{{experiment}}.pdf",
     log:
         f"{LOGS}/figures/{{experiment}}.log",
     wildcard_constraints:
-        experiment="|".join([*EXPERIMENTS, "curves"]),
+        experiment="|".join([*EXPERIMENTS, *sources.OVERVIEWS]),
     localrule: True
     conda:
         "../../environment.yml"
@@ -93,7 +96,7 @@ rule figure:
     params:
         results=subpath(input.runs, parent=True),
     shell:
-        "python {input.script} {params.results} {input.reference} {output} > {log} 2>&1"
+        "python {input.script} {params.results} {input.reference} {output.png} > {log} 2>&1"
 
 
 rule report:
@@ -101,7 +104,7 @@ rule report:
         code_of("slotpipeline.reporting.report"),
         [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
         **SMALL,
-        figures=expand(f"{FIGURES}/{{name}}.png", name=[*EXPERIMENTS, "curves"]),
+        figures=expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS]),
     output:
         f"{RESULTS}/report.html",
     log:

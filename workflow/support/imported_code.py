@@ -9,7 +9,7 @@ from pathlib import Path
 import grimp
 
 PACKAGES = ("slotmachines", "slotpipeline")
-_READ_AT_RUN_TIME = (".j2", ".yaml")
+_READ_AT_RUN_TIME = (".css", ".j2", ".js", ".yaml")
 
 
 def import_graph() -> grimp.ImportGraph:

@@ -12,7 +12,7 @@ from slotpipeline.analysis.cell_results import CellResult, by_options, plain
 from slotpipeline.analysis.comparisons import Pairs, each_against, label, slot_machines_against_learned
 from slotpipeline.analysis.evidence import Evidence, Quantity, Values, accuracy, tally
 from slotpipeline.analysis.text import number, percent
-from slotpipeline.experiments.experiment import Experiment, Measure, Parameters, networks_of
+from slotpipeline.experiments.experiment import Experiment, Group, Measure, Parameters, networks_of
 from slotpipeline.results.read import Results
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 from slotpipeline.runs.cell import ByRecipe, Cell, Config
@@ -110,6 +110,7 @@ def _rivals_sentences(here: Evidence) -> list[str]:
 
 RIVALS_EXPERIMENT = Experiment(
     name="rivals",
+    group=Group.RIVALS,
     title="Slot machines among their rivals",
     description="Slot machines and learned weights beside the methods that keep, drop or flip random weights.",
     claim="Selecting among K values beats choosing which random connections to keep (supermasks, edge-popup) on "
@@ -156,6 +157,7 @@ def _connections_changed_sentences(here: Evidence) -> list[str]:
 
 CONNECTIONS_CHANGED = Experiment(
     name="connections-changed",
+    group=Group.RIVALS,
     title="How many connections have to change?",
     description="Accuracy of pruning and flipping against the share of connections that they change.",
     claim="Ivan and Florian (2020): pruning or flipping less than 10% of the connections of a random network "
@@ -195,6 +197,7 @@ def _bits_sentences(here: Evidence) -> list[str]:
 
 BITS_EXPERIMENT = Experiment(
     name="bits",
+    group=Group.RIVALS,
     title="What does a connection cost to keep?",
     description="Accuracy of all methods against the bits per connection that their results take.",
     claim="A trained weight takes 32 bits. Next to a seed, a choice among K values takes log2 K bits, and a mask "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from slotpipeline.analysis.cell_results import CellResult
@@ -23,6 +24,14 @@ def _nothing_to_compare(found: list[CellResult]) -> Pairs:
     return iter(())
 
 
+class Group(StrEnum):
+    """The heads under which a report lists experiments."""
+
+    PAPER = "The paper's experiments"
+    RIVALS = "Rivals"
+    BEYOND = "Beyond the paper"
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One experiment; `slotpipeline.experiments.registry` lists them all.
@@ -35,6 +44,7 @@ class Experiment:
         cells: from a grid's config, and the experiment's own part of it, to its cells, in the order of its table.
         sentences: what was found in one network, from the runs alone; without any where they do not suffice.
         figure: name of its script in `workflow/figures/`.
+        group: where a report lists it.
         pairs: from the finished cells of one network to those that are compared, first minus second.
         measure: from the results of the grid, and the cells of the experiment, to what is measured beside accuracy.
         is_the_papers: whether the paper has it.
@@ -52,6 +62,7 @@ class Experiment:
     cells: Callable[[Config, Parameters], Iterable[Cell]]
     sentences: Callable[[Evidence], list[str]]
     figure: str
+    group: Group = Group.PAPER
     pairs: Callable[[list[CellResult]], Pairs] = _nothing_to_compare
     measure: Callable[[Results, Sequence[CellResult]], Measure] | None = None
     is_the_papers: bool = True

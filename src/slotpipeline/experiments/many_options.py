@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from slotpipeline.analysis.cell_results import CellResult, by_options, only, plain
 from slotpipeline.analysis.comparisons import Pairs, each_against
 from slotpipeline.analysis.evidence import Evidence, accuracy, compared
-from slotpipeline.experiments.experiment import Experiment, Parameters, slot_machines
+from slotpipeline.experiments.experiment import Experiment, Group, Parameters, slot_machines
 from slotpipeline.runs.cell import Cell, Changes, Config, Variant, cell_run
 
 
@@ -107,6 +107,7 @@ def _large_k_sentences(here: Evidence) -> list[str]:
 
 LARGE_K = Experiment(
     name="large-k",
+    group=Group.BEYOND,
     title="Beyond the paper: thousands of options",
     description="Greedy selection far beyond the paper's K, at several learning rates and score ranges.",
     claim="The paper stops at K = 64, where accuracy has begun to fall. Whether more options hurt, or only the "

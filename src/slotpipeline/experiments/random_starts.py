@@ -10,7 +10,7 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.comparisons import Pairs, each_against
 from slotpipeline.analysis.evidence import Evidence, accuracy, tally
 from slotpipeline.experiments.competitors import ALTERED, stored_bits
-from slotpipeline.experiments.experiment import Experiment, Parameters, networks_of
+from slotpipeline.experiments.experiment import Experiment, Group, Parameters, networks_of
 from slotpipeline.runs.cell import Cell, Changes, Config, Variant
 
 
@@ -85,6 +85,7 @@ def _signs_sentences(here: Evidence) -> list[str]:
 
 SIGNS = Experiment(
     name="signs",
+    group=Group.RIVALS,
     title="Random weights of mostly one sign",
     description="A rival whose random weights are positive with different probabilities.",
     claim="Ivan and Florian (2020): flipping and pruning still work where nearly all random weights have the "
@@ -127,6 +128,7 @@ def _initial_weights_pairs(found: list[CellResult]) -> Pairs:
 
 INITIAL_WEIGHTS = Experiment(
     name="initial-weights",
+    group=Group.RIVALS,
     title="Which random weights?",
     description="A rival whose random weights come from different distributions.",
     claim="Ivan and Florian (2020) and Ramanujan et al. (2020): weights of constant magnitude do as well as, or "

@@ -10,7 +10,7 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.comparisons import Pairs, each_against
 from slotpipeline.analysis.evidence import Evidence, accuracy, tally
 from slotpipeline.analysis.text import number
-from slotpipeline.experiments.experiment import Experiment, Parameters, networks_of
+from slotpipeline.experiments.experiment import Experiment, Group, Parameters, networks_of
 from slotpipeline.runs.cell import ByRecipe, Cell, Changes, Config, Variant, cell_run
 from slotpipeline.runs.recipe import recipe_name
 
@@ -145,6 +145,7 @@ def _closest(found: list[CellResult], options: int) -> list[str]:
 
 RECIPE_STUDY = Experiment(
     name="recipe-study",
+    group=Group.BEYOND,
     title="Which recipe is the paper?",
     description="Two recipes, and each with single settings of the other one.",
     claim="The paper's text and its released code disagree on the settings; each is taken apart here, one "
@@ -203,6 +204,7 @@ def _whole_recipes_sentences(here: Evidence) -> list[str]:
 
 WHOLE_RECIPES = Experiment(
     name="whole-recipes",
+    group=Group.BEYOND,
     title="Does the text give the paper's numbers, or the code?",
     description="Slot machines by recipes as they are.",
     claim="The paper's text describes how it trains, and its authors released code with other settings. Which of "

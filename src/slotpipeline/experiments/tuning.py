@@ -12,7 +12,7 @@ from slotpipeline.analysis.claim_runs import SCHEDULES
 from slotpipeline.analysis.comparisons import Pairs, each_against
 from slotpipeline.analysis.evidence import Evidence, accuracy, compared
 from slotpipeline.analysis.text import number
-from slotpipeline.experiments.experiment import Experiment, Parameters, networks_of
+from slotpipeline.experiments.experiment import Experiment, Group, Parameters, networks_of
 from slotpipeline.runs.cell import Cell, Changes, Config, Variant
 
 
@@ -67,6 +67,7 @@ def _tuning_sentences(here: Evidence) -> list[str]:
 
 TUNING = Experiment(
     name="tuning",
+    group=Group.BEYOND,
     title="Which settings suit learned weights?",
     description="Learned weights by learning rate, weight decay and schedule, to choose from by validation accuracy.",
     claim="The paper does not say how the settings of its learned weights were chosen.",
@@ -110,6 +111,7 @@ def _against_tuned_sentences(here: Evidence) -> list[str]:
 
 AGAINST_TUNED = Experiment(
     name="against-tuned",
+    group=Group.BEYOND,
     title="Against learned weights whose settings were tuned",
     description="Greedy slot machines by K, beside learned weights with the settings that tuning has chosen.",
     claim="Selected random weights are as accurate as learned ones. Does that hold if the settings of the learned "

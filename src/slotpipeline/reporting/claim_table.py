@@ -51,6 +51,14 @@ class JudgedClaims:
     tables: Mapping[tuple[str, str], Sequence[str]]
     chosen: Collection[tuple[str, str]]
 
+    def tables_of(self, one: JudgedClaim) -> Sequence[str]:
+        """The tables of a claim, relative to the folder of all results."""
+        return self.tables.get(_key(one), ())
+
+    def mark(self, one: JudgedClaim) -> str:
+        """A dagger on a claim about a number by whose closeness the recipe was chosen."""
+        return f" {CHOSEN}" if _key(one) in self.chosen else ""
+
 
 def judged_claims(registration: Registration, grids: Sequence[Results]) -> JudgedClaims:
     """Judge every registered claim by the runs of some grids."""
@@ -129,7 +137,7 @@ def tidy(claims: JudgedClaims) -> pd.DataFrame:
     """One row per claim, scope and part, as data."""
     rows = []
     for one in claims.judged:
-        tables = " ".join(claims.tables.get(_key(one), ()))
+        tables = " ".join(claims.tables_of(one))
         nothing = Part("", (), None, None, None, None, one.verdict)
         for part in one.parts or [nothing]:
             rows.append({
@@ -152,19 +160,14 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
     for one in claims.judged:
         if one.verdict is ClaimVerdict.NOT_RUN:
             continue
-        tables = claims.tables[_key(one)]
+        tables = claims.tables_of(one)
         rows.append({
-            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + mark(claims, one),
+            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
             "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
             "table": ", ".join(f"[{Path(table).stem}]({table})" for table in tables) or DASH,
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def mark(claims: JudgedClaims, one: JudgedClaim) -> str:
-    """A dagger on a claim about a number by whose closeness the recipe was chosen."""
-    return f" {CHOSEN}" if _key(one) in claims.chosen else ""
 
 
 def _where(one: JudgedClaim) -> str:
@@ -173,14 +176,20 @@ def _where(one: JudgedClaim) -> str:
 
 
 def verdict_words(one: JudgedClaim) -> str:
-    """The verdict; of a contradicted claim with the settings under which it is, of an undecided one with what lacks."""
-    if one.verdict is ClaimVerdict.CONTRADICTED:
-        against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
-        cells = ", ".join(part.name for part in against if part.name)
-        seeds = sorted({seed for part in against for seed in part.seeds})
-        words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
-        return f"contradicted ({f'{cells}; ' if cells else ''}{words})"
-    return f"{one.verdict} ({one.detail})" if one.detail else str(one.verdict)
+    """The verdict, and what it holds for or waits for."""
+    detail = verdict_detail(one)
+    return f"{one.verdict} ({detail})" if detail else str(one.verdict)
+
+
+def verdict_detail(one: JudgedClaim) -> str:
+    """Of a contradicted claim, the cells and settings under which it is; of another, what it lacks, if anything."""
+    if one.verdict is not ClaimVerdict.CONTRADICTED:
+        return one.detail
+    against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
+    cells = ", ".join(part.name for part in against if part.name)
+    seeds = sorted({seed for part in against for seed in part.seeds})
+    words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
+    return f"{cells}; {words}" if cells else words
 
 
 def part_words(one: JudgedClaim, part: Part) -> str:
@@ -218,7 +227,7 @@ def answer(claims: JudgedClaims) -> str:
         lines.append(f"**{label}**: {counted(here)}")
         lines.append("")
         for verdict, words in zip(ORDER, ("Holds", "Does not hold", "Open"), strict=False):
-            sentences = [_sentence(one) + mark(claims, one) for one in here if one.verdict is verdict]
+            sentences = [_sentence(one) + claims.mark(one) for one in here if one.verdict is verdict]
             lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
         lines.append("")
     if any(_key(one) in claims.chosen for one in claims.judged if one.parts):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from slotpipeline.analysis.cell_results import CellResult, by_network
+from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import network_title, number
-from slotpipeline.reporting.marks import empty, ours, papers
-from slotpipeline.reporting.style import FAINT, cap_at_hundred, finish, not_run, panels
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
+from slotpipeline.reporting.marks import ours, papers
+from slotpipeline.reporting.style import FAINT, cap_at_hundred, panels
 from slotpipeline.results.read import Results
 
 
@@ -39,15 +39,13 @@ def columns(axes: Axes, found: Sequence[CellResult]) -> None:
     cap_at_hundred(axes)
 
 
-def columns_figure(results: Results, experiment: str, found: Sequence[CellResult], title: str, *notes: str) -> Figure:
+def columns_figure(results: Results, experiment: str, found: Sequence[CellResult], title: str, *notes: str) -> Drawing:
     """One panel of columns per network; `notes` end the caption."""
-    groups = by_network(found)
+    groups = networks_run(found)
     figure, axes = panels(len(groups))
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):
         columns(panel, part)
         panel.set(title=network_title(dataset, network), ylabel="test accuracy (%)")
-        if not any(one.n for one in part):
-            empty(panel)
     caption = [
         "Finetuned: ordinary training from the weights that a slot machine had selected after "
         f"{results.config['experiments'][experiment]['start_epoch']} epochs, which count. Filled marks and the numbers "

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.command import PictureFile, ReferenceFile, ResultsFolder, run
 from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.drawing import Drawing, nothing_run, save
 from slotpipeline.reporting.sources import figure_digest
-from slotpipeline.reporting.style import LOOK, save
+from slotpipeline.reporting.style import LOOK
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 from slotpipeline.runs.recipe import recipe_name
 
-Draw = Callable[[Results, list[CellResult]], Figure]
+Draw = Callable[[Results, list[CellResult]], Drawing]
 
 
 def recipe_used(config: Mapping[str, Any], recipe: str) -> str:
@@ -40,7 +40,10 @@ def experiment_figure(experiment: str, draw: Draw) -> None:
         results = read_results(folder, reference_csv)
         with rc_context(LOOK):
             found = experiment_results(results, experiment)
-            save(draw(results, found), output, figure_digest(results, experiment, found))
+            drawing = (
+                draw(results, found) if any(one.n for one in found) else nothing_run(EXPERIMENTS[experiment].title)
+            )
+            save(drawing, output, figure_digest(results, experiment, found))
 
     command.__doc__ = f"Draw the figure of the experiment {experiment}: {EXPERIMENTS[experiment].title}"
     run(command)

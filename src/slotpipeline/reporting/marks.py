@@ -13,12 +13,14 @@ from matplotlib.axes import Axes
 from slotpipeline.analysis.cell_results import CellResult, by_options
 from slotpipeline.analysis.statistics import Interval
 from slotpipeline.experiments.inside_a_network import SharedValues
-from slotpipeline.reporting.style import COLOURS, FAINT, MARKS, cap_at_hundred
+from slotpipeline.reporting.style import COLOURS, FAINT, INK, MARKS, cap_at_hundred
+from slotpipeline.reporting.tables import CHOSEN
 
-MARK_NOTE = (
-    "Filled marks: our mean with its 95% t-interval (from three seeds on); small dots beside: single seeds; "
-    "hollow marks: the paper's mean, its bar from lowest to highest seed."
+SEEDS_NOTE = (
+    "Filled marks: our mean, with its 95% t-interval from three seeds on; half-filled: a single seed; small dots: the "
+    f"seeds; {CHOSEN}: this cell chose the recipe."
 )
+MARK_NOTE = f"{SEEDS_NOTE} Hollow marks: the paper's mean, its bar from the lowest to the highest seed."
 
 
 def look(found: CellResult) -> str:
@@ -36,7 +38,14 @@ def ours(
     axes.scatter(xs, ys, s=13, color=colour, alpha=0.55, linewidths=0, zorder=3)
     # The interval of two seeds is some 13 standard deviations wide: it would only hide everything else.
     interval = found.interval if found.n > 2 else None
-    mark_at(axes, found, x, found.mean, interval, sideways, capsize=3, label=label)
+    # Half a mark for a single seed: there is no spread to judge it by.
+    fill = {"fillstyle": "left", "markerfacecoloralt": "white"} if found.n == 1 else {}
+    mark_at(axes, found, x, found.mean, interval, sideways, capsize=3, label=label, **fill)
+    if found.is_chosen_by:
+        axes.annotate(
+            CHOSEN, (found.mean, x) if sideways else (x, found.mean), xytext=(4, 4), textcoords="offset points",
+            fontsize=9, color=INK, zorder=5,
+        )  # fmt: skip
 
 
 def papers(axes: Axes, found: CellResult, x: float, label: str | None = None, sideways: bool = False) -> None:
@@ -83,9 +92,12 @@ def options_curve(axes: Axes, found: Sequence[CellResult], shift: float = 0.0, l
     """Accuracy of one method against K on a log2 axis: seeds, ours and the paper's side by side around K.
 
     `found` has one cell per K. `shift` keeps apart the marks of several methods; it is in octaves of the paper's axis,
-    and scaled to the axis at hand. A line breaks at a K that was not run. `label` is the method's, if not its name.
+    and scaled to the axis at hand. A line breaks at a K that was not run. The band is the tolerance around the paper's
+    means. A method without any run is left out. `label` is the method's, if not its name.
     """
     found = by_options(found)
+    if not any(one.n for one in found):
+        return
     options = np.array([one.options for one in found], float)
     scale = axis_scale(options_of(found))
     left, middle, right = (2.0 ** (scale * (shift + offset)) for offset in (-0.19, -0.08, 0.1))
@@ -95,6 +107,14 @@ def options_curve(axes: Axes, found: Sequence[CellResult], shift: float = 0.0, l
     axes.plot(
         [x for x, _ in known], [value for _, value in known], ":", color=colour, linewidth=1.3, alpha=0.7, zorder=2
     )
+    allowed = [
+        (k, one.paper.value, one.tolerance)
+        for k, one in zip(options, found, strict=True)
+        if one.paper is not None and one.tolerance is not None
+    ]
+    if allowed:
+        ks, means, tolerances = (np.array(part) for part in zip(*allowed, strict=True))
+        axes.fill_between(ks, means - tolerances, means + tolerances, color=colour, alpha=0.1, linewidth=0, zorder=0)
     for k, one in zip(options, found, strict=True):
         if one.n:
             ours(axes, one, k * middle, k * left, label=f"{name}, ours")
@@ -138,7 +158,7 @@ def zoom(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def empty(axes: Axes, why: str = "not run yet") -> None:
+def empty(axes: Axes, why: str) -> None:
     """Say in the panel why there is nothing of ours to see."""
     if not axes.has_data():
         axes.set_yticks([])

@@ -2,123 +2,93 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from tabulate import tabulate
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
-from slotmachines.networks.names import network_label
-from slotpipeline.analysis.cell_results import CellResult, runs_of
-from slotpipeline.analysis.text import method_name, number, options_text
+from slotpipeline.analysis.cell_results import CellResult
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.text import network_title
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.grid import cells_of, grid_runs
+from slotpipeline.experiments.experiment import Experiment, Group
+from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import claims_of_grid, counted, readable_claims
-from slotpipeline.reporting.registration import is_confirmation, registration_note, start_times
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
+from slotpipeline.reporting.claim_table import counts as counts_of_claims
+from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
+from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
+from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
-from slotpipeline.reporting.sources import only_planned, report_digest
+from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
 from slotpipeline.reporting.tables import (
     COMPARISON_NOTE,
+    WORDS,
     chosen_note,
     data_notes,
     data_notes_of,
-    notes_of,
+    paper_notes,
     readable,
     readable_comparisons,
     readable_measures,
 )
+from slotpipeline.reporting.vector import PageFigure, inlined
 from slotpipeline.results.read import Results
-from slotpipeline.runs.cell import Cell
+from slotpipeline.runs.config import read_config
 from slotpipeline.runs.to_do import failures, runs_to_do
 
+PROJECT = "../.."
+"""The project's folder, as seen from a report, `results/<grid>/report.html`."""
 
-def embedded(picture: Path) -> str:
-    """A PNG as a data URI."""
+WEB = Path(__file__).with_name("web")
+"""The page's style sheet and scripts, which it holds as well."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of one experiment.
+
+    Attributes:
+        about: title, claim and group.
+        findings: network -> what was found there.
+        figure: None where nothing was run.
+        files: label -> file that the section is made from or also comes as, relative to the page.
+        tables: those of what was run.
+        comparisons: of its cells; None where none is possible.
+        missing: the cells that were not run; None where all were.
+    """
+
+    about: Experiment
+    findings: list[tuple[str, list[str]]]
+    figure: PageFigure | None
+    files: dict[str, str]
+    tables: list[PageTable]
+    comparisons: PageTable | None
+    missing: PageTable | None
+
+
+def read_figure(picture: Path) -> str:
+    """A figure as SVG.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        content = picture.read_bytes()
+        return picture.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {picture}: {error.strerror}; draw the figures before the report") from None
-    return "data:image/png;base64," + base64.b64encode(content).decode()
-
-
-def provenance(runs: pd.DataFrame) -> dict[str, str]:
-    """What ran where and when, as lines of a list; wall hours are summed over runs, side by side or not."""
-
-    def listed(column: str) -> str:
-        return ", ".join(sorted(str(value) for value in runs[column].dropna().unique() if str(value)))
-
-    days = sorted(str(started)[:10] for started in runs["started"].dropna())
-    lines = {
-        "Runs": str(len(runs)),
-        "Seeds": ", ".join(str(seed) for seed in sorted(runs["seed"].unique())),
-        "Recipes": listed("recipe"),
-        "Device": listed("device"),
-        "Processor": listed("processor"),
-        "Threads per run": listed("threads"),
-        "Python": listed("python"),
-        "PyTorch": listed("torch"),
-        "Commits": listed("commit"),
-        "Started (UTC)": "" if not days else days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
-        "Wall time, summed over runs": duration(runs["wall_seconds"].sum()),
-        "Notes on the data": listed("data_note"),
-        "To repeat a run": _repeating(set(runs["device"])),
-    }
-    return {name: text for name, text in lines.items() if text}
-
-
-def _repeating(devices: set[str]) -> str:
-    """What a run that is made again has in common with the first one."""
-    same = "Its commit, with the packages that requirements.lock pins there (if it has one), its seed and its settings"
-    processor = "give the same bits on the same kind of processor with as many threads, whatever runs beside it"
-    gpu = "do not give the same bits on a GPU, to which the order of some sums is left: rounding differs"
-    parts = [processor] if "cpu" in devices else []
-    parts += [gpu] if devices - {"cpu"} else []
-    return f"{same} {'; they '.join(parts)}."
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def costs(results: Results) -> pd.DataFrame:
-    """Runs and wall time of every cell, as text; each cell once, with the seeds of all experiments that need it."""
-    config, seeds = results.config, sorted(set(results.runs["seed"]))
-    cells: dict[tuple[str, ...], tuple[Cell, pd.DataFrame]] = {}
-    for cell in (cell for experiment in config["experiments"] for cell in cells_of(config, experiment)):
-        part = runs_of(results, cell, seeds)
-        cells.setdefault(tuple(part["identity"]), (cell, part))
-    cells.pop((), None)
-    order = list(config["networks"])
-    rows = []
-    for cell, part in sorted(cells.values(), key=lambda found: order.index(found[0].network)):
-        rows.append(
-            {
-                "dataset": dataset_label(cell.dataset),
-                "network": network_label(cell.network),
-                "method": ", ".join(filter(None, (method_name(cell.method), cell.words))),
-                "K": options_text(cell.options),
-                "runs": str(len(part)),
-                "epochs": " or ".join(str(length) for length in sorted(part["epochs"].unique())),
-                "best epoch (median)": number(part["best_epoch"].median(), ".0f"),
-                "validation accuracy (mean)": number(part["val_accuracy"].mean()),
-                "wall time per run (median)": duration(part["wall_seconds"].median()),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def write_report(results: Results, figures: Path, output: str | Path) -> None:
-    """Write the report page of a grid from its results and the figures `<experiment>.png` and `curves.png`.
+    """Write the report page of a grid from its results and its figures, which are SVG files.
 
     Raises:
         UserError: a file is missing, damaged or cannot be written.
@@ -126,7 +96,9 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
     results = only_planned(results)
     to_do = runs_to_do(grid_runs(results.config), set(results.runs["identity"]), Path(output).parent)
     found = grid_results(results)
-    board, claims = scoreboard([results]), claims_of_grid(results)
+    every = [one for part in found.values() for one in part]
+    pictures = inlined({name: read_figure(figures / f"{name}.svg") for name in drawn(found)})
+    board = scoreboard([results])
     in_reach = board["dataset"].isin(results.config["networks"].values()).any()
     environment = Environment(
         loader=PackageLoader("slotpipeline.reporting"),
@@ -135,47 +107,120 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    sections = [_section(results, name, part, pictures.figures.get(name)) for name, part in found.items()]
     page = environment.get_template("report.html.j2").render(
         config=results.config,
         source=report_digest(results, found),
+        css=Markup((WEB / "page.css").read_text(encoding="utf-8") + pictures.css),
+        scripts=[Markup((WEB / name).read_text(encoding="utf-8")) for name in ("sortable.min.js", "page.js")],
+        others=other_grids(results),
+        claims=_claims(results),
         score=counts(board) if in_reach else {},
         score_sentence=sentence(board),
-        score_by_dataset=by_dataset(board).to_dict("records"),
-        board=readable_board(board).to_dict("records"),
+        score_table=_board_table(by_dataset(board), "score-datasets", "Published numbers by dataset and verdict"),
+        board=_board_table(readable_board(board), "score-numbers", "Every published number that was run"),
         meanings=MEANINGS,
-        sections=[_section(results, name, part, figures) for name, part in found.items()],
+        groups=grouped(sections),
         comparison_note=COMPARISON_NOTE,
-        curves=embedded(figures / "curves.png"),
-        data_notes=data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True)),
+        overviews={name: pictures.figures[name] for name in OVERVIEWS if name in pictures.figures},
+        overview_files={name: figure_files(results, name, overview_script(name)) for name in OVERVIEWS},
+        notes=[*chosen_note(every), *data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True))],
+        sources=paper_notes(_each_once(every)),
         failed=failures(to_do, Path(output).parent),
         provenance=provenance(results.runs) | registration_note(results),
-        claims=readable_claims(claims).to_dict("records") if claims else [],
-        claims_sentence=counted(claims.judged) if claims else "",
-        starts=start_times(results.runs).to_dict("records") if is_confirmation(results) else [],
-        costs=costs(results).to_dict("records"),
+        machines=text_table("machines", "Machines", machines(results.runs), ("machine", "device", "processor")),
+        runs=runs_by_cell(results, every),
+        costs=text_table("costs", "What each cell cost", costs(results), WORDS),
         dataset_label=dataset_label,
     )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _section(results: Results, name: str, found: list[CellResult], figures: Path) -> dict[str, Any]:
-    unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
-    measured = measures(results, name, found)
-    statements = [
-        (network, [one.replace(*unbroken) for one in said])
-        for network, said in findings(results, name, found, measured)
+def drawn(found: Mapping[str, Sequence[CellResult]]) -> list[str]:
+    """The figures that show something: those of experiments with a finished run, and of the whole grid."""
+    run = {name: [one for one in part if one.n] for name, part in found.items()}
+    names = [name for name, part in run.items() if part]
+    names += ["published-numbers"] if any(one.tolerance is not None for part in run.values() for one in part) else []
+    return names + (["curves"] if any(EXPERIMENTS[name].in_curves for name in names if name in EXPERIMENTS) else [])
+
+
+def _claims(results: Results) -> dict[str, Any]:
+    """What the page says of the registered claims: a sentence, the tested ones as a table, and the others."""
+    if results.registration is None:
+        return {}
+    claims = claims_of_grid(results)
+    here = claims.judged if claims else []
+    waiting = [
+        f"{one.claim.sentence.rstrip('.')} ({network_title(one.scope.dataset, one.scope.network)})"
+        for one in here
+        if one.verdict is ClaimVerdict.NOT_RUN
     ]
+    frozen = {scope.grid for scope in results.registration.scopes if scope.is_frozen}
     return {
-        "name": name,
-        "about": EXPERIMENTS[name],
-        "findings": statements,
-        "picture": embedded(figures / f"{name}.png"),
-        "rows": readable(found).to_dict("records"),
-        "measures": readable_measures(measured).to_dict("records"),
-        "comparisons": readable_comparisons(comparisons(name, found)).to_dict("records"),
-        "notes": notes_of(found),
+        "said": counted(here) if here else "",
+        "score": counts_of_claims(here),
+        "registered": results.registration.history,
+        "elsewhere": sorted(frozen - {results.config["grid"]}),
+        "table": claims_table(claims) if claims else None,
+        "waiting": waiting,
     }
+
+
+def other_grids(results: Results) -> dict[str, str]:
+    """Name -> description of the project's other grids, without those on data of which nobody published a number."""
+    published = {one.dataset for one in results.reference}
+    configs = [read_config(path) for path in sorted((results.project / "results").glob("*/config.yaml"))]
+    return {
+        config["grid"]: config["description"]
+        for config in configs
+        if config["grid"] != results.config["grid"] and published & set(config["networks"].values())
+    }
+
+
+def grouped(sections: Sequence[Section]) -> dict[Group, list[Section]]:
+    """The sections under the heads of the page, in its order."""
+    groups = {group: [section for section in sections if section.about.group == group] for group in Group}
+    return {group: part for group, part in groups.items() if part}
+
+
+def figure_files(results: Results, name: str, script: str) -> dict[str, str]:
+    """The files of a figure and the script that draws it, as a page's links."""
+    figure = f"{PROJECT}/figures/{results.config['grid']}/{name}"
+    return {"script": f"{PROJECT}/{script}", "PNG": f"{figure}.png", "SVG": f"{figure}.svg", "PDF": f"{figure}.pdf"}
+
+
+def _each_once(found: Sequence[CellResult]) -> list[CellResult]:
+    """The results without those of a cell that another experiment has as well."""
+    return list({(run_key(one), one.paper): one for one in found}.values())
+
+
+def _board_table(table: Any, name: str, caption: str) -> PageTable:
+    return text_table(name, caption, table, ("published in", *WORDS))
+
+
+def _section(results: Results, name: str, found: list[CellResult], figure: PageFigure | None) -> Section:
+    unbroken = " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    measured, compared = measures(results, name, found), comparisons(name, found)
+    tables = [cells_table(name, found)]
+    if measured:
+        tables.append(text_table(f"{name}-measures", "Measured beside accuracy", readable_measures(measured), WORDS))
+    missing = missing_table(name, found)
+    return Section(
+        about=EXPERIMENTS[name],
+        findings=[
+            (network, [one.replace(*unbroken) for one in said])
+            for network, said in findings(results, name, found, measured)
+        ],
+        figure=figure,
+        files={"CSV": f"tables/{name}.csv", "LaTeX": f"tables/{name}.tex"}
+        | figure_files(results, name, EXPERIMENTS[name].figure_script),
+        tables=[table for table in tables if table.rows],
+        comparisons=text_table(
+            f"{name}-comparisons", "Differences between cells, in points", readable_comparisons(compared), WORDS
+        ) if compared else None,
+        missing=missing if missing.rows else None,
+    )  # fmt: skip
 
 
 def main_table_text(results: Results, style: str = "simple", *, only_run: bool = False) -> str:

@@ -24,6 +24,15 @@ from slotpipeline.reporting.tables import csv_text, readable_comparisons
 from slotpipeline.results.read import Results
 
 KEY = "Source"
+OVERVIEWS = ("curves", "published-numbers")
+"""The figures of a whole grid; each has a script of its name in `workflow/figures/`."""
+
+
+def overview_script(name: str) -> str:
+    """The script of a figure of a whole grid, relative to the project."""
+    return f"workflow/figures/{name.replace('-', '_')}.py"
+
+
 IN_CURVES = tuple(name for name, experiment in EXPERIMENTS.items() if experiment.in_curves)
 """The experiments that the figure of learning curves is made from: its cells have the grid's own settings."""
 
@@ -56,6 +65,21 @@ def section_digest(results: Results, experiment: str, found: Sequence[CellResult
     """Digest of all that the report says of an experiment: its numbers, and the sentences about them."""
     said = findings(results, experiment, found, measures(results, experiment, found))
     return _digest(json.dumps([numbers_digest(results, experiment, found), said]))
+
+
+def overview_digests(found: Mapping[str, Sequence[CellResult]], figures: Mapping[str, str]) -> dict[str, str]:
+    """Digests of what the figures of a whole grid are made from.
+
+    Args:
+        found: experiment -> the results of its cells.
+        figures: experiment -> digest of its figure.
+    """
+    return {"published-numbers": published_digest(found), "curves": curves_digest(figures)}
+
+
+def published_digest(found: Mapping[str, Sequence[CellResult]]) -> str:
+    """Digest of all that the figure of published numbers is made from: the tables of all experiments."""
+    return _digest("".join(csv_text(part) for part in found.values()))
 
 
 def curves_digest(sources: Mapping[str, str]) -> str:
@@ -94,6 +118,11 @@ def picture_source(picture: Path) -> str | None:
             return str(image.info.get(KEY)) if KEY in image.info else None
     except (OSError, UnidentifiedImageError):
         return None
+
+
+def page_sources(page: Path) -> set[str]:
+    """The digests of the figures that a report holds."""
+    return set(re.findall(r' data-source="(\w+)"', page.read_text(encoding="utf-8", errors="replace")))
 
 
 def page_source(page: Path) -> str | None:

@@ -13,11 +13,13 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import claims_of_grid, counted
-from slotpipeline.reporting.report import embedded
+from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
-    curves_digest,
+    OVERVIEWS,
     figure_digest,
+    overview_digests,
     page_source,
+    page_sources,
     picture_source,
     report_digest,
 )
@@ -140,19 +142,21 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
     to_do = {run.identity: run for one in standings for run in one.to_do}
     again = {run.identity: run for one in standings for run in one.again}
     runs = {run.identity for one in standings for run in one.runs}
-    curves = _state(
-        figures / "curves.png", picture_source, curves_digest({one.experiment: one.figure_source for one in standings})
+    sources = {one.experiment: one.figure_source for one in standings}
+    overviews = overview_digests(found, sources)
+    states = "; ".join(
+        f"{name}.png: {_state(figures / f'{name}.png', picture_source, overviews[name])}" for name in OVERVIEWS
     )
     summary = _files_state(results, {"summary.json": summary_text(there, found)})
-    drawn = curves == State.CURRENT and all(one.figure == State.CURRENT for one in standings)
-    pictures = [figures / f"{name}.png" for name in (*(one.experiment for one in standings), "curves")]
-    report = _report_state(results / "report.html", report_digest(there, found), drawn, pictures)
+    sources |= overviews
+    shown = {sources[name] for name in drawn(found)}
+    report = _report_state(results / "report.html", report_digest(there, found), shown)
     repeated = f", {len(again)} to be trained again" if again else ""
     hours = time_text([*to_do.values(), *again.values()], seconds_csv, explained=True)
     lines = [
         pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
         "",
-        f"report: {report}; summary.json: {summary}; curves.png: {curves}.",
+        f"report: {report}; summary.json: {summary}; {states}.",
         f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
         f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
     ]
@@ -181,13 +185,10 @@ def _files_state(folder: Path, texts: Mapping[str, str]) -> State:
     return State.CURRENT if is_current else State.STALE
 
 
-def _report_state(page: Path, source: str, drawn: bool, pictures: Sequence[Path]) -> State:
-    """How the report stands; it holds the `pictures`, and `drawn` says whether all of them are current."""
+def _report_state(page: Path, source: str, figures: set[str]) -> State:
+    """How the report stands: to its tables by `source`, to the figures that it holds by their digests."""
     state = _state(page, page_source, source)
-    if state != State.CURRENT:
-        return state
-    text = page.read_text(encoding="utf-8", errors="replace")
-    return State.CURRENT if drawn and all(embedded(picture) in text for picture in pictures) else State.STALE
+    return State.STALE if state == State.CURRENT and not figures <= page_sources(page) else state
 
 
 def _are(count: int, name: str) -> str:

@@ -1,24 +1,14 @@
-"""The common look of all figures: colours, marks, sizes, and how a figure is saved."""
+"""The common look of all figures: colours, marks, sizes and panels."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-
-from slotmachines.files import replacing
-from slotmachines.networks.names import network_label
-from slotpipeline.analysis.cell_results import CellResult, by_network
-from slotpipeline.reporting.tables import cell_names, data_notes_of
 
 
 class _OrOther(dict[str, str]):
@@ -28,23 +18,24 @@ class _OrOther(dict[str, str]):
         return self["other"]
 
 
-# Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well.
+# Okabe and Ito's colours, told apart by readers with any common colour vision; the marks differ as well. Two are darker
+# than theirs, so that each has a contrast of at least 3 to white.
 COLOURS = _OrOther({
     "greedy": "#0072B2",
     "probabilistic": "#D55E00",
     "learned": "#009E73",
     "finetuned": "#AA4499",
     "random": "#777777",
-    "layer": "#E69F00",
+    "layer": "#B87A00",
     "network": "#222222",
-    "edge_popup": "#E69F00",
-    "supermask": "#56B4E9",
+    "edge_popup": "#B87A00",
+    "supermask": "#2E8BC0",
     "free_pruning": "#D55E00",
     "min_pruning": "#D55E00",
     "free_flipping": "#AA4499",
     "min_flipping": "#AA4499",
     "lottery_ticket": "#222222",
-    "other": "#B8860B",
+    "other": "#7A6A00",
 })  # fmt: skip
 MARKS = _OrOther({
     "greedy": "o",
@@ -64,7 +55,8 @@ MARKS = _OrOther({
     "other": "P",
 })  # fmt: skip
 INK, FAINT = "#222222", "#666666"
-WIDTH, DPI = 9.0, 150  # inches, dots per inch; a README shows figures about 900 px wide
+WIDTH, WIDTH_OF_ONE = 9.0, 7.0  # inches, of a figure with panels side by side and of one with a panel in each row
+DPI = 150  # dots per inch
 LOOK: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
@@ -88,95 +80,37 @@ LOOK: dict[Any, Any] = {
 }
 
 
-def panels(count: int, columns: int = 2, height: float = 3.6, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, at most `columns` beside one another; `height` of a row in inches."""
+def panels(
+    count: int, columns: int = 2, height: float = 3.6, heights: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels, at most `columns` beside one another.
+
+    Args:
+        height: of a row in inches, of the highest one where they differ.
+        heights: how the rows' heights relate; alike by default.
+    """
     with rc_context(LOOK):
         columns = min(columns, count)
         rows = -(-count // columns)
-        figure = Figure(figsize=(width, height * rows + 1.4), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        width = WIDTH if columns > 1 else WIDTH_OF_ONE
+        relative = heights or [1.0] * rows
+        figure = Figure(figsize=(width, height * sum(relative) / max(relative) + 0.9), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False, height_ratios=relative).flat)
     for spare in axes[count:]:
         spare.remove()
     return figure, axes[:count]
 
 
 def shades(values: Iterable[Any]) -> dict[Any, Any]:
-    """A colour for each of some ordered values, such as K, from dark to light: told apart without colour as well."""
-    ladder = sorted(set(values))
-    return {value: colormaps["viridis"](0.1 + 0.7 * i / max(1, len(ladder) - 1)) for i, value in enumerate(ladder)}
+    """A colour for each of some ordered values, such as K, from dark to light: told apart without colour as well.
 
-
-def not_run(found: Sequence[CellResult]) -> str:
-    """The cells without any run, as one phrase; of a network without any its name alone; blank if all were run."""
-    names: list[str] = []
-    for _, network, part in by_network(found):
-        missing = [one for one in part if not one.n]
-        if len(missing) == len(part):
-            names.append(f"{network_label(network)} (all)")
-            continue
-        plain = [one for one in missing if one.cell.variant is None]
-        names += [cell_names(plain)] if plain else []
-        variants: dict[str, list[str]] = {}
-        for one in missing:
-            if one.cell.variant is not None:
-                variants.setdefault(cell_names([one]), []).append(one.cell.variant.short)
-        names += [f"{name} ({', '.join(short)})" for name, short in variants.items()]
-    return f"Not run: {'; '.join(names)}." if names else ""
-
-
-def finish(figure: Figure, recipe: str, title: str, shown: Sequence[CellResult], notes: Iterable[str]) -> Figure:
-    """Give a figure its title, its legend (every label once) and a caption.
-
-    The caption names the recipe and how many seeds the cells in `shown` have, holds the `notes`, and says what the
-    results have to mention about their data.
+    The lightest still has a contrast of 3 to white.
     """
-    handles: dict[str, Any] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    caption = [f"Recipe {recipe}{_seeds(shown)}.", *notes, *data_notes_of(shown)]
-    with rc_context(LOOK):
-        # As many columns as the figure is wide enough for.
-        for columns in (4, 3, 2, 1):
-            # The title is the legend's: constrained layout would draw a title and an outside legend over one another.
-            legend = figure.legend(
-                handles.values(), handles.keys(), loc="outside upper left", ncols=columns, fontsize=10,
-                alignment="left", title=title, title_fontproperties={"size": 14, "weight": "bold"},
-            )  # fmt: skip
-            if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
-                break
-            legend.remove()
-        lines = textwrap.wrap(" ".join(note for note in caption if note), 125)
-        figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=9, color=FAINT)
-    return figure
-
-
-def _seeds(shown: Sequence[CellResult]) -> str:
-    """How many seeds the cells that were run have."""
-    counts = sorted({one.n for one in shown if one.n})
-    if not counts:
-        return ""
-    span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return f"; {span} seed{'' if span == '1' else 's'} per cell"
+    ladder = sorted(set(values))
+    return {value: to_hex(colormaps["plasma"](0.63 * i / max(1, len(ladder) - 1))) for i, value in enumerate(ladder)}
 
 
 def cap_at_hundred(axes: Axes) -> None:
     """End the axis of percentages shortly above 100, whatever the interval of two seeds says."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, min(high, 100 + 0.02 * (100 - low)))
-
-
-def save(figure: Figure, output: str | Path, source: str | None = None) -> None:
-    """Write a PNG: the same bytes for the same figure and versions; `source`: a digest, see `sources`.
-
-    It has 256 colours, all that the figures need: a third of the size, for git and for the report that holds them all.
-    """
-    canvas = FigureCanvasAgg(figure)
-    with rc_context(LOOK), replacing(output) as temporary:
-        figure.set_dpi(DPI)
-        canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        about = PngInfo()
-        if source is not None:
-            about.add_text("Source", source)
-        picture.quantize(256, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True, pnginfo=about)

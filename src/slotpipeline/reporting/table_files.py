@@ -1,4 +1,4 @@
-"""The files of an experiment's table: as CSV for programs, as Markdown for readers."""
+"""The files of an experiment's table: as CSV for programs, as Markdown for readers, as LaTeX for papers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from slotpipeline.experiments.outcomes import comparisons, experiment_results, m
 from slotpipeline.reporting.tables import (
     COMPARISON_NOTE,
     csv_text,
+    latex,
     markdown,
     notes_of,
     readable,
@@ -21,7 +22,7 @@ from slotpipeline.results.read import Results
 
 
 def write_table(results: Results, experiment: str, folder: Path) -> None:
-    """Write `<experiment>.csv` and `<experiment>.md` into `folder`.
+    """Write `<experiment>.csv`, `<experiment>.md` and `<experiment>.tex` into `folder`.
 
     Raises:
         UserError: a configuration does not fit, or the folder cannot be written to.
@@ -33,7 +34,11 @@ def write_table(results: Results, experiment: str, folder: Path) -> None:
 
 def table_texts(results: Results, experiment: str, found: Sequence[CellResult]) -> dict[str, str]:
     """File -> its content; `found`: see `experiment_results`."""
-    return {f"{experiment}.csv": csv_text(found), f"{experiment}.md": markdown_page(results, experiment, found)}
+    return {
+        f"{experiment}.csv": csv_text(found),
+        f"{experiment}.md": markdown_page(results, experiment, found),
+        f"{experiment}.tex": latex_page(results, experiment, found),
+    }
 
 
 def markdown_page(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
@@ -46,3 +51,11 @@ def markdown_page(results: Results, experiment: str, found: Sequence[CellResult]
     parts += [markdown(readable_measures(measured))] if measured else []
     parts += [markdown(readable_comparisons(compared)), COMPARISON_NOTE] if compared else []
     return "\n\n".join(parts) + "\n"
+
+
+def latex_page(results: Results, experiment: str, found: Sequence[CellResult]) -> str:
+    """The tables of `markdown_page` for a paper, one below the other, without the cells that were not run."""
+    run = [one for one in found if one.n]
+    measured, compared = measures(results, experiment, found), comparisons(experiment, found)
+    tables = [readable(run), readable_measures(measured), readable_comparisons(compared)]
+    return "\n".join(latex(table) for table in tables if len(table))

@@ -200,3 +200,29 @@ def readable_comparisons(compared: Sequence[Comparison]) -> pd.DataFrame:
 def markdown(rows: pd.DataFrame) -> str:
     """A table of text in Markdown."""
     return rows.to_markdown(index=False, disable_numparse=True)
+
+
+WORDS = ("dataset", "network", "method", "variant", "compared", "with", "pairs", "verdict")
+"""The columns that are no numbers."""
+
+
+def latex(rows: pd.DataFrame) -> str:
+    """A table of text in LaTeX, for the package booktabs, without a dataset, network or variant that all rows share."""
+    shared = [name for name in ("dataset", "network", "variant") if name in rows and rows[name].nunique() == 1]
+    told = rows.drop(columns=shared)
+    styled = told.style.hide(axis="index").format(_latex_text).format_index(_latex_text, axis="columns")
+    aligned = "".join("l" if name in WORDS else "r" for name in told)
+    return str(styled.to_latex(hrules=True, column_format=aligned))
+
+
+def _latex_text(value: object) -> str:
+    text = str(value)
+    for plain, written in _LATEX.items():
+        text = text.replace(plain, written)
+    return text
+
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "^": r"\^{}", "<": r"$<$", "±": r"$\pm$", "|": r"$|$",
+    "\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--", CHOSEN: r"$^\dagger$",
+}  # fmt: skip
