@@ -140,6 +140,15 @@ def test_cells_that_were_not_run_are_not_compared() -> None:
         assert COMPARISON_NOTE not in markdown_page(empty, experiment, experiment_results(empty, experiment))
 
 
+def test_an_effect_size_takes_five_seeds() -> None:
+    for seeds, is_small in ((4, True), (5, False)):
+        results = make_results(make_config({"lenet": "mnist"}, seeds, ["k-sweep"]))
+        found = compared("k-sweep", results)
+        assert {one.is_small for one in found} == {is_small}
+        assert {one.effect is None for one in found} == {is_small}
+        assert (readable_comparisons(found)["effect size"] == "\N{EN DASH}").all() == is_small
+
+
 def test_a_single_seed_is_shown_without_interval_and_counts_for_no_correction() -> None:
     few = next(one for one in compared("k-sweep", network="conv2") if one.first.options == 4)
     assert (few.difference.interval, few.difference.p_value, few.corrected) == (None, None, None)
