@@ -22,7 +22,7 @@ from synthetic import make_config, make_results, make_runs
 RESULTS = make_results()
 PAIRED = [
     "random-vs-selected", "k-sweep", "selection", "finetune", "finetune-checkpoints", "sharing", "rivals", "vgg",
-    "recipe-study", "large-k", "connections-changed", "signs", "initial-weights",
+    "recipe-study", "whole-recipes", "against-tuned", "large-k", "connections-changed", "signs", "initial-weights",
 ]  # fmt: skip
 
 
