@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 import slotpipeline
 from slotmachines.errors import UserError
 from slotpipeline import cli
-from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.experiments.accuracy_by_options import SECONDS
+from slotpipeline.experiments.outcomes import experiment_results, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.drawing import finish, save
@@ -282,6 +283,17 @@ def test_each_run_is_in_the_table_of_costs_once() -> None:
     plain = table[(table["network"] == "LeNet") & (table["method"] == "greedy") & (table["K"] == "2")]
     assert plain["runs"].tolist() == ["4"]
     assert costs(replace(results, runs=results.runs.iloc[:0])).empty
+
+
+def test_times_of_processors_and_of_gpus_are_never_in_one_median() -> None:
+    results = make_results(make_config({"lenet": "mnist"}, experiments=["cost"]))
+    fast = results.runs["seed"] > 0
+    runs = results.runs.assign(device=results.runs["device"].mask(fast, "NVIDIA H200"), wall_seconds=400.0 - 390 * fast)
+    mixed = replace(results, runs=runs)
+    assert set(costs(mixed)["wall time per run (median)"]) == {"7 min on a processor, 10 s on a GPU"}
+    measured = measures(mixed, "cost", experiment_results(mixed, "cost"))
+    assert {(one.values[SECONDS["processor"]], one.values[SECONDS["GPU"]]) for one in measured} == {(400.0, 10.0)}
+    assert set(costs(results)["wall time per run (median)"]) == {"7 min on a processor"}
 
 
 # What a figure was made from

@@ -12,13 +12,11 @@ from typing import Any
 
 import pandas as pd
 
+from slotpipeline.analysis.statistics import COLLAPSE
 from slotpipeline.results.claims import Cells, Claim, Scope, Statistic
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
 
 PerSeed = Mapping[int, float]
-
-FAILURE = 10.0
-"""A run with shared values has failed if it lies more than so many points below the median of the unshared runs."""
 
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
     "constant": {"schedule": "constant", "schedule_epochs": []},
@@ -157,7 +155,7 @@ def _counterpart(claim: Claim, scope: Scope, cell: Cells, seeds: Sequence[int], 
 
 def _failures(ours: PerSeed, theirs: PerSeed) -> int:
     """How many runs ended more than 10 points below the median of those that they are compared with."""
-    return sum(accuracy < median(theirs.values()) - FAILURE for accuracy in ours.values()) if theirs else 0
+    return sum(accuracy < median(theirs.values()) - COLLAPSE for accuracy in ours.values()) if theirs else 0
 
 
 def tuning_changes(claim: Claim) -> list[dict[str, Any]]:

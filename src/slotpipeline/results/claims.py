@@ -228,6 +228,13 @@ class Registration:
         amended = [f"Amended on {one.date}: {' '.join(one.text.split())}" for one in self.amendments]
         return [changed, *amended] if self.changed else amended
 
+    @property
+    def history(self) -> str:
+        """When the claims were registered, and what was changed since."""
+        at = f"{REGISTERED_AT:%Y-%m-%d %H:%M} UTC"
+        text = f"Claims and margins were registered at {at} (commit {REGISTERED_COMMIT[:7]}), before the first run."
+        return " ".join([text, *self.notes])
+
 
 def read_claims(path: Path) -> Registration:
     """Read a file of claims; the configs of the grids that it names lie beside it.

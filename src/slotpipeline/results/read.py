@@ -117,3 +117,10 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path,
     )
     reference = read_reference(reference_csv)
     return Results(config, runs, curves, selected, reference, project, read_registration(project))
+
+
+def median_seconds(runs: pd.DataFrame) -> dict[str, float]:
+    """Median wall time of some runs, of those on a processor and of those on a GPU apart: they are not one sample."""
+    kinds = runs["device"].map(lambda device: "processor" if device == "cpu" else "GPU")
+    medians = runs.groupby(kinds, sort=False)["wall_seconds"].median()
+    return {str(kind): float(seconds) for kind, seconds in medians.items()}
