@@ -69,7 +69,9 @@ def judged_claims(registration: Registration, grids: Sequence[Results]) -> Judge
             return None
         return published_at(reference, scope.dataset, scope.network, method, options, place)
 
-    recorded = {results.config["grid"]: GridRuns(results.runs, results.curves) for results in grids}
+    recorded = {
+        results.config["grid"]: GridRuns(results.runs, results.curves, results.first_epoch) for results in grids
+    }
     judged = judge_claims(registration, recorded, published)
     tables: dict[tuple[str, str], Sequence[str]] = {}
     chosen: set[tuple[str, str]] = set()
