@@ -25,7 +25,7 @@ from slotpipeline.reporting.sources import KEY, OVERVIEWS, numbers_digest, page_
 from slotpipeline.reporting.style import panels
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN
-from slotpipeline.results.claims import read_registration
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 

@@ -17,12 +17,8 @@ from slotpipeline.analysis.text import DASH, network_title, number, p_text
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import planned
 from slotpipeline.reporting.tables import CHOSE_NOTE, CHOSEN
-from slotpipeline.results.claims import (
-    Registration,
-    Scope,
-    Statistic,
-    read_registration,
-)
+from slotpipeline.results.claims import Registration, Scope, Statistic
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.results.reference import PublishedNumber, published_at
@@ -233,7 +229,7 @@ def answer(claims: JudgedClaims) -> str:
             lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
         lines.append("")
     if any(_key(one) in claims.chosen for one in claims.judged if one.parts):
-        lines.append(f"{CHOSE_NOTE}\n")
+        lines.append(f"\n{CHOSE_NOTE}\n")
     return "\n".join([*lines, claims.registration.history])
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.results.claims import Registration, read_registration
+from slotpipeline.results.claims import Registration
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.collect import CURVES_CSV, EARLY_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
 from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
