@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from slotmachines.errors import UserError
 from slotpipeline import cli
+from slotpipeline.experiments.accuracy_by_options import SECONDS
+from slotpipeline.experiments.outcomes import experiment_results, measures
 from slotpipeline.reporting.provenance import costs
 from slotpipeline.reporting.report import main_table_text
 from slotpipeline.reporting.tables import CHOSEN
