@@ -128,7 +128,7 @@ def make_runs(config: dict[str, Any]) -> pd.DataFrame:
                 "val_accuracy": round(test - 0.1, 2), "best_epoch": max(0, run.settings.epochs - 6),
                 "wall_seconds": 1.0 if random else 410.0 + run.seed, "device": "cpu",
                 "processor": "made up", "threads": 1, "python": "3.11.0",
-                "commit": "0123abc", "started": f"2024-01-0{run.seed + 1}T10:00:00+00:00", "torch": "2.0.0",
+                "commit": "0123abc", "started": f"2024-01-{run.seed + 1:02d}T10:00:00+00:00", "torch": "2.0.0",
                 "data_note": NOTE if run.dataset == "cifar10" else "", "identity": run.identity,
                 "parent": run.parent.identity if run.parent else None,
             }

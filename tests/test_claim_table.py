@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from matplotlib.figure import Figure
 from scipy import stats
 
 from slotmachines import UserError
@@ -20,16 +23,20 @@ from slotpipeline.reporting.claim_table import (
     answer,
     claims_so_far,
     readable_claims,
-    start_times,
     tidy,
 )
+from slotpipeline.reporting.registration import registration_note
+from slotpipeline.reporting.report import write_report
+from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.reporting.status import status_text
 from slotpipeline.reporting.summary import summary_text
+from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import read_results
 from slotpipeline.runs.config import read_config
 from synthetic import REFERENCE
 
 CONFIG = checked_config(read_config(REFERENCE.parent / "confirmation.yaml"))
+CONFIG["experiments"] = {name: CONFIG["experiments"][name] for name in ("random-vs-selected", "k-sweep", "finetune")}
 LEVELS = {2: 97.1, 4: 98.0, 8: 98.2, 16: 98.2, 32: 98.2, 64: 97.6, 128: 98.1}
 
 
@@ -53,7 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         )  # fmt: skip
     (folder / "confirmation").mkdir()
-    (folder / "confirmation" / "config.yaml").write_text((REFERENCE.parent / "confirmation.yaml").read_text())
+    (folder / "confirmation" / "config.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     pd.DataFrame(rows).to_csv(folder / "confirmation" / "runs.csv", index=False)
     columns = "identity,epoch,learning_rate,train_loss,train_accuracy,val_loss,val_accuracy,test_accuracy"
     pd.DataFrame(columns=[*columns.split(","), "changed_share", "mean_magnitude"]).to_csv(
@@ -119,7 +126,28 @@ def test_the_verb_writes_data_and_a_page(
         results_verbs.claims(results, REFERENCE, write=True)
 
 
-def test_runs_stand_beside_the_registration(results: Path) -> None:
-    times = start_times(pd.read_csv(results / "confirmation" / "runs.csv"))
-    assert (times["hours after registration"] > 0).all() and times["started"].is_monotonic_increasing
-    assert times["hours after registration"].iloc[0] == pytest.approx(58 / 60 - 6 / 3600, abs=0.01)
+def test_a_claim_that_chose_the_recipe_has_a_dagger(judged: JudgedClaims, results: Path) -> None:
+    table = readable_claims(judged).set_index("claim")["verdict"]
+    marked = {sentence for sentence, verdict in table.items() if CHOSEN in verdict}
+    assert marked == {"LeNet with K = 8 reaches 98.2% on MNIST.", "LeNet with K = 2 reaches 97.0% on MNIST."}
+    assert CHOSEN in answer(judged)
+    there = read_results(results / "confirmation", REFERENCE)
+    claims = json.loads(summary_text(there, grid_results(there)))["claims"]
+    assert CHOSEN in claims["lenet-reaches-98.2-lenet"]["verdict"]
+    assert CHOSEN not in claims["first-version-98.1-lenet"]["verdict"]
+
+
+def test_a_page_holds_claims_and_the_start_of_each_run(results: Path, tmp_path: Path) -> None:
+    there = read_results(results / "confirmation", REFERENCE)
+    for name in [*there.config["experiments"], *OVERVIEWS]:
+        Figure(figsize=(1, 1)).savefig(tmp_path / f"{name}.svg")
+    write_report(there, tmp_path, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Of 19 registered claims: " in page and 'href="#k-sweep"' in page and "84e8664" in page
+    assert all(str(started)[:16].replace("T", " ") in page for started in there.runs["started"])
+    (note,) = registration_note(there).values()
+    count = len(there.runs)
+    assert note == f"2026-11-27 15:02; all {count} runs started later, the first one 58 minutes later" and note in page
+    early = there.runs["started"].mask(there.runs["seed"] == 5, "2026-11-27T10:00:00+00:00")
+    (note,) = registration_note(replace(there, runs=there.runs.assign(started=early))).values()
+    assert note == f"2026-11-27 15:02; {early.str.contains('T10').sum()} of {count} runs started before it"

@@ -22,7 +22,7 @@ from synthetic import make_config, make_results, make_runs
 RESULTS = make_results()
 PAIRED = [
     "random-vs-selected", "k-sweep", "selection", "finetune", "finetune-checkpoints", "sharing", "rivals", "vgg",
-    "recipe-study", "large-k", "connections-changed", "signs", "initial-weights",
+    "recipe-study", "whole-recipes", "against-tuned", "large-k", "connections-changed", "signs", "initial-weights",
 ]  # fmt: skip
 
 
@@ -138,6 +138,15 @@ def test_cells_that_were_not_run_are_not_compared() -> None:
     for experiment in EXPERIMENTS:
         assert comparisons(experiment, experiment_results(empty, experiment)) == []
         assert COMPARISON_NOTE not in markdown_page(empty, experiment, experiment_results(empty, experiment))
+
+
+def test_an_effect_size_takes_five_seeds() -> None:
+    for seeds, is_small in ((4, True), (5, False)):
+        results = make_results(make_config({"lenet": "mnist"}, seeds, ["k-sweep"]))
+        found = compared("k-sweep", results)
+        assert {one.is_small for one in found} == {is_small}
+        assert {one.effect is None for one in found} == {is_small}
+        assert (readable_comparisons(found)["effect size"] == "\N{EN DASH}").all() == is_small
 
 
 def test_a_single_seed_is_shown_without_interval_and_counts_for_no_correction() -> None:

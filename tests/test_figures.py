@@ -27,9 +27,9 @@ from slotpipeline.experiments.inside_a_network import SharedValues
 from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.colours import DARK_PAPER, PAPER, contrast, on_dark
-from slotpipeline.reporting.drawing import Drawing, finish, not_run
+from slotpipeline.reporting.drawing import Drawing, not_run
 from slotpipeline.reporting.sources import OVERVIEWS, overview_script
-from slotpipeline.reporting.style import LOOK, panels
+from slotpipeline.reporting.style import LOOK
 from slotpipeline.results.read import Results
 from synthetic import REFERENCE, START, grid, make_config, make_results, write_grid
 
@@ -273,26 +273,6 @@ def test_columns_say_how_long_was_trained_also_where_nothing_was_run() -> None:
     names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert names[0] == "slot machine,\nK = 8\n110 epochs"
     assert names[-1] == "learned from\nscratch\n110 epochs"
-
-
-def test_a_legend_names_every_label_once(results: Results) -> None:
-    figure, axes = panels(2)
-    for panel in axes:
-        panel.plot([0, 1], label="ours")
-    finish(figure, results.config["recipe"], "title", [], [])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours"]
-
-
-@pytest.mark.parametrize(("length", "columns"), [(5, 3), (24, 2), (60, 1)])
-def test_a_legend_has_the_columns_that_fit_its_figure(length: int, columns: int, results: Results) -> None:
-    figure, (panel,) = panels(1)
-    for label in "abcde":
-        panel.plot([0, 1], label=label * length)
-    finish(figure, results.config["recipe"], "title", [], [])
-    figure.draw_without_rendering()
-    (legend,) = figure.legends
-    assert legend.get_window_extent().x1 <= figure.bbox.width
-    assert len({round(text.get_window_extent().x0) for text in legend.get_texts()}) == columns
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -9,10 +9,12 @@ import pytest
 
 from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.experiments.finetuning import Finetuned
+from slotpipeline.experiments.inside_a_network import SharedValues
 from slotpipeline.experiments.many_options import LearningRate
-from slotpipeline.experiments.outcomes import experiment_results, findings, measures
+from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, measures
 from slotpipeline.experiments.random_starts import PositiveShare
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.tables import readable
 from slotpipeline.results.read import Results
 from synthetic import make_config, make_results
 
@@ -94,8 +96,34 @@ def test_cells_are_compared_seed_by_seed() -> None:
 def test_a_difference_says_whether_it_is_significant() -> None:
     level = RUNS["test_accuracy"].where(RUNS["method"] != "greedy", 97.9 + 0.3 * (RUNS["seed"] - 1))
     same = with_runs(RUNS.assign(test_accuracy=level))
-    assert "; not significant after correction for" in said(same, "k-sweep")[0]
+    assert "; open with 3 seeds: not significant after correction for" in said(same, "k-sweep")[0]
     assert "; significant after" in said(RESULTS, "k-sweep")[0].split("K = 2 ends")[1].split("K = 64 ends")[0]
+
+
+def test_few_seeds_never_say_that_two_cells_are_alike() -> None:
+    def of(seeds: int) -> str:
+        results = make_results(make_config({"lenet": "mnist"}, seeds, ["recipe-study", "k-sweep"]))
+        runs = results.runs.assign(
+            test_accuracy=98 + 0.1 * (results.runs["seed"] % 3) + 0.03 * (results.runs.index % 7)
+        )
+        changed = replace(results, runs=runs)
+        return said(changed, "k-sweep")[0] + said(changed, "recipe-study")[0]
+
+    assert "; not significant" not in of(3) and "others are open, with fewer than 5 seeds" in of(3)
+    assert "open" not in of(5) and "; not significant" in of(5)
+
+
+def test_collapsed_seeds_are_shown_one_by_one() -> None:
+    shared = cell("sharing", "lenet", options=2, variant=SharedValues("layer")).identities
+    low = RUNS["identity"].isin(shared[:2])
+    collapsed = with_runs(RUNS.assign(test_accuracy=RUNS["test_accuracy"].mask(low, 9.8)))
+    lenet, _ = said(collapsed, "sharing")
+    assert "K = 2, one set per layer: collapsed 2 of 3 (9.80, 9.80, 9" in lenet
+    found = experiment_results(collapsed, "sharing")
+    (one,) = (one for one in found if one.identities == shared)
+    assert one.interval is None and readable([one]).iloc[0]["95% interval"] == "collapsed 2 of 3"
+    (pair,) = (one for one in comparisons("sharing", found) if one.first.identities == shared)
+    assert (pair.difference.interval, pair.difference.p_value, pair.corrected) == (None, None, None)
 
 
 def test_a_k_picked_by_its_result_is_not_compared() -> None:

@@ -31,7 +31,7 @@ function state(frame) {
   const table = page.querySelector("#k-sweep-cells");
   const rows = () => [...table.tBodies[0].rows].filter((row) => !row.hidden);
   const numbers = () => rows().map((row) => row.cells[5].querySelector("a").textContent);
-  const field = table.previousElementSibling.querySelector("input");
+  const field = table.parentElement.previousElementSibling.querySelector("input");
   field.value = "learned"; field.dispatchEvent(new Event("input"));
   const filtered = rows().length;
   field.value = ""; field.dispatchEvent(new Event("input"));

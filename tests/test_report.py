@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
-from typer.testing import CliRunner
 
 import slotpipeline
 from slotmachines.errors import UserError
-from slotpipeline import cli
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.drawing import finish, save
-from slotpipeline.reporting.provenance import costs, provenance
-from slotpipeline.reporting.report import main_table_text, other_grids, write_report
+from slotpipeline.reporting.provenance import provenance
+from slotpipeline.reporting.report import other_grids, write_report
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
 from slotpipeline.reporting.sources import KEY, OVERVIEWS, numbers_digest, page_source, picture_source, report_digest
 from slotpipeline.reporting.style import panels
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.tables import CHOSEN
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.read import Results, read_results, read_runs
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
@@ -123,6 +123,28 @@ def test_what_can_be_heard_and_reached_without_a_mouse(page: str) -> None:
     assert page.count("<caption>") == len(sortable)
 
 
+def test_claims_come_first_with_verdict_numbers_and_a_link(figures: Path, tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
+    config |= {"grid": "confirmation", "settings": {}, "seeds": list(range(5, 15))}
+    results = replace(make_results(config), registration=read_registration(PROJECT))
+    write_report(results, figures, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    claims = claims_of_grid(results)
+    judged = claims.judged if claims else []
+    tested = [one for one in judged if one.verdict != "not run"]
+    (section,) = re.findall(r'<main id="main">\s*<section id="claims">(.*?)</section>', page, flags=re.DOTALL)
+    assert counted(judged) in section and tested
+    for one in tested:
+        (row,) = [row for row in re.findall(r"<tr>.*?</tr>", section, flags=re.DOTALL) if one.claim.sentence in row]
+        assert f'<span class="verdict {one.verdict}">{one.verdict}' in row and "n = " in row
+        assert re.search(r'<a href="#(k-sweep|selection)">', row)
+    assert f"<summary>Not run: {len(judged) - len(tested)} claims</summary>" in section
+
+
+def test_an_exploratory_grid_says_that_it_decides_no_claim(page: str) -> None:
+    assert "This grid is exploratory: its runs decide no registered claim." in page
+
+
 def test_cells_that_were_not_run_stand_behind_their_number(page: str) -> None:
     (section,) = re.findall(r'<section id="selection">.*?</section>', page, flags=re.DOTALL)
     assert "<summary>Not run: 2 cells</summary>" in section
@@ -187,45 +209,6 @@ def test_a_missing_picture_is_an_error_and_leaves_no_page(grid: Path, tmp_path: 
     assert not (tmp_path / "report.html").exists()
 
 
-def test_the_main_table_for_the_terminal_has_every_cell_once(grid: Path) -> None:
-    text = main_table_text(read_results(grid, REFERENCE))
-    text, chosen, note = text.split("\n\n")
-    assert note == f"Data: CIFAR-10, {NOTE}."
-    assert chosen.startswith(f"{CHOSEN}: the recipe was chosen because")
-    cells = [tuple(line.split()[:4]) for line in text.splitlines()[2:]]
-    assert len(cells) == len(set(cells)) == 18
-    assert cells[0] == ("MNIST", "LeNet", "greedy", "2")
-    assert f"no verdict {CHOSEN}" in text
-
-
-def test_the_main_table_of_what_was_run(grid: Path) -> None:
-    results = read_results(grid, REFERENCE)
-    some = replace(results, runs=results.runs[results.runs["network"] == "lenet"])
-    every, run = (main_table_text(some, "pipe", only_run=only_run) for only_run in (False, True))
-    assert "Conv-2" in every and "Conv-2" not in run
-    assert "not run" in every and "not run" not in run
-    cells = [[line.split() for line in text.splitlines() if "LeNet" in line] for text in (every, run)]
-    assert cells[0] == cells[1] != []
-
-
-def test_the_command_shows_the_main_table(grid: Path, tmp_path: Path) -> None:
-    config = tmp_path / "results/synthetic/config.yaml"
-    write_grid(config.parent, make_config())
-    words = ["show", str(config), "--results", str(tmp_path / "results"), "--reference", str(REFERENCE)]
-    shown = CliRunner().invoke(cli.app, words, catch_exceptions=False)
-    assert shown.exit_code == 0
-    assert main_table_text(read_results(config.parent, REFERENCE)) in shown.output
-    assert str(config.parent / "report.html") in shown.output.replace("\n", "")
-    (config.parent / "runs.csv").unlink()
-    with pytest.raises(UserError, match="run the grid first"):
-        CliRunner().invoke(cli.app, words, catch_exceptions=False)
-
-
-def test_a_grid_without_k_sweep_shows_all_its_experiments() -> None:
-    text = main_table_text(make_results(make_config(experiments=["rivals", "churn"])))
-    assert "edge-popup" in text and "probabilistic" in text
-
-
 def test_a_page_of_another_grid_is_linked_if_it_has_published_numbers(grid: Path, tmp_path: Path) -> None:
     for name, networks in (("other", {"lenet": "mnist"}), ("trial", {"lenet": "digits"})):
         write_grid(tmp_path / "results" / name, {**make_config(networks, experiments=["k-sweep"]), "grid": name})
@@ -247,18 +230,6 @@ def test_provenance_adds_up_the_hours(grid: Path) -> None:
     runs = read_runs(grid / "runs.csv")
     assert provenance(runs)["Runs"] == str(len(runs))
     assert provenance(runs.iloc[:2].assign(wall_seconds=3600.0))["Wall time, summed over runs"] == "2.0 h"
-
-
-def test_each_run_is_in_the_table_of_costs_once() -> None:
-    config = make_config()
-    config["experiments"]["sharing"]["seeds"] = [0, 1]
-    config["experiments"]["churn"]["seeds"] = [2, 3]
-    results = make_results(config)
-    table = costs(results)
-    assert table["runs"].astype(int).sum() == len(results.runs)
-    plain = table[(table["network"] == "LeNet") & (table["method"] == "greedy") & (table["K"] == "2")]
-    assert plain["runs"].tolist() == ["4"]
-    assert costs(replace(results, runs=results.runs.iloc[:0])).empty
 
 
 # What a figure was made from

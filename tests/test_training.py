@@ -69,6 +69,16 @@ def test_a_slot_machine_end_to_end(train, tmp_path, digits_folder, method):
     assert evaluate(network, data.validation, data)[1] == record.val_accuracy
 
 
+def assert_measured_within_the_first_epoch(record, method):
+    if method == "supermask":  # whose masks are drawn: a measurement would draw what training is to draw
+        assert record.first_epoch == []
+        return
+    steps = [row.step for row in record.first_epoch]
+    assert steps[0] == 0 and steps == sorted(set(steps)) and len(steps) > 5
+    first, last = record.first_epoch[0], record.first_epoch[-1]
+    assert last.val_accuracy > first.val_accuracy and all(0 <= row.altered_share < 1 for row in record.first_epoch)
+
+
 @pytest.mark.parametrize("method", [name for name in RIVALS if name != "lottery_ticket"])
 def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
     record = train(tiny_run(method, epochs=12))
@@ -77,6 +87,7 @@ def test_a_rival_end_to_end(train, tmp_path, digits_folder, method):
     assert record.val_accuracy > 60 and record.test_accuracy > 60
     assert all(0 < float(row["altered_share"]) < 1 and row["mean_magnitude"] == "" for row in curve)
     assert all(0 <= float(row["changed_share"]) < 1 for row in curve)
+    assert_measured_within_the_first_epoch(record, method)
     network = build_network("lenet")
     network.load_state_dict(load_file(folder / "weights" / "best.safetensors"))
     data = load("digits", digits_folder, (1, 28, 28), 270)

@@ -203,8 +203,8 @@ def test_a_trial_call_writes_nothing(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("edited", "tables", "figures"),
     [
-        ("src/slotmachines/methods.py", len(EXPERIMENTS), len(EXPERIMENTS) + 1),
-        ("src/slotpipeline/recipes/paper.yaml", len(EXPERIMENTS), len(EXPERIMENTS) + 1),
+        ("src/slotmachines/methods.py", len(EXPERIMENTS), len(EXPERIMENTS) + 2),
+        ("src/slotpipeline/recipes/paper.yaml", len(EXPERIMENTS), len(EXPERIMENTS) + 2),
         ("workflow/figures/k_sweep.py", 0, 1),
         ("src/slotpipeline/training/loop.py", 0, 0),
         ("src/slotmachines/slots/convert.py", 0, 0),

@@ -13,7 +13,7 @@ from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.grid import seeds_of
 from slotpipeline.experiments.outcomes import comparisons
 from slotpipeline.experiments.recipe_comparison import base_of, factors_of
-from slotpipeline.reporting.drawing import Drawing, finish, networks_run
+from slotpipeline.reporting.drawing import Drawing, finish, networks_run, nothing_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import options_of, ours
 from slotpipeline.reporting.style import FAINT, INK, panels
@@ -21,6 +21,7 @@ from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import Cell, cell_run
 from slotpipeline.runs.recipe import recipe_name
 
+TITLE = "Two recipes, one difference at a time"
 DIRECTIONS = (("#D55E00", "s", -0.15), ("#009E73", "^", 0.15))  # colour, mark and place in the row
 
 
@@ -87,7 +88,10 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
     seeds = seeds_of(results.config, "recipe-study")
     recipes = [recipe_name(recipe) for recipe in results.config["experiments"]["recipe-study"]["recipes"]]
     parts = [[one for one in part if one.options == k] for *_, part in networks_run(found) for k in options_of(part)]
-    parts = [part for part in parts if any(one.n for one in part)]
+    # One cell alone is that of the grid's own recipe, and other figures show it.
+    parts = [part for part in parts if sum(one.n > 0 for one in part) > 1]
+    if not parts:
+        return nothing_run(TITLE)
     compared = comparisons("recipe-study", found)
     most = max(len(part) / 2 for part in parts)
     figure, axes = panels(2 * len(parts), height=0.8 + 0.42 * most)
@@ -111,7 +115,7 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
         "goes on beyond the axis). Arrows with a number: differences beyond the axis. Right: the recipes as they "
         "are, means with 95% t-intervals; small dots above: single seeds; dotted line: the paper's mean.",
     ]
-    return finish(figure, " and ".join(recipes), "Two recipes, one difference at a time", found, notes)
+    return finish(figure, " and ".join(recipes), TITLE, found, notes)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,13 @@ def sources(found: list[CellResult]) -> list[str]:
 
 def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
-    groups = networks_run(found)
-    most = max(len(part) for *_, part in groups)
-    figure, axes = panels(len(groups), columns=1, height=0.6 + 0.45 * most)
+    # What was neither run nor published has nothing to show.
+    groups = [
+        (dataset, network, [one for one in part if one.n or one.published_here])
+        for dataset, network, part in networks_run(found)
+    ]
+    rows = [len(part) for *_, part in groups]
+    figure, axes = panels(len(groups), columns=1, height=0.6 + 0.45 * max(rows), heights=rows)
     axes[0].plot([], [], "o", color=INK, label="ours (bold numbers)")
     axes[0].plot([], [], "o", color=INK, markerfacecolor="white", markeredgewidth=1.3, label="published (grey numbers)")
     for panel, (dataset, network, part) in zip(axes, groups, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from slotpipeline.analysis.cell_results import CellResult, plain
+from slotpipeline.analysis.statistics import COLLAPSE
 from slotpipeline.analysis.text import network_title
 from slotpipeline.experiments.inside_a_network import SharedValues
 from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
@@ -17,7 +18,6 @@ from slotpipeline.results.read import Results
 
 SERIES = ((None, "own values"), (SharedValues("layer"), "set per layer"), (SharedValues("network"), "set per network"))
 WIDTH = 0.26  # of a series, where the values of K are 1 apart
-COLLAPSE = 10.0  # points below the median without sharing
 
 
 def strip(axes: Axes, one: CellResult, middle: float, label: str, unshared: Sequence[float]) -> None:

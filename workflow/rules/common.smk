@@ -18,6 +18,8 @@ RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
 LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
+# The registered claims say which runs give verdicts; a project may have registered none.
+CLAIMS = [path for path in ["config/claims.yaml"] if Path(path).is_file()]
 CONFIG = f"{RESULTS}/config.yaml"
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"

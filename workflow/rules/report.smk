@@ -7,6 +7,7 @@ SMALL = dict(
     curves=f"{RESULTS}/curves.csv.gz",
     selected=f"{RESULTS}/selected_weights.csv",
     reference=REFERENCE,
+    claims=CLAIMS,
 )
 
 

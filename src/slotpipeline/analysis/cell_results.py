@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.analysis.statistics import Interval, Summary, summarise
+from slotpipeline.analysis.statistics import Interval, Summary, collapsed, summarise
 from slotpipeline.analysis.verdict import NumberVerdict, Verdict, judge_number
 from slotpipeline.results.claims import Scope
 from slotpipeline.results.read import Results
@@ -89,9 +89,14 @@ class CellResult:
         return self.ours.mean if self.ours else math.nan
 
     @property
+    def collapsed(self) -> int:
+        """How many seeds collapsed beside others that did not."""
+        return collapsed(self.accuracies)
+
+    @property
     def interval(self) -> Interval | None:
-        """95% interval of the mean; None where there are too few seeds."""
-        return self.ours.interval if self.ours else None
+        """95% interval of the mean; None where there are too few seeds, or some of them collapsed."""
+        return self.ours.interval if self.ours and not self.collapsed else None
 
     @property
     def difference(self) -> float | None:

@@ -12,13 +12,11 @@ from typing import Any
 
 import pandas as pd
 
+from slotpipeline.analysis.statistics import COLLAPSE
 from slotpipeline.results.claims import Cells, Claim, Scope, Statistic
 from slotpipeline.runs.run import Run, finetuned, make_run, with_seed
 
 PerSeed = Mapping[int, float]
-
-FAILURE = 10.0
-"""A run with shared values has failed if it lies more than so many points below the median of the unshared runs."""
 
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
     "constant": {"schedule": "constant", "schedule_epochs": []},
@@ -29,10 +27,14 @@ SCHEDULES: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class GridRuns:
-    """What a grid recorded: `runs` has one row per run, `curves` one per run and epoch."""
+    """What a grid recorded.
+
+    `runs` has one row per run, `curves` one per run and epoch, `first_epoch` one per run and measurement within it.
+    """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
+    first_epoch: pd.DataFrame
 
     @cached_property
     def _accuracies(self) -> Mapping[str, tuple[float, float]]:
@@ -47,6 +49,13 @@ class GridRuns:
     def curve(self, run: Run) -> pd.DataFrame:
         """One row per epoch of a run; empty where it is not recorded."""
         return self._curves.get(run.identity, self.curves.head(0))
+
+    def from_the_start(self, run: Run) -> pd.DataFrame:
+        """What a run measured within its first epoch, and after each: columns val_accuracy and altered_share."""
+        early = self.first_epoch[self.first_epoch["identity"] == run.identity].sort_values("step")
+        columns = ["val_accuracy", "altered_share"]
+        parts = [part[columns] for part in (early, self.curve(run)) if len(part)]
+        return pd.concat(parts, ignore_index=True) if parts else self.curves.head(0)[columns]
 
     def finished(self, runs: Sequence[Run]) -> list[Run]:
         """Those of the runs that are recorded."""
@@ -157,7 +166,7 @@ def _counterpart(claim: Claim, scope: Scope, cell: Cells, seeds: Sequence[int], 
 
 def _failures(ours: PerSeed, theirs: PerSeed) -> int:
     """How many runs ended more than 10 points below the median of those that they are compared with."""
-    return sum(accuracy < median(theirs.values()) - FAILURE for accuracy in ours.values()) if theirs else 0
+    return sum(accuracy < median(theirs.values()) - COLLAPSE for accuracy in ours.values()) if theirs else 0
 
 
 def tuning_changes(claim: Claim) -> list[dict[str, Any]]:
@@ -234,7 +243,7 @@ def _shares_changed(claim: Claim, scope: Scope, seeds: Sequence[int], grid: Grid
     for name, cell in single_cells(claim.cells):
         found, unseen, runs = {}, 0, runs_of(scope, cell, seeds)
         for run in runs:
-            curve = grid.curve(run)
+            curve = grid.from_the_start(run)
             reached = curve[curve["val_accuracy"] >= 0.9 * learned.get(run.seed, math.inf)]
             if len(reached) and reached.index[0] == curve.index[0]:
                 unseen += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slotpipeline.analysis.cell_results import CellResult, only, plain
 from slotpipeline.analysis.statistics import Difference, compare_means, holm
@@ -12,13 +12,17 @@ from slotpipeline.analysis.text import method_name
 Pairs = Iterator[tuple[CellResult, CellResult]]
 
 
+FEWEST = 5
+"""Seeds from which on an effect size is given, and a difference that is not significant is called so."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The difference of two cells, first minus second, in points of accuracy.
 
     Attributes:
         first, second: their results.
-        difference: with interval, effect size and p-value.
+        difference: with interval and p-value; without, where seeds of either cell collapsed.
         corrected: the p-value corrected for all comparisons of the experiment that can be tested (Holm 1979).
         tested: how many those are.
     """
@@ -30,6 +34,21 @@ class Comparison:
     tested: int
 
     @property
+    def n(self) -> int:
+        """How many pairs it is the mean of; of independent samples, the size of the smaller one."""
+        return self.difference.pairs or min(self.first.n, self.second.n)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it has too few seeds for an effect size, or for saying that two cells are alike."""
+        return self.n < FEWEST
+
+    @property
+    def effect(self) -> float | None:
+        """Its effect size; None below five seeds, which say little of how much seeds vary."""
+        return None if self.is_small else self.difference.effect
+
+    @property
     def is_significant(self) -> bool:
         """Whether the difference is significant at 5%, after correction."""
         return self.corrected is not None and self.corrected < 0.05
@@ -38,13 +57,20 @@ class Comparison:
 def compare(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[Comparison]:
     """The comparisons of some pairs of finished cells, corrected for how many there are."""
     pairs = list(pairs)
-    differences = [compare_means(first.by_seed, second.by_seed) for first, second in pairs]
+    differences = [_difference(first, second) for first, second in pairs]
     corrected = holm([difference.p_value for difference in differences])
     tested = sum(p is not None for p in corrected)
     return [
         Comparison(first, second, difference, p, tested)
         for (first, second), difference, p in zip(pairs, differences, corrected, strict=True)
     ]
+
+
+def _difference(first: CellResult, second: CellResult) -> Difference:
+    found = compare_means(first.by_seed, second.by_seed)
+    if first.collapsed or second.collapsed:
+        return replace(found, interval=None, effect=None, p_value=None)
+    return found
 
 
 def each_against(found: Iterable[CellResult], other: CellResult | None) -> Pairs:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.comparisons import Comparison
+from slotpipeline.analysis.comparisons import FEWEST, Comparison
 from slotpipeline.analysis.text import interval_text, number
 from slotpipeline.runs.cell import Config
 
@@ -58,21 +58,33 @@ class Evidence:
 
 
 def accuracy(result: CellResult) -> str:
-    """Mean accuracy and the number of seeds behind it."""
+    """Mean accuracy and the number of seeds behind it; the single seeds where some of them collapsed."""
+    if result.collapsed:
+        seeds = ", ".join(number(value) for value in result.accuracies)
+        return f"collapsed {result.collapsed} of {result.n} ({seeds}%)"
     return f"{number(result.mean)}% (n = {result.n})"
 
 
 def compared(one: Comparison, name: str) -> str:
     """How a cell lies to another, called `name`: the difference, its 95% interval and whether it is significant."""
+    if one.first.collapsed or one.second.collapsed:
+        return f"not compared with {name} by a mean"
     mean = one.difference.mean
     text = f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} {name}"
-    text = text if round(mean, 2) else f"level with {name}"
+    if not round(mean, 2):
+        text = f"with the same mean as {name}"
     if one.difference.interval is None:
         return f"{text} (no interval: too few seeds, or seeds that do not differ)"
     how = f"paired over {one.difference.pairs} seeds" if one.difference.pairs else "not paired"
     of = f" after correction for {one.tested} comparisons" if one.tested > 1 else ""
-    sure = "significant" if one.is_significant else "not significant"
-    return f"{text} (95% interval {interval_text(one.difference.interval, '+.2f')}, {how}; {sure}{of})"
+    return f"{text} (95% interval {interval_text(one.difference.interval, '+.2f')}, {how}; {_sure(one)}{of})"
+
+
+def _sure(one: Comparison) -> str:
+    """Whether a difference is significant. Of few seeds, one that is not is open: it may be there."""
+    if one.is_significant:
+        return "significant"
+    return f"open with {one.n} seeds: not significant" if one.is_small else "not significant"
 
 
 def tally(found: Iterable[Comparison]) -> str:
@@ -82,4 +94,6 @@ def tally(found: Iterable[Comparison]) -> str:
     if not tested:
         return f"none of {len(found)} differences can be tested yet"
     sure = sum(one.is_significant for one in tested)
-    return f"{sure} of {len(tested)} differences that can be tested are significant after correction"
+    text = f"{sure} of {len(tested)} differences that can be tested are significant after correction"
+    small = [one.n for one in tested if one.is_small and not one.is_significant]
+    return f"{text}; {len(small)} others are open, with fewer than {FEWEST} seeds" if small else text

@@ -13,6 +13,9 @@ from statistics import fmean, stdev
 
 Interval = tuple[float, float]
 
+COLLAPSE = 10.0
+"""A run has collapsed if it lies more than so many points of accuracy below those that it belongs to."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -69,6 +72,14 @@ def welch_interval(first: Sequence[float], second: Sequence[float], confidence: 
 
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return float(interval.low), float(interval.high)
+
+
+def collapsed(values: Sequence[float]) -> int:
+    """How many runs of one cell collapsed: lie more than 10 points below its best one.
+
+    Means and intervals of such a cell say little: its accuracies are bounded and lie in two heaps.
+    """
+    return sum(value < max(values) - COLLAPSE for value in values)
 
 
 def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Difference:

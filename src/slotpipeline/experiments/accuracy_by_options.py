@@ -15,7 +15,7 @@ from slotpipeline.analysis.evidence import Evidence, Quantity, Values, accuracy,
 from slotpipeline.analysis.text import number
 from slotpipeline.data.datasets import find
 from slotpipeline.experiments.experiment import Experiment, Measure, Parameters, networks_of, slot_machines
-from slotpipeline.results.read import Results
+from slotpipeline.results.read import Results, median_seconds
 from slotpipeline.runs.cell import Cell, Config
 from slotpipeline.runs.flops import read_flops, training_flops
 from slotpipeline.runs.run import Run
@@ -137,7 +137,10 @@ SELECTION = Experiment(
 
 OPERATIONS = Quantity("operations of a training, 10^12")
 STEP_TIME = Quantity("time of a step, in ordinary steps")
-SECONDS = Quantity("seconds of a training, median")
+SECONDS = {
+    "processor": Quantity("seconds of a training on a processor, median"),
+    "GPU": Quantity("seconds of a training on a GPU, median"),
+}
 FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
 
 
@@ -163,7 +166,7 @@ def _costs(results: Results, found: Sequence[CellResult]) -> Measure:
         return {
             OPERATIONS: if_measured(epoch_flops, run, flops) * run.settings.epochs / 1e12,
             STEP_TIME: if_measured(relative_step_time, run, times),
-            SECONDS: float(runs["wall_seconds"].median()),
+            **{SECONDS[kind]: seconds for kind, seconds in median_seconds(runs).items()},
         }
 
     return measure

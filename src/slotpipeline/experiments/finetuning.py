@@ -26,11 +26,7 @@ class Finetuned(Variant):
 
     @property
     def words(self) -> str:
-        return f"finetuned {self.short}"
-
-    @property
-    def short(self) -> str:
-        return f"after {self.after}"
+        return f"finetuned after {self.after}"
 
     @property
     def start_epoch(self) -> int:

@@ -49,9 +49,10 @@ def _shared_against_own(found: list[CellResult]) -> Pairs:
 
 
 def _sharing_sentences(here: Evidence) -> list[str]:
-    """Shared values against own values at the same K."""
+    """Shared values against own values at the same K; where seeds collapsed, each of them."""
     return [
-        f"K = {one.first.options}, {one.first.cell.words}: {accuracy(one.first)}, {compared(one, 'own values')}"
+        f"K = {one.first.options}, {one.first.cell.words}: {accuracy(one.first)}"
+        + ("" if one.first.collapsed or one.second.collapsed else f", {compared(one, 'own values')}")
         for one in here.comparisons
     ]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,17 +16,13 @@ from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
 from slotpipeline.analysis.text import DASH, network_title, number, p_text
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import planned
-from slotpipeline.results.claims import (
-    REGISTERED_AT,
-    REGISTERED_COMMIT,
-    Registration,
-    Scope,
-    Statistic,
-    read_registration,
-)
+from slotpipeline.reporting.tables import CHOSE_NOTE, CHOSEN
+from slotpipeline.results.claims import Registration, Scope, Statistic
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.results.reference import PublishedNumber, published_at
+from slotpipeline.runs.cell import Config
 
 ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
 _UNITS = {
@@ -40,15 +35,25 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class JudgedClaims:
-    """The claims with their verdicts; `tables`: name of a claim and a scope -> the tables that hold its cells."""
+    """The claims with their verdicts.
+
+    Attributes:
+        tables: name of a claim and of a scope -> the tables that hold its cells.
+        chosen: of the same, those about published numbers by whose closeness the recipe was chosen.
+    """
 
     registration: Registration
     judged: Sequence[JudgedClaim]
     tables: Mapping[tuple[str, str], Sequence[str]]
+    chosen: Collection[tuple[str, str]]
 
-    def of_grid(self, grid: str) -> list[JudgedClaim]:
-        """Those that are tested by the runs of one grid."""
-        return [one for one in self.judged if one.scope.grid == grid]
+    def tables_of(self, one: JudgedClaim) -> Sequence[str]:
+        """The tables of a claim, relative to the folder of all results."""
+        return self.tables.get(_key(one), ())
+
+    def mark(self, one: JudgedClaim) -> str:
+        """A dagger on a claim about a number by whose closeness the recipe was chosen."""
+        return f" {CHOSEN}" if _key(one) in self.chosen else ""
 
 
 def judged_claims(registration: Registration, grids: Sequence[Results]) -> JudgedClaims:
@@ -60,15 +65,30 @@ def judged_claims(registration: Registration, grids: Sequence[Results]) -> Judge
             return None
         return published_at(reference, scope.dataset, scope.network, method, options, place)
 
-    recorded = {results.config["grid"]: GridRuns(results.runs, results.curves) for results in grids}
+    recorded = {
+        results.config["grid"]: GridRuns(results.runs, results.curves, results.first_epoch) for results in grids
+    }
     judged = judge_claims(registration, recorded, published)
     tables: dict[tuple[str, str], Sequence[str]] = {}
+    chosen: set[tuple[str, str]] = set()
     for results in grids:
         here = [one for one in judged if one.parts and one.scope.grid == results.config["grid"]]
         runs = planned(results.config) if here else {}
         experiments = {name: {run.identity for run in part} for name, part in runs.items()}
-        tables |= {(one.claim.name, one.scope.name): _tables(one, experiments) for one in here}
-    return JudgedClaims(registration, judged, tables)
+        tables |= {_key(one): _tables(one, experiments) for one in here}
+        chosen |= {_key(one) for one in judged if _chose_the_recipe(one, results.config)}
+    return JudgedClaims(registration, judged, tables, chosen)
+
+
+def _key(one: JudgedClaim) -> tuple[str, str]:
+    return one.claim.name, one.scope.name
+
+
+def _chose_the_recipe(one: JudgedClaim, config: Config) -> bool:
+    """Whether a claim is about the number of a cell by which the recipe was chosen."""
+    if one.claim.kind is not Statistic.NUMBERS or one.recipe != config["recipe"]:
+        return False
+    return bool(set(one.claim.cells.options) & set(config.get("chosen_by", {}).get(one.scope.network, [])))
 
 
 def claims_so_far(results: Path, reference_csv: Path, project: Path = Path()) -> JudgedClaims | None:
@@ -89,11 +109,13 @@ def claims_so_far(results: Path, reference_csv: Path, project: Path = Path()) ->
     return judged_claims(registration, [read_results(folder, reference_csv, project) for folder in folders])
 
 
-def claims_of_grid(results: Results) -> list[JudgedClaim]:
-    """The claims that are tested by the runs of one grid."""
+def claims_of_grid(results: Results) -> JudgedClaims | None:
+    """The claims that are tested by the runs of one grid; None where there is none."""
     if results.registration is None:
-        return []
-    return judged_claims(results.registration, [results]).of_grid(results.config["grid"])
+        return None
+    claims = judged_claims(results.registration, [results])
+    here = [one for one in claims.judged if one.scope.grid == results.config["grid"]]
+    return replace(claims, judged=here) if here else None
 
 
 def _tables(one: JudgedClaim, experiments: Mapping[str, Collection[str]]) -> list[str]:
@@ -113,13 +135,14 @@ def tidy(claims: JudgedClaims) -> pd.DataFrame:
     """One row per claim, scope and part, as data."""
     rows = []
     for one in claims.judged:
-        tables = " ".join(claims.tables.get((one.claim.name, one.scope.name), ()))
+        tables = " ".join(claims.tables_of(one))
         nothing = Part("", (), None, None, None, None, one.verdict)
         for part in one.parts or [nothing]:
             rows.append({
                 "claim": one.claim.name, "sentence": one.claim.sentence, "source": one.claim.source,
                 "tier": one.claim.tier, "network": one.scope.network, "dataset": one.scope.dataset,
                 "grid": one.scope.grid, "recipe": one.recipe, "extension": one.is_extension,
+                "chose_the_recipe": _key(one) in claims.chosen,
                 "verdict": str(one.verdict), "p_value": one.p_value, "holm": one.corrected, "detail": one.detail,
                 "part": part.name, "decides": part.decides, "part_verdict": str(part.verdict), "n": part.n,
                 "seeds": " ".join(map(str, part.seeds)), "mean": part.mean, "low": part.low, "high": part.high,
@@ -129,18 +152,18 @@ def tidy(claims: JudgedClaims) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def readable_claims(claims: JudgedClaims, prefix: str = "") -> pd.DataFrame:
-    """One row of text per claim and scope that was run; `prefix`: the way to the folder of all results, for links."""
+def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
+    """One row of text per claim and scope that was run; tables as links relative to the folder of all results."""
     rows = []
     for one in claims.judged:
         if one.verdict is ClaimVerdict.NOT_RUN:
             continue
-        tables = claims.tables[one.claim.name, one.scope.name]
+        tables = claims.tables_of(one)
         rows.append({
-            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one),
+            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
             "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
-            "table": ", ".join(f"[{Path(table).stem}]({prefix}{table})" for table in tables) or DASH,
+            "table": ", ".join(f"[{Path(table).stem}]({table})" for table in tables) or DASH,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -151,14 +174,20 @@ def _where(one: JudgedClaim) -> str:
 
 
 def verdict_words(one: JudgedClaim) -> str:
-    """The verdict; of a contradicted claim with the settings under which it is, of an undecided one with what lacks."""
-    if one.verdict is ClaimVerdict.CONTRADICTED:
-        against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
-        cells = ", ".join(part.name for part in against if part.name)
-        seeds = sorted({seed for part in against for seed in part.seeds})
-        words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
-        return f"contradicted ({f'{cells}; ' if cells else ''}{words})"
-    return f"{one.verdict} ({one.detail})" if one.detail else str(one.verdict)
+    """The verdict, and what it holds for or waits for."""
+    detail = verdict_detail(one)
+    return f"{one.verdict} ({detail})" if detail else str(one.verdict)
+
+
+def verdict_detail(one: JudgedClaim) -> str:
+    """Of a contradicted claim, the cells and settings under which it is; of another, what it lacks, if anything."""
+    if one.verdict is not ClaimVerdict.CONTRADICTED:
+        return one.detail
+    against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
+    cells = ", ".join(part.name for part in against if part.name)
+    seeds = sorted({seed for part in against for seed in part.seeds})
+    words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
+    return f"{cells}; {words}" if cells else words
 
 
 def part_words(one: JudgedClaim, part: Part) -> str:
@@ -196,23 +225,18 @@ def answer(claims: JudgedClaims) -> str:
         lines.append(f"**{label}**: {counted(here)}")
         lines.append("")
         for verdict, words in zip(ORDER, ("Holds", "Does not hold", "Open"), strict=False):
-            sentences = [_sentence(one) for one in here if one.verdict is verdict]
+            sentences = [_sentence(one) + claims.mark(one) for one in here if one.verdict is verdict]
             lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
         lines.append("")
-    return "\n".join([*lines, "", registered(claims.registration)])
+    if any(_key(one) in claims.chosen for one in claims.judged if one.parts):
+        lines.append(f"\n{CHOSE_NOTE}\n")
+    return "\n".join([*lines, claims.registration.history])
 
 
 def _sentence(one: JudgedClaim) -> str:
     if one.verdict is not ClaimVerdict.CONTRADICTED:
         return one.claim.sentence
     return f"{one.claim.sentence.rstrip('.')}: {verdict_words(one)}."
-
-
-def registered(registration: Registration) -> str:
-    """When the claims were registered, and what was changed since."""
-    at = f"{REGISTERED_AT:%Y-%m-%d %H:%M} UTC"
-    text = f"Claims and margins were registered at {at} (commit {REGISTERED_COMMIT[:7]}), before the first run."
-    return " ".join([text, *registration.notes])
 
 
 def not_run(claims: JudgedClaims) -> list[str]:
@@ -241,16 +265,3 @@ def write_claims(claims: JudgedClaims, folder: Path) -> None:
         tidy(claims).to_csv(temporary, index=False, float_format="%.6g")
     with replacing(folder / "claims.md") as temporary:
         temporary.write_text(claims_markdown(claims), encoding="utf-8")
-
-
-def start_times(runs: pd.DataFrame) -> pd.DataFrame:
-    """When each run started, beside the registration: cell, seed, commit, hours after the registration."""
-    started = pd.to_datetime(runs["started"], utc=True)
-    hours = (started - pd.Timestamp(REGISTERED_AT)).dt.total_seconds() / 3600
-    columns: dict[str, Any] = {name: runs[name] for name in ("network", "method", "options", "variant", "seed")}
-    columns |= {
-        "commit": runs["commit"].str[:7],
-        "started": runs["started"],
-        "hours after registration": hours.round(2),
-    }
-    return pd.DataFrame(columns).sort_values("started")

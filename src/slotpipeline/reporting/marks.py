@@ -43,8 +43,8 @@ def ours(
     mark_at(axes, found, x, found.mean, interval, sideways, capsize=3, label=label, **fill)
     if found.is_chosen_by:
         axes.annotate(
-            CHOSEN, (found.mean, x) if sideways else (x, found.mean), xytext=(4, 4), textcoords="offset points",
-            fontsize=9, color=INK, zorder=5,
+            CHOSEN, (found.mean, x) if sideways else (x, found.mean), xytext=(4, 4 if sideways else -11),
+            textcoords="offset points", fontsize=9, color=INK, zorder=5,
         )  # fmt: skip
 
 

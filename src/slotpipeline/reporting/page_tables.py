@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import DASH, method_name, network_title, options_text, p_text
-from slotpipeline.reporting.claim_table import part_words
+from slotpipeline.reporting.claim_table import JudgedClaims, part_words, verdict_detail
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 
@@ -107,22 +108,23 @@ def missing_table(name: str, found: Sequence[CellResult]) -> PageTable:
     return PageTable(f"{name}-missing", "Cells that were not run", columns, rows, frozenset({"network", "method"}))
 
 
-def claims_table(judged: Sequence[JudgedClaim], experiments: Mapping[str, Sequence[str]]) -> PageTable:
-    """The claims of a grid that have counted runs; `experiments`: claim -> the experiments that hold these."""
+def claims_table(claims: JudgedClaims) -> PageTable:
+    """The claims of a grid that have counted runs."""
     columns = ("claim", "tested on", "verdict", "mean (90% interval)", "n", "p, Holm", "table")
-    rows = [_claim_row(one, experiments[one.claim.name]) for one in judged if one.verdict is not ClaimVerdict.NOT_RUN]
+    rows = [_claim_row(claims, one) for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
     words = frozenset({"claim", "tested on", "verdict", "mean (90% interval)", "table"})
     return PageTable("claim-verdicts", "The registered claims that were tested", columns, rows, words)
 
 
-def _claim_row(one: JudgedClaim, experiments: Sequence[str]) -> list[Entry]:
+def _claim_row(claims: JudgedClaims, one: JudgedClaim) -> list[Entry]:
     extension = "an extension: the paper claims it for other networks" if one.is_extension else ""
+    experiments = [Path(table).stem for table in claims.tables_of(one)]
     first = experiments[0] if experiments else ""
     seeds = [part.n for part in one.deciding]
     return [
         Entry(one.claim.sentence),
         Entry(network_title(one.scope.dataset, one.scope.network), extension),
-        Entry(str(one.verdict), f"recipe {one.recipe}" if not one.detail else one.detail, verdict=one.verdict),
+        Entry(f"{one.verdict}{claims.mark(one)}", verdict_detail(one), verdict=one.verdict),
         Entry("; ".join(part_words(one, part) for part in one.deciding)),
         Entry(str(min(seeds, default=0))),
         Entry(p_text(one.p_value), p_text(one.corrected)),

@@ -15,7 +15,7 @@ from slotpipeline.analysis.text import method_name, network_title, number, optio
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import cells_of
 from slotpipeline.reporting.page_tables import cell_title, run_key
-from slotpipeline.results.read import Results
+from slotpipeline.results.read import Results, median_seconds
 from slotpipeline.runs.cell import Cell
 from slotpipeline.runs.recipe import changed_settings
 
@@ -155,7 +155,9 @@ def costs(results: Results) -> pd.DataFrame:
                 "epochs": " or ".join(str(length) for length in sorted(part["epochs"].unique())),
                 "best epoch (median)": number(part["best_epoch"].median(), ".0f"),
                 "validation accuracy (mean)": number(part["val_accuracy"].mean()),
-                "wall time per run (median)": duration(part["wall_seconds"].median()),
+                "wall time per run (median)": ", ".join(
+                    f"{duration(seconds)} on a {kind}" for kind, seconds in median_seconds(part).items()
+                ),
             }
         )
     return pd.DataFrame(rows)

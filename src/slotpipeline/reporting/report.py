@@ -22,10 +22,11 @@ from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import counted, judged_claims, registered
+from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.claim_table import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
 from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
+from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
 from slotpipeline.reporting.tables import (
@@ -126,7 +127,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         notes=[*chosen_note(every), *data_notes(zip(results.runs["dataset"], results.runs["data_note"], strict=True))],
         sources=paper_notes(_each_once(every)),
         failed=failures(to_do, Path(output).parent),
-        provenance=provenance(results.runs),
+        provenance=provenance(results.runs) | registration_note(results),
         machines=text_table("machines", "Machines", machines(results.runs), ("machine", "device", "processor")),
         runs=runs_by_cell(results, every),
         costs=text_table("costs", "What each cell cost", costs(results), WORDS),
@@ -148,10 +149,8 @@ def _claims(results: Results) -> dict[str, Any]:
     """What the page says of the registered claims: a sentence, the tested ones as a table, and the others."""
     if results.registration is None:
         return {}
-    claims = judged_claims(results.registration, [results])
-    here = claims.of_grid(results.config["grid"])
-    tables = {one.claim.name: claims.tables.get((one.claim.name, one.scope.name), ()) for one in here}
-    experiments = {name: [Path(table).stem for table in files] for name, files in tables.items()}
+    claims = claims_of_grid(results)
+    here = claims.judged if claims else []
     waiting = [
         f"{one.claim.sentence.rstrip('.')} ({network_title(one.scope.dataset, one.scope.network)})"
         for one in here
@@ -161,9 +160,9 @@ def _claims(results: Results) -> dict[str, Any]:
     return {
         "said": counted(here) if here else "",
         "score": counts_of_claims(here),
-        "registered": registered(results.registration),
+        "registered": results.registration.history,
         "elsewhere": sorted(frozen - {results.config["grid"]}),
-        "table": claims_table(here, experiments),
+        "table": claims_table(claims) if claims else None,
         "waiting": waiting,
     }
 

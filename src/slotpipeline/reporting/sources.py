@@ -18,6 +18,7 @@ from slotpipeline.analysis.cell_results import CellResult, identities_of
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, findings, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.reporting.claim_table import claims_of_grid, tidy
 from slotpipeline.reporting.scoreboard import scoreboard
 from slotpipeline.reporting.tables import csv_text, readable_comparisons
 from slotpipeline.results.read import Results
@@ -87,7 +88,7 @@ def curves_digest(sources: Mapping[str, str]) -> str:
 
 
 def report_digest(results: Results, found: Mapping[str, Sequence[CellResult]]) -> str:
-    """Digest of all that the report of a grid is made from: its sections, its runs, and the scoreboard of these.
+    """Digest of all that the report of a grid is made from: sections, runs, and the scoreboard and claims of these.
 
     Args:
         found: experiment -> the results of its cells.
@@ -95,7 +96,9 @@ def report_digest(results: Results, found: Mapping[str, Sequence[CellResult]]) -
     sections = [section_digest(results, name, part) for name, part in found.items()]
     shown = only_planned(results)
     board = scoreboard([shown]).to_csv(index=False, float_format="%.4f")
-    return _digest("".join([*sections, shown.runs.to_csv(index=False), board]))
+    claims = claims_of_grid(shown)
+    judged = tidy(claims).to_csv(index=False, float_format="%.6g") if claims else ""
+    return _digest("".join([*sections, shown.runs.to_csv(index=False), board, judged]))
 
 
 def only_planned(results: Results) -> Results:

@@ -163,7 +163,7 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
     failed = {folder: why for one in standings for folder, why in one.failed.items()}
     lines += [f"failed: {folder}: {why}" for folder, why in failed.items()]
     if claims := claims_of_grid(there):
-        lines.append(f"{counted(claims)} See `slotmachines claims`.")
+        lines.append(f"{counted(claims.judged)} See `slotmachines claims`.")
     others = len(set(there.runs["identity"]) - runs)
     if others:
         count = "1 run" if others == 1 else f"{others} runs"

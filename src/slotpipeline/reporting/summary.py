@@ -11,7 +11,7 @@ from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import JudgedClaim
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import claims_of_grid
+from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
 from slotpipeline.reporting.scoreboard import apart, counts, scoreboard
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
@@ -37,18 +37,18 @@ def summary_text(results: Results, found: Mapping[str, Sequence[CellResult]]) ->
     summary: dict[str, Any] = {"accuracy": accuracy, "verdicts": counts(board), "listed apart": apart(board)}
     if chosen := sorted({cell_name(one) for part in found.values() for one in part if one.n and one.is_chosen_by}):
         summary[f"chose the recipe ({CHOSEN})"] = chosen
-    if judged := claims_of_grid(results):
-        summary["claims"] = {f"{one.claim.name}-{one.scope.name}": _claim(one) for one in judged}
+    if claims := claims_of_grid(results):
+        summary["claims"] = {f"{one.claim.name}-{one.scope.name}": _claim(claims, one) for one in claims.judged}
     return json.dumps(summary, indent=2, sort_keys=True) + "\n"
 
 
-def _claim(one: JudgedClaim) -> dict[str, Any]:
+def _claim(claims: JudgedClaims, one: JudgedClaim) -> dict[str, Any]:
     """Verdict of a claim, and of each part that decides it the mean, its 90% interval and the number of seeds."""
     parts = {
         part.name or "mean": [_rounded(part.mean), _rounded(part.low), _rounded(part.high), part.n]
         for part in one.deciding
     }
-    return {"verdict": str(one.verdict), **parts}
+    return {"verdict": f"{one.verdict}{claims.mark(one)}", **parts}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,6 +16,7 @@ from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.data.datasets import dataset_label
 
 CHOSEN = "\N{DAGGER}"
+CHOSE_NOTE = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
 COLUMNS = [
     "dataset", "network", "method", "options", "variant", "start_epoch", "epochs", "n", "planned", "mean", "low",
     "high", "minimum", "maximum", "val_mean", "paper_figure", "paper_dataset", "paper_value", "paper_low",
@@ -86,7 +87,7 @@ def readable(found: Iterable[CellResult]) -> pd.DataFrame:
             "epochs": options_text(one.epochs),
             "n": str(one.n) if one.n >= one.planned else f"{one.n} of {one.planned}",
             "mean": number(one.mean),
-            "95% interval": interval_text(one.interval),
+            "95% interval": f"collapsed {one.collapsed} of {one.n}" if one.collapsed else interval_text(one.interval),
             "min to max": span(one.ours.minimum, one.ours.maximum) if one.ours else DASH,
             "paper": _paper(one),
             "paper's range": span(one.paper.low, one.paper.high) if one.paper else DASH,
@@ -144,8 +145,7 @@ def paper_notes(found: Sequence[CellResult]) -> list[str]:
 
 def chosen_note(found: Iterable[CellResult]) -> list[str]:
     """What the dagger means, where a table has one."""
-    note = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
-    return [note] if any(one.is_chosen_by for one in found) else []
+    return [CHOSE_NOTE] if any(one.is_chosen_by for one in found) else []
 
 
 def notes_of(found: Sequence[CellResult]) -> list[str]:
@@ -174,7 +174,8 @@ COMPARISON_NOTE = (
     "effect size: the mean of the differences by their standard deviation). Cells without two common seeds are "
     "compared by Welch's t-test (effect size: by the pooled standard deviation). The last column is corrected for all "
     "comparisons of this table (Holm). With three seeds only a difference many times its spread can pass that: one "
-    "that does not pass is open, not absent."
+    "that does not pass is open, not absent. Below five seeds there is no effect size. Where seeds of a cell collapsed "
+    "(ended more than 10 points below its best one) its mean is not tested."
 )
 
 
@@ -189,7 +190,7 @@ def readable_comparisons(compared: Sequence[Comparison]) -> pd.DataFrame:
             "pairs": str(one.difference.pairs) if one.difference.pairs else "not paired",
             "difference": number(one.difference.mean, "+.2f"),
             "95% interval": interval_text(one.difference.interval, "+.2f"),
-            "effect size": number(one.difference.effect, "+.1f"),
+            "effect size": number(one.effect, "+.1f"),
             "p": p_text(one.difference.p_value),
             "p, corrected": p_text(one.corrected),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,20 @@ from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.recipe import changed_settings
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import METRICS, RunFiles, is_finished, run_files
-from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, SAMPLED_COLUMNS, read_run_record, unreadable
+from slotpipeline.runs.run_record import (
+    CURVE_COLUMNS,
+    EARLY_COLUMNS,
+    RUN_COLUMNS,
+    SAMPLED_COLUMNS,
+    RunRecord,
+    read_run_record,
+    unreadable,
+)
 
 SELECTED_COLUMNS = ("identity", "layer", "bin", "count")
 RUNS_CSV, CURVES_CSV, SELECTED_CSV = "runs.csv", "curves.csv.gz", "selected_weights.csv"
+EARLY_CSV = "first_epoch.csv"
+"""What networks with masks measured within their first epoch; a grid without such runs lacks it."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,9 @@ class Collected:
 def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Path) -> Collected:
     """Gather the finished runs of a grid into its small result files, and return how many there are.
 
-    They are runs.csv, one row per run; curves.csv.gz, one per run and epoch; and selected_weights.csv, a histogram per
-    weight tensor. Rows of runs whose folders are elsewhere, or that the grid no longer asks for, stay as they are. The
-    same runs give the same bytes.
+    They are runs.csv, one row per run; curves.csv.gz, one per run and epoch; selected_weights.csv, a histogram per
+    weight tensor; and first_epoch.csv, what networks with masks measured within their first epoch. Rows of runs whose
+    folders are elsewhere, or that the grid no longer asks for, stay as they are. The same runs give the same bytes.
 
     Args:
         planned: all runs of the grid, finished or not.
@@ -56,7 +66,10 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     """
     finished = [run for run in planned if is_finished(run, results)]
     files = {run.identity: run_files(run, results) for run in finished}
-    rows = pd.DataFrame([_row(run, files[run.identity]) for run in finished])
+    records = [read_run_record(files[run.identity]) for run in finished]
+    rows = pd.DataFrame([_row(run, files[run.identity], record) for run, record in zip(finished, records, strict=True)])
+    measured = [{"identity": record.identity, **asdict(row)} for record in records for row in record.first_epoch]
+    early = _joined(results / EARLY_CSV, EARLY_COLUMNS, files, [pd.DataFrame(measured)])
     runs = _joined(results / RUNS_CSV, RUN_COLUMNS, files, [rows])
     curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, files, [read_curves(finished, results)])
     curves = curves.drop(columns=[name for name in SAMPLED_COLUMNS if curves[name].isna().all()])
@@ -73,6 +86,9 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
         # Not pandas' compression, which would put the temporary file's name into the archive.
         text = _text_of(curves.sort_values(**by_plan)).to_csv(index=False)
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+    if len(early):
+        with replacing(results / EARLY_CSV) as temporary:
+            early.sort_values(**by_plan).to_csv(temporary, index=False, float_format="%.6g")
     with replacing(results / SELECTED_CSV) as temporary:
         selected.sort_values(**by_plan).to_csv(temporary, index=False)
     # Last: a run is recorded once runs.csv has its row.
@@ -112,9 +128,8 @@ def _sort_key(run: Run) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _row(run: Run, files: RunFiles) -> dict[str, Any]:
+def _row(run: Run, files: RunFiles, record: RunRecord) -> dict[str, Any]:
     """The row of a finished run in runs.csv."""
-    record = read_run_record(files)
     if record.identity != run.identity:
         raise unreadable(files.folder, ValueError(f"it is of the run {record.identity}, not {run.identity}"), METRICS)
     row = {name: getattr(record, name) for name in RUN_COLUMNS}

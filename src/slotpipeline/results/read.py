@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.results.claims import Registration, read_registration
-from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
+from slotpipeline.results.claims import Registration
+from slotpipeline.results.claims_file import read_registration
+from slotpipeline.results.collect import CURVES_CSV, EARLY_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
 from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
-from slotpipeline.runs.run_record import CURVE_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
+from slotpipeline.runs.run_record import CURVE_COLUMNS, EARLY_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Results:
         reference: the published numbers.
         project: the project's folder, to which the files that an experiment needs beside these are relative.
         registration: the registered claims; None in a project that has registered none.
+        first_epoch: one row per run of a network with masks and measurement within its first epoch.
     """
 
     config: Mapping[str, Any]
@@ -40,6 +42,7 @@ class Results:
     reference: Sequence[PublishedNumber]
     project: Path
     registration: Registration | None = None
+    first_epoch: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EARLY_COLUMNS)))
 
     def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
         """The rows of those runs that are finished, in the order of their identities here."""
@@ -82,6 +85,13 @@ def read_selected(path: str | Path) -> pd.DataFrame:
     return read_table(path, SELECTED_COLUMNS, run_first(path))
 
 
+def read_first_epoch(path: str | Path) -> pd.DataFrame:
+    """Read `first_epoch.csv`, one row per run and measurement; empty where the file is missing."""
+    if not Path(path).exists():
+        return pd.DataFrame(columns=list(EARLY_COLUMNS))
+    return read_table(path, EARLY_COLUMNS, run_first(path))
+
+
 def read_results(folder: str | Path, reference_csv: str | Path, project: Path = Path()) -> Results:
     """Read the small result files of a grid from its folder; `project`: the current folder, unless another is given.
 
@@ -97,6 +107,7 @@ def read_results(folder: str | Path, reference_csv: str | Path, project: Path = 
         reference=read_reference(reference_csv),
         project=project,
         registration=read_registration(project),
+        first_epoch=read_first_epoch(folder / EARLY_CSV),
     )
 
 
@@ -116,4 +127,12 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path,
         for name, read, columns in readers
     )
     reference = read_reference(reference_csv)
-    return Results(config, runs, curves, selected, reference, project, read_registration(project))
+    first_epoch = read_first_epoch(folder / EARLY_CSV)
+    return Results(config, runs, curves, selected, reference, project, read_registration(project), first_epoch)
+
+
+def median_seconds(runs: pd.DataFrame) -> dict[str, float]:
+    """Median wall time of some runs, of those on a processor and of those on a GPU apart: they are not one sample."""
+    kinds = runs["device"].map(lambda device: "processor" if device == "cpu" else "GPU")
+    medians = runs.groupby(kinds, sort=False)["wall_seconds"].median()
+    return {str(kind): float(seconds) for kind, seconds in medians.items()}

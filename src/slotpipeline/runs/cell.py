@@ -29,11 +29,6 @@ class Variant:
         raise NotImplementedError
 
     @property
-    def short(self) -> str:
-        """The same beside the name of the method."""
-        return self.words
-
-    @property
     def recipe(self) -> str:
         """Name or file of the recipe of its runs; blank for the recipe of the plain cell."""
         return ""

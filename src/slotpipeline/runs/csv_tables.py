@@ -35,7 +35,7 @@ def _of_type(wanted: Any) -> tuple[str, ...]:
 # Without these an identity such as 12345678 or 1234e567 would be read as a number.
 _TEXTS = ("layer", "settings", "architecture", "source", "figure", "metric", "provenance", "selection")
 _NUMBERS = ("value", "low", "high", "reading_uncertainty", "seconds_per_epoch", "ratio")
-_COUNTS = ("bin", "count")
+_COUNTS = ("bin", "count", "step")
 COLUMN_TYPES = {
     **dict.fromkeys(_TEXTS, "str"),
     **dict.fromkeys(_COUNTS, "Int64"),

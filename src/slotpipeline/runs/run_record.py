@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from slotmachines.errors import UserError, one_line
 from slotpipeline.runs.checked_fields import Duration, Percentage, from_fields
 from slotpipeline.runs.run_files import METRICS, TRAIN_AGAIN, RunFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyRow:
+    """A measurement of a network with masks within its first epoch.
+
+    Attributes:
+        step: how many steps of training came before it.
+        val_accuracy: on the validation images, in evaluation mode.
+        altered_share: the share of connections that are pruned or flipped.
+    """
+
+    step: int
+    val_accuracy: Percentage
+    altered_share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +55,7 @@ class RunRecord:
         data_sha256: digest of the dataset.
         slotmachines: version of the installed package.
         cuda_graph: whether each step was replayed as one CUDA graph.
+        first_epoch: of a network whose masks are not drawn at random, what its first epoch measured.
     """
 
     dataset: str
@@ -72,6 +88,7 @@ class RunRecord:
     slotmachines: str = ""
     system: str = ""
     cuda_graph: bool | str = False
+    first_epoch: list[EarlyRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +125,19 @@ class CurveRow:
     redrawn_share: float | None = None
 
 
-_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph")
+_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "first_epoch")
 _NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
 SAMPLED_COLUMNS = ("sampled_changed_share", "redrawn_share")
 """The columns that only curves of probabilistic selection have, and those of a grid with such a run."""
 _NOT_IN_OLD_CURVES = ("altered_share", "round", *SAMPLED_COLUMNS)
 
-RUN_COLUMNS = tuple(field.name for field in fields(RunRecord) if field.name not in _NOT_IN_TABLES)
+EARLY_COLUMNS = ("identity", *(one.name for one in fields(EarlyRow)))
+"""The columns of first_epoch.csv, one row per run and measurement."""
+RUN_COLUMNS = tuple(one.name for one in fields(RunRecord) if one.name not in _NOT_IN_TABLES)
 """The columns of runs.csv, one row per run."""
 OLD_RUN_COLUMNS = tuple(name for name in RUN_COLUMNS if name not in _NOT_IN_OLD_TABLES)
 """The columns that runs.csv has in every version of the project."""
-ROW_COLUMNS = tuple(field.name for field in fields(CurveRow))
+ROW_COLUMNS = tuple(one.name for one in fields(CurveRow))
 """The columns of a run's curve.csv, one row per epoch; without `SAMPLED_COLUMNS` where nothing is sampled."""
 CURVE_COLUMNS = ("identity", *ROW_COLUMNS)
 """The columns of the curves of a grid, one row per run and epoch."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from slotmachines.errors import UserError, one_line
 from slotmachines.files import replacing
 from slotpipeline.runs.checked_fields import Duration, from_fields
-from slotpipeline.runs.run_record import CurveRow
+from slotpipeline.runs.run_record import CurveRow, EarlyRow
 
 Weights = dict[str, Tensor]
 
@@ -30,6 +30,7 @@ class Progress:
         seconds: spent so far.
         curve: one row per epoch.
         kept: the weights that are written at the end, by the names of their files: "best", "epoch-N".
+        first_epoch: what was measured within the first epoch.
         origins: what each part of the run was trained by, see `provenance.together`; older checkpoints do not say.
     """
 
@@ -38,6 +39,7 @@ class Progress:
     seconds: Duration
     curve: list[CurveRow]
     kept: dict[str, Weights]
+    first_epoch: list[EarlyRow] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=lambda: [{}])
 
 
@@ -56,7 +58,8 @@ def save_checkpoint(path: Path, progress: Progress, trainer: TrainerState) -> No
     Raises:
         UserError: the file cannot be written, for instance because the disk is full.
     """
-    state = {**vars(progress), "curve": [vars(row) for row in progress.curve], **vars(trainer)}
+    rows = {name: [vars(row) for row in getattr(progress, name)] for name in ("curve", "first_epoch")}
+    state = {**vars(progress), **rows, **vars(trainer)}
     try:
         with replacing(path) as temporary:
             torch.save(state, temporary)

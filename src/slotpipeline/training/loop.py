@@ -10,22 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from slotmachines.errors import UserError
-from slotmachines.rivals.apply import altered_share, begin_epoch_, masks_of
+from slotmachines.rivals.apply import altered_share, begin_epoch_, evaluation_samples, masks_of
 from slotmachines.selectable import weight_selectors
 from slotmachines.slots.convert import baked_state, is_slot_machine, slot_machines
 from slotmachines.slots.philox import key_of, permutation
 from slotpipeline.data import Splits
 from slotpipeline.runs.recipe import Settings
-from slotpipeline.runs.run_record import CurveRow
+from slotpipeline.runs.run_record import CurveRow, EarlyRow
 from slotpipeline.training.checkpoint import TrainerState
 from slotpipeline.training.evaluation import means, sums
 from slotpipeline.training.sampled_churn import SampledChurn
 from slotpipeline.training.schedule import learning_rate
 from slotpipeline.training.step import TrainingStep
 
+EARLY_MEASUREMENTS = 100
+"""About how often the first epoch of a network with masks is measured: accuracy rises within it."""
+
 
 class Trainer:
     """A network in training, with its optimiser; `state` between two epochs is all that resuming needs.
+
+    `first_epoch` fills with what the first epoch measures between its steps, of a network with masks.
 
     Each epoch draws its randomness (order of the images, augmentation, dropout, sampled options) from streams keyed
     by (seed, epoch), so no generator state has to be kept.
@@ -43,6 +48,8 @@ class Trainer:
         self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
         self._choices = self._current_choices()
         self._sampled = SampledChurn(network, seed)
+        self._is_masked = bool(masks_of(network))
+        self.first_epoch: list[EarlyRow] = []
 
     def train_epoch(self, epoch: int) -> CurveRow:
         """Train for one epoch (counted from 1) and evaluate.
@@ -50,7 +57,14 @@ class Trainer:
         Raises:
             UserError: the loss, or a trained number, is no longer finite.
         """
-        *_, rate = self.steps(epoch)
+        is_watched = epoch == 1 and self._is_masked and evaluation_samples(self.network) == 1
+        every = max(1, len(self.data.train) // self.settings.batch_size // EARLY_MEASUREMENTS)
+        self.first_epoch += [self._early_row(0)] if is_watched else []
+        rate = 0.0
+        for step, step_rate in enumerate(self.steps(epoch), start=1):
+            rate = step_rate
+            if is_watched and step % every == 0:
+                self.first_epoch.append(self._early_row(step))
         return self._row(epoch, rate, self.evaluation())
 
     def steps(self, epoch: int) -> Iterator[float]:
@@ -79,6 +93,12 @@ class Trainer:
             **self._sampled.shares(),
             is_finite=torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all(),
         )
+
+    def _early_row(self, step: int) -> EarlyRow:
+        """What the network reaches within its first epoch, with how many connections altered."""
+        _, accuracy = means(sums(self.network, self.data.validation, self.data), len(self.data.validation))
+        self.network.train()
+        return EarlyRow(step=step, val_accuracy=accuracy, altered_share=float(altered_share(self.network)))
 
     def _row(self, epoch: int, rate: float, found: Evaluation) -> CurveRow:
         train_loss = self._step.loss_sum.item() / len(self.data.train)

@@ -55,6 +55,7 @@ def record_of(run: Run, network: nn.Module, data: Splits, progress: Progress) ->
         settings=asdict(run.settings),
         data_note=data.note,
         data_sha256=data.digest,
+        first_epoch=progress.first_epoch,
         **together(progress.origins),
     )
 

@@ -193,6 +193,8 @@ class UnfinishedRun:
         if row.epoch in self._keep_epochs:
             progress.kept[epoch_name(row.epoch)] = self.trainer.weights()
         progress.curve.append(row)
+        progress.first_epoch += self.trainer.first_epoch
+        self.trainer.first_epoch = []
 
     def save_sometimes(self, *, at_once: bool) -> None:
         """Write the checkpoint, at once or if the last one is about half a minute old."""

@@ -18,7 +18,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   };
   if (table.tBodies[0].rows.length > 5) bar.append(filter(() => table.tBodies[0].rows, "Filter rows"));
   bar.append(save);
-  table.before(bar);
+  table.parentElement.before(bar);
 }
 const runs = document.querySelector("#runs .cells");
 if (runs) runs.before(filter(() => runs.children, "Filter cells"));
