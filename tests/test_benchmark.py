@@ -165,6 +165,7 @@ def peak_numbers() -> list[float]:
     return [(peak_bytes(Case("lenet", "greedy", 16), m, CPU) or 0) / (4 * connections("lenet")) for m in methods]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak")
 def test_peak_memory_of_dense_training_grows_as_its_scores_do() -> None:
     in_fresh_process = runpy.run_path(str(SCRIPTS / "run_steps.py"))["in_fresh_process"]

@@ -142,7 +142,7 @@ def test_bad_input_of_other_commands(call, tmp_path, words, message):
 )
 def test_an_optional_part_that_is_not_installed(call, monkeypatch, missing, part, words):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "slotpipeline.runs.config", raising=False)
+    monkeypatch.delitem(sys.modules, "slotpipeline.experiments.config_schema", raising=False)
     status, out, err = call(*words)
     assert status == 2 and out == []
     assert len(err) == 1 and "\n" not in err[0]

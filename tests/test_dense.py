@@ -49,6 +49,7 @@ def assert_same(network: nn.Module, dense: nn.Module, tolerance: float = 1e-12) 
         assert torch.equal(options[name], trained[name].argmax(-1)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "layers", "nesterov", "steps"), CASES)
 def test_lenet_selects_the_same_options_all_along(options, layers, nesterov, steps):
     networks = []
@@ -108,6 +109,7 @@ def small_networks(draw):
     return build, shape
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     small_networks(),

@@ -31,6 +31,7 @@ def results(tmp_path_factory, digits_folder) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["beside", "many threads"])
 def test_the_same_seed_gives_the_same_bits_beside_other_runs(results, name):
     assert_equal_results(results / "alone", results / name)

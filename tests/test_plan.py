@@ -96,6 +96,7 @@ def commands_of(plan: Path) -> list[list[str]]:
     return read_plan(plan.read_text().splitlines(), str(plan))
 
 
+@pytest.mark.slow
 def test_a_plan_is_worked_at_and_what_is_finished_stays(plan, tmp_path):
     commands = commands_of(plan)
     assert len(commands) == 7
@@ -112,6 +113,7 @@ def test_a_plan_is_worked_at_and_what_is_finished_stays(plan, tmp_path):
     assert (metrics["variant"], metrics["start_epoch"]) == ("finetuned", 1)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_keeps_no_other_from_running(plan, tmp_path):
     commands = commands_of(plan)[:2]
     commands[0] = [*commands[0], "--recipe", "none"]
@@ -131,6 +133,7 @@ def killed_interrupted_or_finished(words: list[str]) -> None:
     (folder / "metrics.json").touch()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_one_run_and_ctrl_c_is_left_to_the_first_process(tmp_path):
     names = ("finished", "killed", "interrupted", "last")
     commands = [["slotmachines", "train", "--folder", str(tmp_path / name)] for name in names]
@@ -139,6 +142,7 @@ def test_a_process_that_is_killed_costs_one_run_and_ctrl_c_is_left_to_the_first_
     assert not (tmp_path / "killed").exists()
 
 
+@pytest.mark.slow
 def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_PATIENCE", 10.0)
     words = next(words for words in commands_of(plan) if "greedy" in words)
@@ -154,6 +158,7 @@ def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeyp
     assert "slotmachines: stopped by SIGTERM after epoch" in log and "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_the_commands_plan_and_work(plan, tmp_path):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     (tmp_path / "order.yaml").write_text("- {experiments: [random-vs-selected], methods: [random], seeds: [1]}")

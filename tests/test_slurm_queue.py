@@ -55,14 +55,14 @@ def test_a_cluster_that_does_not_answer_is_given_a_try(tmp_path: Path, monkeypat
 
 def test_of_the_jobs_of_the_project_those_that_can_never_start_are_named(say) -> None:
     lines = [
-        "11|PartitionTimeLimit|/home/me/project|rule_train_wildcards_lenet",
-        "12|Resources|/home/me/project|rule_train",
-        "13|Priority|/home/me/project|rule_train",
-        "14|QOSMaxWallDurationPerJobLimit|/home/me/project|rule_train",
-        "15|PartitionTimeLimit|/home/me/elsewhere|other",
-        "16|launch failed requeued held|/home/me/project|a|b",
+        "11|PartitionTimeLimit|/a/project|rule_train_wildcards_lenet",
+        "12|Resources|/a/project|rule_train",
+        "13|Priority|/a/project|rule_train",
+        "14|QOSMaxWallDurationPerJobLimit|/a/project|rule_train",
+        "15|PartitionTimeLimit|/a/elsewhere|other",
+        "16|launch failed requeued held|/a/project|a|b",
     ]
     say("squeue", "\n".join(lines))
-    found = jobs_that_never_start(Path("/home/me/project"))
+    found = jobs_that_never_start(Path("/a/project"))
     assert list(found) == ["11", "14", "16"]
     assert "lenet" in found["11"] and "PartitionTimeLimit" in found["11"] and "scancel 11" in found["11"]

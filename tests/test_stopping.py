@@ -120,6 +120,7 @@ def test_signals_that_are_ignored_stay_so_and_other_threads_get_none():
     assert answers == [0]
 
 
+@pytest.mark.slow
 def test_as_a_program_that_is_stopped_and_killed(train, tmp_path, digits_folder, monkeypatch, capsys):
     words = ["slotmachines", "train", "--dataset", "digits", "--options", "4", "--seed", "1", "--set", "epochs=40"]
     words += ["--set", "schedule_epochs=[2]", "--data", str(digits_folder), "--folder", str(tmp_path / "run")]

@@ -110,6 +110,7 @@ def check_interpreted():
     check("cpu")
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_agree_with_plain_pytorch():
     environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = "import test_triton_kernels as tests; tests.check_interpreted()"

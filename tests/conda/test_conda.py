@@ -119,8 +119,9 @@ def test_the_project_is_installed_into_the_environment(project: Path, environmen
 
 def test_every_job_ran_in_the_environment(conda: Path, project: Path, environment: Path) -> None:
     activated = (conda / "activated.txt").read_text().splitlines()
-    # The script after the installation; then config, fetch, train, collect and the table.
-    assert len(activated) == 1 + 5
+    # The script after the installation; then config, a Python script, for which Snakemake first asks for the version of
+    # Python; fetch, train, collect and the table.
+    assert len(activated) == 1 + 2 + 4
     assert {Path(path).resolve() for path in activated} == {environment.resolve()}
 
 

@@ -21,23 +21,12 @@ from slotpipeline.training.train import train_run
 def train_job(job: TrainingJob) -> RunRecord:
     """Train a run, unless it is finished already with the weights that it is to keep.
 
-    Why it failed is written beside its checkpoint, until it is trained again.
-
     Raises:
         UserError, Stopped: as `train_run` and `finished_result`.
     """
-    note = failure_note(job.checkpoint)
-    note.unlink(missing_ok=True)
-    try:
-        finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
-        return _train(job) if finished is None else finished
-    except Exception as error:
-        with suppress(UserError), replacing(note) as temporary:  # where the disk is full, the log alone says why
-            temporary.write_text(one_line(error), encoding="utf-8")
-        raise
-
-
-def _train(job: TrainingJob) -> RunRecord:
+    finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
+    if finished is not None:
+        return finished
     with device_of_job(job.device) as device:
         return train_run(
             job.run,
@@ -55,7 +44,8 @@ def _train(job: TrainingJob) -> RunRecord:
 def train_all(jobs: Iterable[TrainingJob], report: Callable[[TrainingJob, RunRecord], None]) -> list[str]:
     """Train runs one after the other in this process: each to the files, and the bits, that it has when trained alone.
 
-    A run that fails does not keep the others from being trained. A signal stops the run under way as it stops
+    A run that fails does not keep the others from being trained; why is noted beside its checkpoint until it is trained
+    again. A signal stops the run under way as it stops
     `train_run`, and no further one begins; the same call later goes on from there.
 
     Args:
@@ -69,11 +59,16 @@ def train_all(jobs: Iterable[TrainingJob], report: Callable[[TrainingJob, RunRec
     """
     failed = []
     for job in jobs:
+        note = failure_note(job.checkpoint)
+        with suppress(OSError):
+            note.unlink()
         try:
             report(job, train_job(job))
-        except UserError as error:
-            failed.append(f"{job.folder}: {error}")
-        except Exception as error:  # such as too little memory on a GPU: the next run may be smaller
-            traceback.print_exc(file=sys.stderr)
-            failed.append(f"{job.folder}: {one_line(error)}")
+        except Exception as error:
+            if not isinstance(error, UserError):  # such as too little memory on a GPU: the next run may be smaller
+                traceback.print_exc(file=sys.stderr)
+            why = str(error) if isinstance(error, UserError) else one_line(error)
+            failed.append(f"{job.folder}: {why}")
+            with suppress(UserError), replacing(note) as temporary:  # where the disk is full, the log alone says why
+                temporary.write_text(why, encoding="utf-8")
     return failed
