@@ -1,11 +1,6 @@
 # The runs of the grid in a few small files, which git keeps; everything further down is made from these alone.
 
 
-def finished_runs(wildcards):
-    """The results of the wanted runs that are finished: one that was trained again is newer than its row."""
-    return [str(run_files(run, Path(RESULTS)).metrics) for run in wanted_runs() if is_finished(run, Path(RESULTS))]
-
-
 rule collect:
     # `update`: the rows of runs whose folders are elsewhere stay.
     input:

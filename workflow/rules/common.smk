@@ -7,12 +7,15 @@ import yaml
 from slotpipeline.experiments import registry
 from slotpipeline.reporting import sources
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
+from slotpipeline.planning.plan import plan_lines
+from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.results.collect import recorded_identities
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.run_files import is_finished, run_files
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.runs.to_do import missing_parents, runs_to_do
 from support.imported_code import files_behind, import_graph, modules_of_script
+from support.job_groups import grouped, job_name, runs_of_job
 
 RESULTS = f"results/{config['grid']}"
 FIGURES = f"figures/{config['grid']}"
@@ -98,3 +101,37 @@ def now(wanted):
     option --forcerun is read before the grid is known. So the note that this process leaves at its start is the input.
     """
     return [str(STARTED)] if wanted else []
+
+
+def finished_runs(wildcards):
+    """The results of the wanted runs that are finished: one that was trained again is newer than its row."""
+    return [str(run_files(run, Path(RESULTS)).metrics) for run in wanted_runs() if is_finished(run, Path(RESULTS))]
+
+
+def mark_of(name):
+    return f"{LOGS}/train/{name}.done"
+
+
+@cache
+def marks():
+    """Identity of a run that is to be trained -> the mark of its job."""
+    groups = grouped(runs_to_train(), RUNS_PER_JOB)
+    return {run.identity: mark_of(job_name(group)) for group in groups for run in group}
+
+
+def runs_of(wildcards):
+    return runs_of_job(wildcards.job, RUNS)
+
+
+def train_inputs(wildcards):
+    """The datasets and, of finetuned networks, the jobs of their slot machines, if these are to be trained, too."""
+    runs = runs_of(wildcards)
+    parents = [run.parent.identity for run in runs if run.parent is not None]
+    before = {marks()[parent] for parent in parents if parent in marks()} - {mark_of(wildcards.job)}
+    return [*sorted({f"data/{run.dataset}.safetensors" for run in runs}), *sorted(before)]
+
+
+def train_plan(wildcards, resources):
+    """The commands of the runs, a line each."""
+    lines = plan_lines(runs_of(wildcards), KEPT, Path(RESULTS))
+    return "\n".join(f"{line} --threads {resources.torch_threads}" for line in lines)

@@ -2,39 +2,6 @@
 # finished run must stay, whichever profile, option or failure makes Snakemake start its job again. Runs that lack a
 # result ask for the mark of their job instead. A job trains one run, or several one after the other (runs_per_job).
 
-from slotpipeline.planning.plan import plan_lines
-from slotpipeline.planning.resources import megabytes, minutes
-from support.job_groups import grouped, job_name, runs_of_job
-
-
-def mark_of(name):
-    return f"{LOGS}/train/{name}.done"
-
-
-@cache
-def marks():
-    """Identity of a run that is to be trained -> the mark of its job."""
-    groups = grouped(runs_to_train(), RUNS_PER_JOB)
-    return {run.identity: mark_of(job_name(group)) for group in groups for run in group}
-
-
-def runs_of(wildcards):
-    return runs_of_job(wildcards.job, RUNS)
-
-
-def train_inputs(wildcards):
-    """The datasets and, of finetuned networks, the jobs of their slot machines, if these are to be trained, too."""
-    runs = runs_of(wildcards)
-    parents = [run.parent.identity for run in runs if run.parent is not None]
-    before = {marks()[parent] for parent in parents if parent in marks()} - {mark_of(wildcards.job)}
-    return [*sorted({f"data/{run.dataset}.safetensors" for run in runs}), *sorted(before)]
-
-
-def train_plan(wildcards, resources):
-    """The commands of the runs, a line each."""
-    lines = plan_lines(runs_of(wildcards), KEPT, Path(RESULTS))
-    return "\n".join(f"{line} --threads {resources.torch_threads}" for line in lines)
-
 
 rule train:
     input:
