@@ -68,7 +68,7 @@ def accuracy(result: CellResult) -> str:
 def compared(one: Comparison, name: str) -> str:
     """How a cell lies to another, called `name`: the difference, its 95% interval and whether it is significant."""
     if one.first.collapsed or one.second.collapsed:
-        return f"not compared with {name} by a mean"
+        return f"not compared with {name} by a mean, as single seeds collapsed"
     mean = one.difference.mean
     text = f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} {name}"
     if not round(mean, 2):
