@@ -35,7 +35,7 @@ class ByAuthors(ByRecipe):
 
     @property
     def words(self) -> str:
-        return f"as {AUTHORS[self.name]} train them"
+        return f"as {AUTHORS[self.by]} train them"
 
 
 # What the experiments measure
