@@ -158,7 +158,7 @@ def readable_measures(measured: Sequence[Measured]) -> pd.DataFrame:
     quantities = dict.fromkeys(quantity for one in measured for quantity in one.values)
     return pd.DataFrame(
         {
-            "network": one.result.network,
+            "network": network_label(one.result.network),
             "method": method_name(one.result.method),
             "K": options_text(one.result.options),
             "variant": one.result.cell.words,
