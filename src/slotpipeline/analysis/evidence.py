@@ -68,7 +68,7 @@ def accuracy(result: CellResult) -> str:
 def compared(one: Comparison, name: str) -> str:
     """How a cell lies to another, called `name`: the difference, its 95% interval and whether it is significant."""
     if one.first.collapsed or one.second.collapsed:
-        return f"not compared with {name} by a mean"
+        return f"not compared with {name} by a mean, as single seeds collapsed"
     mean = one.difference.mean
     text = f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} {name}"
     if not round(mean, 2):
@@ -76,6 +76,8 @@ def compared(one: Comparison, name: str) -> str:
     if one.difference.interval is None:
         return f"{text} (no interval: too few seeds, or seeds that do not differ)"
     how = f"paired over {one.difference.pairs} seeds" if one.difference.pairs else "not paired"
+    if one.pooled:
+        how += f", spread of {one.pooled} cells"
     of = f" after correction for {one.tested} comparisons" if one.tested > 1 else ""
     return f"{text} (95% interval {interval_text(one.difference.interval, '+.2f')}, {how}; {_sure(one)}{of})"
 
