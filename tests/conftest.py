@@ -39,6 +39,10 @@ def images(count: int = 5, seed: int = 0, **more) -> torch.Tensor:
     return torch.rand(count, 1, 6, 6, generator=torch.Generator().manual_seed(seed), **more)
 
 
+def assert_same(before: dict, after: dict) -> None:
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
 def scramble(network: nn.Module, seed: int = 1, scale: float = 0.3) -> nn.Module:
     """Give theta values as training would."""
     generator = torch.Generator().manual_seed(seed)

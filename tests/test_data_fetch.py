@@ -3,10 +3,7 @@
 import gzip
 import hashlib
 import io
-import os
 import pickle
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -294,23 +291,3 @@ def test_a_download_that_never_works_leaves_nothing(server, tmp_path, without_pa
     with pytest.raises(UserError, match=r"cannot download cifar10: .*/first: .*; .*/second: .*SLOTMACHINES_DATA"):
         fetch("cifar10", tmp_path / "data")
     assert len(asked) == 6 and list((tmp_path / "data").iterdir()) == []
-
-
-def test_digits_need_no_source(tmp_path):
-    # SLOTMACHINES_DATA may name a folder of other datasets, or one that is not there.
-    fetch("digits", tmp_path / "a", tmp_path / "nowhere")
-    fetch("digits", tmp_path / "b")
-    assert (tmp_path / "a/digits.safetensors").read_bytes() == (tmp_path / "b/digits.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path, name):
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write to"):
-        fetch(name, tmp_path / "file" / "data")
-
-
-def test_naming_the_datasets_does_not_import_torch():
-    code = "import sys; from slotpipeline.data import datasets, fetch; sys.exit('torch' in sys.modules)"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from conftest import assert_same
 from slotmachines import (
     UserError,
     bake_,
@@ -26,7 +27,6 @@ from slotmachines import (
 )
 from slotmachines.methods import METHODS, RIVALS, SLOT_METHODS
 from slotmachines.slots.convert import baked_state
-from test_refusals import assert_same
 from test_tied_and_shared import Folded, Language
 
 PAGE = Path(__file__).parents[1] / "docs/tutorial.md"

@@ -12,8 +12,8 @@ from slotmachines.errors import UserError
 from slotpipeline import cli
 from slotpipeline.experiments.accuracy_by_options import SECONDS
 from slotpipeline.experiments.outcomes import experiment_results, measures
-from slotpipeline.reporting.provenance import costs
 from slotpipeline.reporting.report import main_table_text
+from slotpipeline.reporting.run_origins import costs
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import read_results
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid

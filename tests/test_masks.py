@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from conftest import images, small_network
-from slotmachines import UserError, bake_, mask_, selected_options
+from slotmachines import bake_, mask_, selected_options
 from slotmachines.methods import RIVALS
-from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, evaluation_samples, named_rule
+from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, evaluation_samples
 from slotmachines.rivals.edge_popup import EdgePopup
 from slotmachines.rivals.flipping import Flipping
 from slotmachines.rivals.lottery_ticket import LotteryTicket
@@ -281,30 +281,6 @@ def test_scores_depend_on_seed_and_name_alone():
     first, again, second = scores_of(one)[1], scores_of(same)[1], scores_of(other)[1]
     assert torch.equal(first, again) and torch.equal(first, scores_of(part)[0]) and not torch.equal(first, second)
     assert type(part[6]) is nn.Linear, "what the filter leaves out stays ordinary"
-
-
-def test_what_makes_no_sense_is_refused():
-    with pytest.raises(UserError, match=r"unknown rule 'popup': use one of free_pruning, .*lottery_ticket"):
-        mask_(small_network(), "popup")
-    with pytest.raises(UserError, match=r"edge_popup: .*keeps.*; see slotmachines/rivals/edge_popup.py"):
-        named_rule("edge_popup", keeps=0.5)
-    with pytest.raises(UserError, match="penalty"):
-        named_rule("min_pruning", penalty=0.0)
-    with pytest.raises(ValueError, match="fraction of connections to keep lies above 0"):
-        EdgePopup(keep=0)
-    with pytest.raises(ValueError, match="at least one epoch"):
-        LotteryTicket(round_epochs=0)
-    with pytest.raises(ValueError, match="share of conv weights"):
-        LotteryTicket(conv=1.0)
-    with pytest.raises(ValueError, match="unknown distribution 'normal'"):
-        mask_(small_network(), "edge_popup", weights="normal")
-    with pytest.raises(ValueError, match="no masks"):
-        altered_share(small_network())
-    network = mask_(small_network(), "edge_popup")
-    with pytest.raises(ValueError, match="parametrized already"):
-        mask_(network, "free_pruning")
-    with pytest.raises(RuntimeError, match="call bake_ first"):
-        network[4].weight = torch.zeros(8, 64)
 
 
 def test_a_state_goes_on_where_it_was_saved():

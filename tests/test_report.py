@@ -18,8 +18,8 @@ from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.drawing import finish, save
-from slotpipeline.reporting.provenance import provenance
 from slotpipeline.reporting.report import other_grids, write_report
+from slotpipeline.reporting.run_origins import provenance
 from slotpipeline.reporting.scoreboard import counts, scoreboard, sentence
 from slotpipeline.reporting.sources import KEY, OVERVIEWS, numbers_digest, page_source, picture_source, report_digest
 from slotpipeline.reporting.style import panels

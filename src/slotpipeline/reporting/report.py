@@ -25,8 +25,8 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.claim_table import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
-from slotpipeline.reporting.provenance import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.registration import registration_note
+from slotpipeline.reporting.run_origins import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
 from slotpipeline.reporting.tables import (
