@@ -98,4 +98,6 @@ def tally(found: Iterable[Comparison]) -> str:
     sure = sum(one.is_significant for one in tested)
     text = f"{sure} of {len(tested)} differences that can be tested are significant after correction"
     small = [one.n for one in tested if one.is_small and not one.is_significant]
-    return f"{text}; {len(small)} others are open, with fewer than {FEWEST} seeds" if small else text
+    if not small:
+        return text
+    return f"{text}; {len(small)} {'other is' if len(small) == 1 else 'others are'} open, with fewer than {FEWEST} seeds"
