@@ -36,8 +36,7 @@ COUNTS = {
     "vgg": 4,
     "selected-weights": 5,
     "churn": 4 * 2 * 2,
-    # Two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, and 2 or 3 groups of
-    # these;
+    # Two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, 2 or 3 groups of them;
     # the third recipe, with what it does not have from the code already; and learned weights.
     "recipe-study": 2 * (2 * (1 + 5 + 2) + (1 + 3 + 1))
     + 2 * 2 * (2 * (1 + 7 + 3) + (1 + 5 + 2))

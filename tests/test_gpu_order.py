@@ -8,6 +8,7 @@ from slotmachines.methods import SLOT_METHODS
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.planning.plan import in_order, plan_lines, read_order
 from slotpipeline.results.collect import recorded_identities
+from slotpipeline.results.predictions_file import read_predictions
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.run import Run, make_run
 from slotpipeline.runs.to_do import runs_to_do
@@ -45,6 +46,13 @@ def test_the_plan_begins_with_the_eleven_runs_that_decide_and_four_of_learned_we
     assert [run.settings.epochs for run in planned()[:15]] == [200] * 13 + [330] * 2
     folders = [line.partition(" --folder ")[2].split()[0] for line in plan_lines(planned()[:11], {}, Path("results"))]
     assert folders == [f"results/runs/{run.folder}" for run in ELEVEN]
+
+
+def test_each_of_these_runs_was_predicted():
+    predictions = read_predictions(PROJECT)
+    assert [(one.identity, one.network, one.method, one.options) for one in predictions.runs[:15]] == [
+        (run.identity, run.network, run.method, run.options) for run in [*ELEVEN, *FOUR]
+    ]
 
 
 def test_what_was_recorded_is_not_planned_again():

@@ -36,6 +36,7 @@ TRAINING: list[Callable[..., None]] = [
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
     ticket_verbs.to_folder,
+    results_verbs.predictions,
 ]
 WORKFLOW: list[Callable[..., None]] = [
     results_verbs.collect,
