@@ -12,7 +12,7 @@ from conftest import tiny_run
 from slotmachines import option_table
 from slotmachines.methods import RIVALS
 from slotpipeline.experiments.grid import cells_of, experiment_runs, grid_runs, kept_epochs, seeds_of
-from slotpipeline.experiments.recipe_comparison import FACTORS, MixedRecipe
+from slotpipeline.experiments.recipe_comparison import FACTORS, AsSlotMachine, MixedRecipe
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.sources import OVERVIEWS, overview_script
 from slotpipeline.runs.cell import cell_run
@@ -36,8 +36,12 @@ COUNTS = {
     "vgg": 4,
     "selected-weights": 5,
     "churn": 4 * 2 * 2,
-    # two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, and two pairs of them
-    "recipe-study": 2 * 2 * ((1 + 5 + 2) + 2 * (1 + 7 + 2)),
+    # Two recipes, two K: as they are, with 5 factors (lenet) or 7 (conv2, conv6) of the other, 2 or 3 groups of them;
+    # the third recipe, with what it does not have from the code already; and learned weights.
+    "recipe-study": 2 * (2 * (1 + 5 + 2) + (1 + 3 + 1))
+    + 2 * 2 * (2 * (1 + 7 + 3) + (1 + 5 + 2))
+    + (2 * (1 + 1) + 2 + (1 + 2))
+    + 2 * (2 * (1 + 3 + 1) + 2 + (1 + 2 + 1 + 2)),
     "large-k": 2 * (3 + 4 * (1 + 3 + 1)),  # K = 8 has the rate 0.2 by the recipe, and no range that grows
     "connections-changed": 4 * (4 + 1),
     "signs": 2 * 11,
@@ -99,10 +103,10 @@ def test_each_run_is_one_run_with_one_folder_whichever_experiments_need_it():
 
 
 def test_factors_together_that_are_the_grids_own_recipe_are_no_runs_of_their_own():
-    # That recipe is the paper's text with the value bound and the score range of the code.
+    # That recipe is the paper's text with the value bound and the score range of the code; the study also has it whole.
     study = {run.identity for run in experiment_runs(PAPER, "recipe-study") if run.network == "lenet"}
     sweep = {run.identity for run in experiment_runs(PAPER, "k-sweep") if run.network == "lenet"}
-    assert len(study & sweep) == 2 * 3  # K = 2 and 8, three seeds
+    assert len(study & sweep) == 3 * 3  # K = 2, K = 8 and learned weights, three seeds
 
 
 @pytest.mark.parametrize("experiment", ["finetune", "finetune-checkpoints", "vgg"])
@@ -189,10 +193,14 @@ def test_a_grid_can_put_a_shorter_recipe_in_the_place_of_a_rivals_own(tmp_path):
 def test_a_recipe_takes_exactly_the_settings_of_the_other_one():
     cells = cells_of(PAPER, "recipe-study")
     recipes = {(cell.network, cell.options, cell.recipe): cell for cell in cells if not cell.changes}
-    assert {recipe for _, _, recipe in recipes} == {"paper", "code"}
+    assert {recipe for _, _, recipe in recipes} == {"paper", "code", "paper-glorot"}
     for cell in cells:
         ours = settings_of(recipes[cell.network, cell.options, cell.recipe])
-        theirs = settings_of(recipes[cell.network, cell.options, {"paper": "code", "code": "paper"}[cell.recipe]])
+        if isinstance(cell.variant, AsSlotMachine):
+            theirs = settings_of(recipes[cell.network, 8, cell.recipe])
+        else:
+            other = {"paper": "code", "code": "paper", "paper-glorot": "code"}[cell.recipe]
+            theirs = settings_of(recipes[cell.network, cell.options, other])
         mixed = settings_of(cell)
         changed = {name for name in vars(ours) if getattr(mixed, name) != getattr(ours, name)}
         assert changed == set(dict(cell.changes))
@@ -205,18 +213,42 @@ def test_a_recipe_takes_exactly_the_settings_of_the_other_one():
             assert not changed and cell.words == recipe_name(cell.recipe)
 
 
-def test_what_the_recipes_agree_about_is_no_factor():
-    taken = {
-        network: {
-            ", ".join(cell.variant.factors)
-            for cell in cells_of(PAPER, "recipe-study")
-            if cell.network == network and isinstance(cell.variant, MixedRecipe)
-        }
-        for network in ("lenet", "conv6")
+def factors_taken(recipe, network, method="greedy"):
+    return {
+        ", ".join(cell.variant.factors)
+        for cell in cells_of(PAPER, "recipe-study")
+        if (cell.recipe, cell.network, cell.method) == (recipe, network, method)
+        and isinstance(cell.variant, MixedRecipe)
     }
+
+
+def test_what_the_recipes_agree_about_is_no_factor():
     together = {"value bound, score range", "restarts, weight decay"}
-    assert taken["conv6"] == set(FACTORS) | together
-    assert taken["lenet"] == set(FACTORS) - {"padding", "augmentation"} | together
+    all_three = "augmentation, weight decay, padding"
+    for recipe in ("paper", "code"):
+        assert factors_taken(recipe, "conv6") == set(FACTORS) | together | {all_three}
+        assert factors_taken(recipe, "lenet") == set(FACTORS) - {"padding", "augmentation"} | together
+    text = {"learning rate", "restarts", "weight decay", "padding", "augmentation"}
+    assert factors_taken("paper-glorot", "conv6") == text | {"restarts, weight decay", all_three}
+
+
+def test_learned_weights_take_what_they_can_take_from_the_code_or_from_slot_machines():
+    from_code = {"padding", "augmentation", "augmentation, padding"}
+    from_slots = {"restarts", "restarts, weight decay"}
+    assert factors_taken("paper-glorot", "conv2", "learned") == from_code | from_slots
+    assert factors_taken("paper", "conv2", "learned") == from_code | from_slots | {"value bound"}
+    assert factors_taken("code", "conv2", "learned") == from_code | {"value bound"}  # its slot machines have neither
+
+
+def test_a_study_of_two_recipes_keeps_its_runs_when_it_gets_a_third_and_learned_weights():
+    study = SHAPES["recipe-study"]
+    smaller = {name: value for name, value in study.items() if name != "learned"} | {"recipes": ["paper", "code"]}
+    before = experiment_runs(with_study(smaller), "recipe-study")
+    assert {run.identity for run in before} < {run.identity for run in experiment_runs(PAPER, "recipe-study")}
+
+
+def with_study(study):
+    return {**PAPER, "experiments": {"recipe-study": study}}
 
 
 def test_large_k_tries_learning_rates_and_score_ranges():

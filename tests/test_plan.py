@@ -35,11 +35,10 @@ TINY = checked_config(
 )  # fmt: skip
 
 
-def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once_the_recipe_of_conv2_first():
+def test_the_order_of_the_project_has_every_run_of_the_papers_grid_once():
     runs = in_order(PAPER, read_order(PROJECT / "config/orders/gpu.yaml"))
     assert len(runs) == len({run.identity for run in runs})
     assert {run.identity for run in runs} == {run.identity for run in grid_runs(PAPER)}
-    assert [(run.network, run.options) for run in runs[:10]] == [("conv2", 8)] * 10
     places = {run.identity: number for number, run in enumerate(runs)}
     assert all(places[run.parent.identity] < places[run.identity] for run in runs if run.parent is not None)
 
@@ -52,10 +51,25 @@ def test_a_step_chooses_among_the_runs_of_its_experiments():
     ]  # fmt: skip
 
 
+def test_a_step_names_recipes_and_variants_in_their_order():
+    variants = ["paper's augmentation", None, "paper's padding"]
+    step = Step(["recipe-study"], ["conv6", "conv2"], ["greedy"], [8], [1], ["code"], variants)
+    runs = in_order(PAPER, [step])
+    assert [(run.network, run.recipe, list(run.changes), run.seed) for run in runs] == [
+        (network, "code", changes, 1)
+        for network in ("conv6", "conv2")
+        for changes in (["augmentation"], [], ["network_settings"])
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("- {experiments: [speed]}", "the grid paper has no experiment 'speed'"),
+        ("- {experiments: [cost], seeds: [9]}", "no run of cost has 9 among its seeds; use some of 0, 1, 2, 3, 4"),
+        ("- {experiments: [k-sweep], variants: [flip]}", "has 'flip' among its variants; use some of null"),
+        ("- {experiments: [k-sweep], recipes: [papers]}", "'papers' among its recipes; use some of 'paper-glorot'"),
+        ("- {experiments: [k-sweep], methods: [learned], options: [2]}", "no run of k-sweep has all of {'methods'"),
         ("- {network: conv2}", "entry 1 of the list: unknown 'network'; use experiments, networks, methods, options"),
         ("{experiments: [k-sweep]}", "is not a list of steps"),
         ("- [", "is not valid YAML"),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 import yaml
 from scipy import stats
 
@@ -78,6 +79,24 @@ def difference(first: pd.Series, second: pd.Series) -> tuple[float, float, float
     return mean, *found.confidence_interval(0.95), found.pvalue
 
 
+def common_spread(cells: dict[Any, pd.Series]) -> tuple[set[Any], float, float]:
+    """Of cells with the same seeds, those that vary alike; standard error of a difference of two, and its freedom."""
+    spreads = pd.Series({name: cell.var() for name, cell in cells.items() if np.ptp(cell)}).sort_values()
+    n = len(next(iter(cells.values())))
+    while len(spreads) > 2:
+        k = len(spreads)
+        critical = stats.f.ppf(1 - 0.05 / k, n - 1, (k - 1) * (n - 1))
+        if spreads.iloc[-1] / spreads.sum() <= critical / (critical + k - 1):
+            long = (
+                pd.DataFrame({str(name): cells[name] for name in spreads.index}).melt(ignore_index=False).reset_index()
+            )
+            long.columns = pd.Index(["seed", "cell", "accuracy"])
+            fit = smf.ols("accuracy ~ C(cell) + C(seed)", long).fit()
+            return set(spreads.index), math.sqrt(2 * fit.mse_resid / n), fit.df_resid
+        spreads = spreads.iloc[:-1]
+    return set(), math.nan, math.nan
+
+
 def number(values: pd.Series, paper: pd.Series, tolerance: float) -> dict[str, Any]:
     """The verdict of a published number, by the rules at the top of config/claims.yaml."""
     n, gap, own = len(values), values.mean() - paper["value"], values.var() / len(values)
@@ -128,12 +147,25 @@ def test_every_comparison(grid: str) -> None:
     runs, results = runs_of(grid).set_index("identity"), read_results(PROJECT / "results" / grid, REFERENCE, PROJECT)
     for name, found in grid_results(results).items():
         compared = comparisons(name, found)
-        p_values = []
+        p_values, groups = [], {}
+        cells = {
+            cell.identities: runs.loc[list(cell.identities)].set_index("seed")["test_accuracy"]
+            for one in compared
+            for cell in (one.first, one.second)
+        }
+        for key, cell in cells.items():
+            if 1 < len(cell) < 5 and np.ptp(cell) <= COLLAPSED:
+                place = tuple(runs.loc[key[0], ["dataset", "network"]])
+                groups.setdefault((*place, *sorted(cell.index)), {})[key] = cell
+        pools = [common_spread(group) for group in groups.values()]
         for one in compared:
-            first, second = (
-                runs.loc[list(cell.identities)].set_index("seed")["test_accuracy"] for cell in (one.first, one.second)
-            )
+            first, second = cells[one.first.identities], cells[one.second.identities]
             mean, low, high, p = difference(first, second)
+            for members, error, freedom in pools:
+                if {one.first.identities, one.second.identities} <= members:
+                    low, high = stats.t.interval(0.95, freedom, mean, error)
+                    p = 2 * stats.t.sf(abs(mean) / error, freedom)
+                    assert one.pooled == len(members)
             assert one.difference.mean == pytest.approx(mean)
             assert (one.difference.interval or (math.nan, math.nan)) == pytest.approx((low, high), **CLOSE)
             assert (math.nan if one.difference.p_value is None else one.difference.p_value) == pytest.approx(p, **CLOSE)

@@ -33,6 +33,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    results_verbs.predictions,
 ]
 WORKFLOW: list[Callable[..., None]] = [
     results_verbs.collect,

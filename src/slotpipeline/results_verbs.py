@@ -149,6 +149,19 @@ def claims(
         write_claims(judged, results)
 
 
+def predictions(
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+) -> None:
+    """Compare what was predicted of runs before they ran, in config/predictions.yaml, with the runs."""
+    from slotpipeline.reporting.prediction_table import predictions_text
+    from slotpipeline.results.predictions_file import PREDICTIONS_YAML, read_predictions
+
+    found = read_predictions(Path())
+    if found is None:
+        raise UserError(f"there is no {PREDICTIONS_YAML} here; go to a project that has predictions")
+    typer.echo(predictions_text(found, results))
+
+
 def readme(
     reference_csv: ReferenceFile,
     grids: Annotated[

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.text import DASH, network_title, number
+from slotpipeline.experiments.competitors import authors_epochs
 from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure, rivals_note
 from slotpipeline.reporting.marks import SEEDS_NOTE, ours, papers
 from slotpipeline.reporting.style import FAINT, INK, panels
 from slotpipeline.results.read import Results
-from slotpipeline.runs.cell import Config, cell_run
+from slotpipeline.runs.cell import Config
 
 TICKS = (10, 50, 80, 90, 95, 97, 98, 98.5, 99, 99.5)
 
@@ -25,7 +26,7 @@ def row_name(found: CellResult, config: Config) -> str:
     options = "" if found.options is None else f", K = {found.options}"
     variant = f",\n{found.cell.words}" if found.cell.variant else ""
     epochs = found.run.settings.epochs
-    authors = cell_run({"recipe": config["recipe"]}, found.cell, 0).settings.epochs
+    authors = authors_epochs(found, config)
     budget = "untrained" if not epochs else f"{epochs} epochs" if epochs == authors else f"{epochs} of {authors} epochs"
     return f"{METHODS[found.method].label}{options}{variant}\n{budget}{'' if found.n else ', not run'}"
 

@@ -23,6 +23,7 @@ LOGS = f"logs/{config['grid']}"
 REFERENCE = "config/reference.csv"
 # The registered claims say which runs give verdicts; a project may have registered none.
 CLAIMS = [path for path in ["config/claims.yaml"] if Path(path).is_file()]
+PREDICTIONS = [path for path in ["config/predictions.yaml"] if Path(path).is_file()]
 CONFIG = f"{RESULTS}/config.yaml"
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"

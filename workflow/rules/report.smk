@@ -104,6 +104,7 @@ rule report:
     input:
         code_of("slotpipeline.reporting.report"),
         [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
+        PREDICTIONS,
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS]),
     output:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from slotpipeline.analysis.cell_results import CellResult, only, plain
-from slotpipeline.analysis.statistics import Difference, compare_means, holm
+from slotpipeline.analysis.pooled_variance import Pool, pool
+from slotpipeline.analysis.statistics import Difference, compare_means, holm, interval_and_p
 from slotpipeline.analysis.text import method_name
 
 Pairs = Iterator[tuple[CellResult, CellResult]]
@@ -25,6 +26,7 @@ class Comparison:
         difference: with interval and p-value; without, where seeds of either cell collapsed.
         corrected: the p-value corrected for all comparisons of the experiment that can be tested (Holm 1979).
         tested: how many those are.
+        pooled: number of cells whose common spread interval and p-value rest on; 0 where they rest on the pair alone.
     """
 
     first: CellResult
@@ -32,6 +34,7 @@ class Comparison:
     difference: Difference
     corrected: float | None
     tested: int
+    pooled: int = 0
 
     @property
     def n(self) -> int:
@@ -55,22 +58,54 @@ class Comparison:
 
 
 def compare(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[Comparison]:
-    """The comparisons of some pairs of finished cells, corrected for how many there are."""
+    """The comparisons of some pairs of finished cells, corrected for how many there are.
+
+    Pairs of cells with fewer than five seeds share their spread with the others of their network (`pooled_variance`).
+    """
     pairs = list(pairs)
-    differences = [_difference(first, second) for first, second in pairs]
-    corrected = holm([difference.p_value for difference in differences])
+    pools = _pools(pairs)
+    differences = [_difference(first, second, pools.get(_key(first))) for first, second in pairs]
+    corrected = holm([difference.p_value for difference, _ in differences])
     tested = sum(p is not None for p in corrected)
     return [
-        Comparison(first, second, difference, p, tested)
-        for (first, second), difference, p in zip(pairs, differences, corrected, strict=True)
+        Comparison(first, second, difference, p, tested, pooled)
+        for (first, second), (difference, pooled), p in zip(pairs, differences, corrected, strict=True)
     ]
 
 
-def _difference(first: CellResult, second: CellResult) -> Difference:
+Key = tuple[str, str, tuple[int, ...]]
+"""Dataset, network and seeds: what cells of one pool share."""
+
+
+def _key(result: CellResult) -> Key:
+    return result.dataset, result.network, tuple(sorted(result.seeds))
+
+
+def _pools(pairs: Iterable[tuple[CellResult, CellResult]]) -> dict[Key, tuple[list[CellResult], Pool]]:
+    """Of the small cells among some pairs, those that vary alike."""
+    groups: dict[Key, list[CellResult]] = {}
+    for result in (result for pair in pairs for result in pair):
+        group = groups.setdefault(_key(result), [])
+        if 1 < result.n < FEWEST and not result.collapsed and result not in group:
+            group.append(result)
+    found = {key: (group, pool([one.by_seed for one in group])) for key, group in groups.items() if group}
+    return {key: (group, pooled) for key, (group, pooled) in found.items() if pooled is not None}
+
+
+def _difference(
+    first: CellResult, second: CellResult, shared: tuple[list[CellResult], Pool] | None
+) -> tuple[Difference, int]:
+    """The difference of two cells, and how many cells its spread was learned from, if it was pooled."""
     found = compare_means(first.by_seed, second.by_seed)
     if first.collapsed or second.collapsed:
-        return replace(found, interval=None, effect=None, p_value=None)
-    return found
+        return replace(found, interval=None, effect=None, p_value=None), 0
+    if shared is not None:
+        group, pooled = shared
+        members = [group[position] for position in pooled.members]
+        if first in members and second in members:
+            interval, p_value = interval_and_p(found.mean, pooled.error, pooled.freedom)
+            return replace(found, interval=interval, p_value=p_value), len(members)
+    return found, 0
 
 
 def each_against(found: Iterable[CellResult], other: CellResult | None) -> Pairs:

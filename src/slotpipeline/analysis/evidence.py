@@ -76,6 +76,8 @@ def compared(one: Comparison, name: str) -> str:
     if one.difference.interval is None:
         return f"{text} (no interval: too few seeds, or seeds that do not differ)"
     how = f"paired over {one.difference.pairs} seeds" if one.difference.pairs else "not paired"
+    if one.pooled:
+        how += f", spread of {one.pooled} cells"
     of = f" after correction for {one.tested} comparisons" if one.tested > 1 else ""
     return f"{text} (95% interval {interval_text(one.difference.interval, '+.2f')}, {how}; {_sure(one)}{of})"
 
@@ -96,4 +98,7 @@ def tally(found: Iterable[Comparison]) -> str:
     sure = sum(one.is_significant for one in tested)
     text = f"{sure} of {len(tested)} differences that can be tested are significant after correction"
     small = [one.n for one in tested if one.is_small and not one.is_significant]
-    return f"{text}; {len(small)} others are open, with fewer than {FEWEST} seeds" if small else text
+    if not small:
+        return text
+    others = "1 other is" if len(small) == 1 else f"{len(small)} others are"
+    return f"{text}; {others} open, with fewer than {FEWEST} seeds"

@@ -108,6 +108,14 @@ def compare_means(first: Mapping[int, float], second: Mapping[int, float]) -> Di
     return Difference(mean, interval, 0, mean / pooled, float(stats.ttest_ind(ones, others, equal_var=False).pvalue))
 
 
+def interval_and_p(mean: float, error: float, freedom: float, confidence: float = 0.95) -> tuple[Interval, float]:
+    """Interval of a mean with a known standard error (above 0), and the p-value that it is 0, by Student's t."""
+    from scipy import stats
+
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    return (mean - half, mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
+
+
 def one_sided_p(values: Sequence[float], limit: float, *, above: bool) -> float | None:
     """P-value of Student's one-sided t-test that the mean lies above a limit, or below it; None as `t_interval`."""
     if t_interval(values) is None:

@@ -13,8 +13,13 @@ DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 
 
 def number(value: float | None, form: str = ".2f") -> str:
-    """A number with a true minus sign; a dash where it is missing."""
-    return DASH if pd.isna(value) else format(value, form).replace("-", MINUS)
+    """A number with a true minus sign; a dash where it is missing. What rounds to zero has no sign below it."""
+    if pd.isna(value):
+        return DASH
+    text = format(value, form)
+    if text.startswith("-") and not text.strip("-0."):
+        text = format(0.0, form)
+    return text.replace("-", MINUS)
 
 
 def span(low: float | None, high: float | None, form: str = ".2f") -> str:

@@ -15,7 +15,7 @@ from slotpipeline.analysis.text import number, percent
 from slotpipeline.experiments.experiment import Experiment, Group, Measure, Parameters, networks_of
 from slotpipeline.results.read import Results
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
-from slotpipeline.runs.cell import ByRecipe, Cell, Config
+from slotpipeline.runs.cell import ByRecipe, Cell, Config, cell_run
 
 AUTHORS: Mapping[str, str] = {"ivan-florian": "Ivan and Florian", "zhou": "Zhou et al."}
 """Recipes of rivals that say how learned weights are trained beside them -> their authors."""
@@ -35,7 +35,7 @@ class ByAuthors(ByRecipe):
 
     @property
     def words(self) -> str:
-        return f"as {AUTHORS[self.name]} train them"
+        return f"as {AUTHORS[self.by]} train them"
 
 
 # What the experiments measure
@@ -95,6 +95,17 @@ def _rivals_pairs(found: list[CellResult]) -> Pairs:
     yield from each_against(_of_rivals(found), slots[-1] if slots else None)
 
 
+def authors_epochs(result: CellResult, config: Config) -> int:
+    """For how many epochs the authors of its method train such a network: their recipe, not shortened by the grid."""
+    return cell_run({"recipe": config["recipe"]}, result.cell, 0).settings.epochs
+
+
+def shortened(result: CellResult, config: Config) -> str:
+    """The share of its authors' epochs that a cell was given; blank where it was given all of them."""
+    ours, theirs = result.run.settings.epochs, authors_epochs(result, config)
+    return "" if ours == theirs else f"{ours} of its authors' {theirs} epochs"
+
+
 def _of_rivals(found: list[CellResult]) -> list[CellResult]:
     return [result for result in found if result.method in RIVALS]
 
@@ -102,9 +113,16 @@ def _of_rivals(found: list[CellResult]) -> list[CellResult]:
 def _rivals_sentences(here: Evidence) -> list[str]:
     """All that were run, the most accurate first; and how the rivals compare with the slot machine."""
     ranked = sorted(here.found, key=lambda result: -result.mean)
-    text = ["from the most to the least accurate: " + "; ".join(f"{label(one)} {accuracy(one)}" for one in ranked)]
+    cells = [f"{label(one)} {accuracy(one)}" for one in ranked]
+    budgets = [shortened(one, here.config) for one in ranked]
+    listed = (f"{cell}, {budget}" if budget else cell for cell, budget in zip(cells, budgets, strict=True))
+    text = ["from the most to the least accurate: " + "; ".join(listed)]
     against = [one for one in here.comparisons if one.first.method in RIVALS]
-    return text + ([f"rivals against the slot machine: {tally(against)}"] if against else [])
+    if against:
+        short = any(shortened(one.first, here.config) for one in against)
+        budget = ", at the epochs named above and not at their authors' full ones" if short else ""
+        text.append(f"rivals against the slot machine{budget}: {tally(against)}")
+    return text
 
 
 RIVALS_EXPERIMENT = Experiment(

@@ -50,6 +50,7 @@ class Experiment:
         is_the_papers: whether the paper has it.
         has_options: whether its config lists numbers of options K.
         parameters: JSON schemas of what else its config has to give, by name, each with an example.
+        optional: the same of what its config may give.
         files: what is measured before the runs and enters its figure, relative to the project.
         needs_weights: whether it needs the histograms of the selected weights.
         in_curves: whether the figure of learning curves shows its cells.
@@ -68,6 +69,7 @@ class Experiment:
     is_the_papers: bool = True
     has_options: bool = True
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    optional: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     needs_weights: bool = False
     in_curves: bool = False
@@ -87,7 +89,7 @@ class Experiment:
             "type": "object",
             "required": list(needed),
             "additionalProperties": False,
-            "properties": needed | {"seeds": {"$ref": "#/$defs/seeds"}},
+            "properties": {**needed, **self.optional, "seeds": {"$ref": "#/$defs/seeds"}},
         }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from slotmachines.methods import SLOT_METHODS
 from slotpipeline.analysis.cell_results import CellResult
@@ -24,6 +25,8 @@ FACTORS: Mapping[str, Sequence[str]] = {
     "augmentation": ("augmentation",),
 }
 """What two recipes may disagree about, and the settings that hold it."""
+WITHOUT_SCORES = ("score range",)
+"""What makes no difference to weights that are not selected by scores."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,12 @@ class MixedRecipe(Variant):
     taken: Changes
 
     @property
+    def name(self) -> str:
+        return f"{recipe_name(self.other)}'s {', '.join(self.factors)}"
+
+    @property
     def words(self) -> str:
-        return f"{recipe_name(self.base)} + {recipe_name(self.other)}'s {', '.join(self.factors)}"
+        return f"{recipe_name(self.base)} + {self.name}"
 
     @property
     def recipe(self) -> str:
@@ -48,21 +55,58 @@ class MixedRecipe(Variant):
         return self.taken
 
 
+class AsSlotMachine(MixedRecipe):
+    """Learned weights by the recipe `base`, with `factors` of the slot machines of the same recipe."""
+
+    @property
+    def name(self) -> str:
+        return f"the slot machines' {', '.join(self.factors)}"
+
+
+def mixed_pairs(recipes: Sequence[str]) -> list[tuple[str, str]]:
+    """Each recipe, and the one whose settings it takes: the first two each other's, further ones those of the second.
+
+    So a study that gets one more recipe keeps the runs that it had.
+    """
+    first, second, *further = recipes
+    return [(first, second), (second, first), *((recipe, second) for recipe in further)]
+
+
 def _recipe_study_cells(config: Config, parameters: Parameters) -> Iterator[Cell]:
-    """Each of two recipes as it is, and with single factors or some together taken from the other one."""
-    first, second = parameters["recipes"]
+    """Each recipe as it is, and with single factors or some together taken from another one.
+
+    First the slot machines; then, where the config asks for them, learned weights, also with factors of slot machines.
+    """
     for pair in networks_of(config, parameters):
         for options in parameters["options"]:
-            for base, other in ((first, second), (second, first)):
-                ours, theirs = (Cell(*pair, "greedy", options, ByRecipe(recipe)) for recipe in (base, other))
-                yield ours
-                taken = _differences(config, ours, theirs)
-                for factors in [*([name] for name in FACTORS), *parameters["together"]]:
-                    # What the two recipes agree about for this network (lenet has no padding) cannot be taken.
-                    if set(factors) <= set(taken):
-                        changes = tuple(change for factor in factors for change in taken[factor])
-                        mixed = MixedRecipe(base, other, tuple(factors), changes)
-                        yield Cell(*pair, "greedy", options, mixed)
+            for base, other in mixed_pairs(parameters["recipes"]):
+                yield from _taken_apart(config, parameters, Cell(*pair, "greedy", options, ByRecipe(base)), other)
+        for base, other in mixed_pairs(parameters["recipes"]) if "learned" in parameters else ():
+            whole = Cell(*pair, "learned", None, ByRecipe(base))
+            yield from _taken_apart(config, parameters, whole, other)
+            slots = Cell(*pair, "greedy", parameters["options"][0], ByRecipe(base))
+            yield from _mixed(whole, base, _differences(config, whole, slots), parameters["learned"], AsSlotMachine)
+
+
+def _taken_apart(config: Config, parameters: Parameters, whole: Cell, other: str) -> Iterator[Cell]:
+    """A cell of a recipe as it is, and with factors of another recipe."""
+    yield whole
+    theirs = replace(whole, variant=ByRecipe(other))
+    chosen = [*([name] for name in FACTORS), *parameters["together"]]
+    yield from _mixed(whole, other, _differences(config, whole, theirs), chosen, MixedRecipe)
+
+
+def _mixed(
+    whole: Cell, other: str, different: Mapping[str, Changes], chosen: Iterable[list[str]], kind: type[MixedRecipe]
+) -> Iterator[Cell]:
+    """A cell with each choice of factors, each once.
+
+    What both agree about cannot be taken (lenet has no padding): of several factors together, the others are.
+    """
+    possible = [(factors, tuple(factor for factor in factors if factor in different)) for factors in chosen]
+    for taken in dict.fromkeys(taken for factors, taken in possible if len(taken) > 1 or taken == tuple(factors)):
+        changes = tuple(change for factor in taken for change in different[factor])
+        yield replace(whole, variant=kind(whole.recipe, other, taken, changes))
 
 
 def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:
@@ -71,25 +115,35 @@ def _differences(config: Config, cell: Cell, other: Cell) -> dict[str, Changes]:
     found = {
         factor: tuple((name, getattr(theirs, name)) for name in names if getattr(theirs, name) != getattr(ours, name))
         for factor, names in FACTORS.items()
+        if factor not in WITHOUT_SCORES or cell.options is not None
     }
     return {factor: changes for factor, changes in found.items() if changes}
 
 
 def _unvaried(here: Evidence) -> list[str]:
-    """The settings that the two recipes disagree about for a network, but that are no factor of the study."""
-    plain = here.found[0].cell
-    first, second = (
-        cell_run(here.config, Cell(plain.dataset, plain.network, "greedy", options, ByRecipe(recipe)), 0).settings
-        for parameters in [here.config["experiments"][RECIPE_STUDY.name]]
-        for options in parameters["options"][:1]
-        for recipe in parameters["recipes"]
-    )
+    """The settings that two recipes disagree about for a network, but that are no factor of the study; pair by pair."""
+    plain, parameters = here.found[0].cell, here.config["experiments"][RECIPE_STUDY.name]
     factors = {name for names in FACTORS.values() for name in names}
-    return [
-        f"{field.name} ({getattr(first, field.name)} against {getattr(second, field.name)})"
-        for field in fields(first)
-        if field.name not in factors and getattr(first, field.name) != getattr(second, field.name)
-    ]
+    text = []
+    pair, _, *further = mixed_pairs(parameters["recipes"])  # the second is the first one turned round
+    for base, other in (pair, *further):
+        first, second = (
+            cell_run(
+                here.config, Cell(plain.dataset, plain.network, "greedy", parameters["options"][0], ByRecipe(one)), 0
+            ).settings
+            for one in (base, other)
+        )
+        left = [
+            f"{field.name} ({getattr(first, field.name)} against {getattr(second, field.name)})"
+            for field in fields(first)
+            if field.name not in factors and getattr(first, field.name) != getattr(second, field.name)
+        ]
+        if left:
+            text.append(
+                f"the recipes {recipe_name(base)} and {recipe_name(other)} also differ in {', '.join(left)}, "
+                "which is not varied"
+            )
+    return text
 
 
 def base_of(result: CellResult) -> str:
@@ -98,8 +152,13 @@ def base_of(result: CellResult) -> str:
 
 
 def factors_of(result: CellResult) -> tuple[str, ...]:
-    """What a cell of the study takes from the other recipe; nothing where it has the recipe as it is."""
+    """What a cell of the study takes from elsewhere; nothing where it has the recipe as it is."""
     return result.cell.variant.factors if isinstance(result.cell.variant, MixedRecipe) else ()
+
+
+def same_network(first: CellResult, second: CellResult) -> bool:
+    """Whether two cells of the study are slot machines of the same K, or both learned weights."""
+    return (first.method, first.options) == (second.method, second.options)
 
 
 def _recipe_study_pairs(found: list[CellResult]) -> Pairs:
@@ -107,19 +166,19 @@ def _recipe_study_pairs(found: list[CellResult]) -> Pairs:
     whole = [result for result in found if not factors_of(result)]
     for result in found:
         if factors_of(result):
-            same = (one for one in whole if base_of(one) == base_of(result) and one.options == result.options)
+            same = (one for one in whole if base_of(one) == base_of(result) and same_network(one, result))
             yield from each_against([result], next(same, None))
 
 
 def _recipe_study_sentences(here: Evidence) -> list[str]:
-    """The two recipes against the paper, the largest differences, how many are significant, what came closest."""
+    """The recipes against the paper, the largest differences, how many are significant, what came closest."""
     text = [
-        f"recipe {result.cell.words} reaches {accuracy(result)} at K = {result.options}"
+        f"recipe {result.cell.words} reaches {accuracy(result)} {_of(result.options)}"
         + ("" if result.difference is None else f", {number(result.difference, '+.2f')} points from the paper")
         for result in here.found
         if not factors_of(result)
     ]
-    for options in sorted({one.first.options or 0 for one in here.comparisons}):
+    for options in _each_k(one.first for one in here.comparisons):
         chosen = [one for one in here.comparisons if one.first.options == options]
         chosen.sort(key=lambda one: -abs(one.difference.mean))
         largest = [
@@ -127,27 +186,35 @@ def _recipe_study_sentences(here: Evidence) -> list[str]:
             + (" (significant)" if one.is_significant else "")
             for one in chosen[:4]
         ]
-        text.append(f"the largest changes at K = {options}, in points: {'; '.join(largest)}")
-        text.append(f"at K = {options}, {tally(chosen)}")
-    for options in sorted({result.options or 0 for result in here.found}):
+        text.append(f"the largest changes {_of(options)}, in points: {'; '.join(largest)}")
+        text.append(f"{_of(options)}, {tally(chosen)}")
+    for options in _each_k(here.found):
         text += _closest(here.found, options)
-    left = _unvaried(here)
-    return text + ([f"the recipes also differ in {', '.join(left)}, which is not varied"] if left else [])
+    return text + _unvaried(here)
 
 
-def _closest(found: list[CellResult], options: int) -> list[str]:
-    """The three cells of a K that came closest to the paper."""
+def _each_k(found: Iterable[CellResult]) -> list[int | None]:
+    """The numbers of options of some cells, and None for learned weights at the end."""
+    return sorted({one.options for one in found}, key=lambda options: options or math.inf)
+
+
+def _of(options: int | None) -> str:
+    return "for learned weights" if options is None else f"at K = {options}"
+
+
+def _closest(found: list[CellResult], options: int | None) -> list[str]:
+    """The three cells of a K, or of learned weights, that came closest to the paper."""
     judged = [(one.difference, one) for one in found if one.options == options and one.difference is not None]
     judged.sort(key=lambda pair: abs(pair[0]))
     nearest = [f"{one.cell.words} ({number(gap, '+.2f')}, n = {one.n})" for gap, one in judged[:3]]
-    return [f"closest to the paper at K = {options}, in points: {', '.join(nearest)}"] if nearest else []
+    return [f"closest to the paper {_of(options)}, in points: {', '.join(nearest)}"] if nearest else []
 
 
 RECIPE_STUDY = Experiment(
     name="recipe-study",
     group=Group.BEYOND,
     title="Which recipe is the paper?",
-    description="Two recipes, and each with single settings of the other one.",
+    description="Recipes, and each with single settings of another one.",
     claim="The paper's text and its released code disagree on the settings; each is taken apart here, one "
     "difference at a time.",
     cells=_recipe_study_cells,
@@ -157,10 +224,10 @@ RECIPE_STUDY = Experiment(
     is_the_papers=False,
     parameters={
         "recipes": {
-            "description": "The two recipes, by name or file.",
+            "description": "The recipes, by name or file. The first two take settings of each other, further ones take "
+            "those of the second.",
             "type": "array",
             "minItems": 2,
-            "maxItems": 2,
             "uniqueItems": True,
             "items": {"type": "string", "minLength": 1},
             "examples": [["paper", "code"]],
@@ -170,6 +237,15 @@ RECIPE_STUDY = Experiment(
             "type": "array",
             "items": {"type": "array", "minItems": 2, "uniqueItems": True, "items": {"enum": list(FACTORS)}},
             "examples": [[["value bound", "score range"]]],
+        },
+    },
+    optional={
+        "learned": {
+            "description": "If given, learned weights are trained too: by each recipe, with factors of another one, "
+            "and with each of these lists of factors of the slot machines of the same recipe.",
+            "type": "array",
+            "items": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(FACTORS)}},
+            "examples": [[["restarts"], ["restarts", "weight decay"]]],
         },
     },
 )

@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slotmachines.errors import UserError, one_line
-from slotpipeline.experiments.grid import experiment_runs
+from slotpipeline.experiments.grid import cells_of, seeds_of
 from slotpipeline.plain_yaml import read_yaml
-from slotpipeline.runs.cell import Config
+from slotpipeline.runs.cell import Cell, Config, cell_runs, recipe_of
 from slotpipeline.runs.checked_fields import list_of
+from slotpipeline.runs.recipe import recipe_name
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of, run_files
 
@@ -24,6 +26,9 @@ class Step:
         experiments: names of experiments of the grid.
         networks, methods, seeds: of the runs; the networks come in this order.
         options: numbers K, and None for methods without options.
+        recipes: names of the recipes of the runs.
+        variants: what differs from such a recipe, in the words of `Variant.name`, and None for what is trained by it
+            as it is; the variants of a network come in this order.
     """
 
     experiments: list[str] | None = None
@@ -31,23 +36,65 @@ class Step:
     methods: list[str] | None = None
     options: list[int | None] | None = None
     seeds: list[int] | None = None
+    recipes: list[str] | None = None
+    variants: list[str | None] | None = None
 
-    def chosen(self, runs: Sequence[Run]) -> list[Run]:
-        """Those runs of an experiment of the step that belong to the step, in its order."""
+    def chosen(self, config: Config) -> list[Run]:
+        """The runs of a grid that belong to the step, in its order.
+
+        Raises:
+            UserError: the step names an experiment that the grid does not have, or something else that no run of its
+                experiments has, or that no run has together.
+        """
+        experiments = list(config["experiments"]) if self.experiments is None else self.experiments
+        for experiment in experiments:
+            if experiment not in config["experiments"]:
+                raise UserError(f"order: the grid {config['grid']} has no experiment {experiment!r}")
+        cells = [(cell, seeds_of(config, name)) for name in experiments for cell in cells_of(config, name)]
+        known = [_traits(config, cell, seeds) for cell, seeds in cells]
+        for field, wanted in self._wanted.items():
+            there = list(dict.fromkeys(value for traits in known for value in traits[field]))
+            if missing := [value for value in wanted if value not in there]:
+                raise UserError(
+                    f"order: no run of {', '.join(experiments)} has {_shown(missing[0])} among its {field}; "
+                    f"use some of {', '.join(map(_shown, there))}"
+                )
         found = [
-            run
-            for run in runs
-            if _allows(self.networks, run.network)
-            and _allows(self.methods, run.method)
-            and _allows(self.options, run.options)
-            and _allows(self.seeds, run.seed)
+            (traits, cell)
+            for traits, (cell, _) in zip(known, cells, strict=True)
+            if all(set(traits[field]) & set(wanted) for field, wanted in self._wanted.items())
         ]
-        networks = self.networks or []
-        return sorted(found, key=lambda run: networks.index(run.network) if networks else 0)
+        if not found:
+            raise UserError(f"order: no run of {', '.join(experiments)} has all of {self._wanted}")
+        for field in ("variants", "networks"):  # sorting by one keeps the order by the other within it
+            places = self._wanted.get(field, [])
+            found.sort(key=lambda one: places.index(one[0][field][0]) if places else 0)
+        return [
+            run
+            for traits, cell in found
+            for run in cell_runs(config, cell, [seed for seed in traits["seeds"] if seed in (self.seeds or [seed])])
+        ]
+
+    @property
+    def _wanted(self) -> dict[str, list[Any]]:
+        """Name of a field -> the values that it allows, where it allows only some."""
+        return {name: value for name, value in vars(self).items() if value is not None and name != "experiments"}
 
 
-def _allows(accepted: Sequence[object] | None, value: object) -> bool:
-    return accepted is None or value in accepted
+def _traits(config: Config, cell: Cell, seeds: list[int]) -> dict[str, list[Any]]:
+    """Field of a step -> what the runs of a cell have there."""
+    return {
+        "networks": [cell.network],
+        "methods": [cell.method],
+        "options": [cell.options],
+        "seeds": seeds,
+        "recipes": [recipe_name(recipe_of(config, cell))],
+        "variants": [cell.variant.name or None if cell.variant else None],
+    }
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)
 
 
 def read_order(path: Path) -> list[Step]:
@@ -68,17 +115,14 @@ def in_order(config: Config, order: Sequence[Step]) -> list[Run]:
     """The runs of the steps, each once, where the first step has it; a finetuned network after its slot machine.
 
     Raises:
-        UserError: a step names an experiment that the grid does not have.
+        UserError: a step names what the grid does not have, or chooses no run.
     """
     found: dict[str, Run] = {}
     for step in order:
-        for experiment in config["experiments"] if step.experiments is None else step.experiments:
-            if experiment not in config["experiments"]:
-                raise UserError(f"order: the grid {config['grid']} has no experiment {experiment!r}")
-            for run in step.chosen(experiment_runs(config, experiment)):
-                for needed in (run.parent, run):
-                    if needed is not None:
-                        found.setdefault(needed.identity, needed)
+        for run in step.chosen(config):
+            for needed in (run.parent, run):
+                if needed is not None:
+                    found.setdefault(needed.identity, needed)
     return list(found.values())
 
 

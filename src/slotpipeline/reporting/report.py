@@ -25,6 +25,7 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, counted
 from slotpipeline.reporting.claim_table import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
+from slotpipeline.reporting.prediction_table import predictions_of_page
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.run_origins import costs, machines, provenance, runs_by_cell
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
@@ -115,6 +116,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         scripts=[Markup((WEB / name).read_text(encoding="utf-8")) for name in ("sortable.min.js", "page.js")],
         others=other_grids(results),
         claims=_claims(results),
+        predictions=_predictions(results),
         score=counts(board) if in_reach else {},
         score_sentence=sentence(board),
         score_table=_board_table(by_dataset(board), "score-datasets", "Published numbers by dataset and verdict"),
@@ -165,6 +167,15 @@ def _claims(results: Results) -> dict[str, Any]:
         "table": claims_table(claims) if claims else None,
         "waiting": waiting,
     }
+
+
+def _predictions(results: Results) -> dict[str, Any]:
+    """What the page says of the predictions of runs, once the first of these runs exists."""
+    found = predictions_of_page(results)
+    if found is None:
+        return {}
+    words = ("network", "method", "change", "inside")
+    return {"said": found[0], "table": text_table("predicted", "Predicted runs, in percent", found[1], words)}
 
 
 def other_grids(results: Results) -> dict[str, str]:

@@ -19,6 +19,7 @@ from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, findings, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid, tidy
+from slotpipeline.reporting.prediction_table import predictions_of_page
 from slotpipeline.reporting.scoreboard import scoreboard
 from slotpipeline.reporting.tables import csv_text, readable_comparisons
 from slotpipeline.results.read import Results
@@ -98,7 +99,9 @@ def report_digest(results: Results, found: Mapping[str, Sequence[CellResult]]) -
     board = scoreboard([shown]).to_csv(index=False, float_format="%.4f")
     claims = claims_of_grid(shown)
     judged = tidy(claims).to_csv(index=False, float_format="%.6g") if claims else ""
-    return _digest("".join([*sections, shown.runs.to_csv(index=False), board, judged]))
+    predicted = predictions_of_page(shown)
+    expected = predicted[0] + predicted[1].to_csv(index=False) if predicted else ""
+    return _digest("".join([*sections, shown.runs.to_csv(index=False), board, judged, expected]))
 
 
 def only_planned(results: Results) -> Results:

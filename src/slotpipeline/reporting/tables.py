@@ -158,7 +158,7 @@ def readable_measures(measured: Sequence[Measured]) -> pd.DataFrame:
     quantities = dict.fromkeys(quantity for one in measured for quantity in one.values)
     return pd.DataFrame(
         {
-            "network": one.result.network,
+            "network": network_label(one.result.network),
             "method": method_name(one.result.method),
             "K": options_text(one.result.options),
             "variant": one.result.cell.words,
@@ -173,9 +173,11 @@ COMPARISON_NOTE = (
     "images and, where they draw the same options, their random values; they are compared as pairs (Student's t; "
     "effect size: the mean of the differences by their standard deviation). Cells without two common seeds are "
     "compared by Welch's t-test (effect size: by the pooled standard deviation). The last column is corrected for all "
-    "comparisons of this table (Holm). With three seeds only a difference many times its spread can pass that: one "
-    "that does not pass is open, not absent. Below five seeds there is no effect size. Where seeds of a cell collapsed "
-    "(ended more than 10 points below its best one) its mean is not tested."
+    "comparisons of this table (Holm). Below five seeds, cells of one network that vary alike share their spread: the "
+    "residual of a two-way analysis of variance of cells and seeds. A cell that varies more than the others (Cochran's "
+    "C test, 5%), or not at all, keeps its own. A difference of three seeds that does not pass is open, not absent. "
+    "Below five seeds there is no effect size. Where seeds of a cell collapsed (ended more than 10 points below its "
+    "best one) its mean is not tested."
 )
 
 
@@ -188,6 +190,7 @@ def readable_comparisons(compared: Sequence[Comparison]) -> pd.DataFrame:
             "compared": label(one.first),
             "with": label(one.second),
             "pairs": str(one.difference.pairs) if one.difference.pairs else "not paired",
+            "spread of": f"{one.pooled} cells" if one.pooled else "this pair",
             "difference": number(one.difference.mean, "+.2f"),
             "95% interval": interval_text(one.difference.interval, "+.2f"),
             "effect size": number(one.effect, "+.1f"),
@@ -203,7 +206,7 @@ def markdown(rows: pd.DataFrame) -> str:
     return rows.to_markdown(index=False, disable_numparse=True)
 
 
-WORDS = ("dataset", "network", "method", "variant", "compared", "with", "pairs", "verdict")
+WORDS = ("dataset", "network", "method", "variant", "compared", "with", "pairs", "spread of", "verdict")
 """The columns that are no numbers."""
 
 

@@ -14,6 +14,7 @@ from slotmachines.errors import UserError
 from slotpipeline.results.claims import Registration
 from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.collect import CURVES_CSV, EARLY_CSV, RUNS_CSV, SELECTED_COLUMNS, SELECTED_CSV
+from slotpipeline.results.predictions_file import Predictions, read_predictions
 from slotpipeline.results.reference import PublishedNumber, read_reference
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
@@ -33,6 +34,7 @@ class Results:
         project: the project's folder, to which the files that an experiment needs beside these are relative.
         registration: the registered claims; None in a project that has registered none.
         first_epoch: one row per run of a network with masks and measurement within its first epoch.
+        predictions: of runs, written down before them; None in a project without any.
     """
 
     config: Mapping[str, Any]
@@ -43,6 +45,7 @@ class Results:
     project: Path
     registration: Registration | None = None
     first_epoch: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EARLY_COLUMNS)))
+    predictions: Predictions | None = None
 
     def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
         """The rows of those runs that are finished, in the order of their identities here."""
@@ -114,6 +117,7 @@ def read_results(folder: str | Path, reference_csv: str | Path, project: Path = 
         project=project,
         registration=read_registration(project),
         first_epoch=read_first_epoch(folder / EARLY_CSV),
+        predictions=read_predictions(project),
     )
 
 
@@ -133,8 +137,9 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path,
         for name, read, columns in readers
     )
     reference = read_reference(reference_csv)
-    first_epoch = read_first_epoch(folder / EARLY_CSV)
-    return Results(config, runs, curves, selected, reference, project, read_registration(project), first_epoch)
+    first_epoch, registration = read_first_epoch(folder / EARLY_CSV), read_registration(project)
+    predictions = read_predictions(project)
+    return Results(config, runs, curves, selected, reference, project, registration, first_epoch, predictions)
 
 
 def median_seconds(runs: pd.DataFrame) -> dict[str, float]:

@@ -29,6 +29,11 @@ class Variant:
         raise NotImplementedError
 
     @property
+    def name(self) -> str:
+        """What an order of runs calls it beside its recipe; blank where it is that recipe as it is."""
+        return self.words
+
+    @property
     def recipe(self) -> str:
         """Name or file of the recipe of its runs; blank for the recipe of the plain cell."""
         return ""
@@ -48,15 +53,19 @@ class Variant:
 class ByRecipe(Variant):
     """Trained by another recipe than the plain cell."""
 
-    name: str
+    by: str
+
+    @property
+    def name(self) -> str:
+        return ""
 
     @property
     def words(self) -> str:
-        return recipe_name(self.name)
+        return recipe_name(self.by)
 
     @property
     def recipe(self) -> str:
-        return self.name
+        return self.by
 
 
 @dataclass(frozen=True)
@@ -100,13 +109,18 @@ class Cell:
         return self.variant is None or self.variant.is_comparable
 
 
+def recipe_of(config: Config, cell: Cell) -> str:
+    """Name or file of the recipe of a cell: of its variant, of its method's authors, or else the grid's."""
+    return cell.recipe or AUTHORS_RECIPES.get(cell.method) or str(config["recipe"])
+
+
 def cell_run(config: Config, cell: Cell, seed: int) -> Run:
     """The run of one cell and seed.
 
     Raises:
         UserError: the recipe cannot give the cell its settings.
     """
-    recipe = cell.recipe or AUTHORS_RECIPES.get(cell.method) or config["recipe"]
+    recipe = recipe_of(config, cell)
     settings = {} if recipe in RIVAL_RECIPES else config.get("settings", {}).get(cell.network, {})
     run = make_run(
         network=cell.network,
