@@ -54,7 +54,7 @@ class Results:
 
     @cached_property
     def altered_shares(self) -> pd.Series[float]:
-        """Identity -> share of the connections that are not used as they were drawn, at the best epoch on validation."""
+        """Identity -> share of the connections not used as they were drawn, at the best epoch on validation."""
         best = self.runs[["identity", "best_epoch"]].rename(columns={"best_epoch": "epoch"})
         return best.merge(self.curves, on=["identity", "epoch"]).set_index("identity")["altered_share"]
 
