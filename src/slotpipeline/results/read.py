@@ -59,6 +59,12 @@ class Results:
         return best.merge(self.curves, on=["identity", "epoch"]).set_index("identity")["altered_share"]
 
     @cached_property
+    def last_accuracy(self) -> dict[str, float]:
+        """Identity -> test accuracy after the last epoch, of the runs that have a curve."""
+        last = self.curves.drop_duplicates("identity", keep="last")
+        return dict(zip(last["identity"], last["test_accuracy"].astype(float), strict=True))
+
+    @cached_property
     def _rows(self) -> dict[str, int]:
         return {identity: row for row, identity in enumerate(self.runs["identity"])}
 
