@@ -162,6 +162,18 @@ def predictions(
     typer.echo(predictions_text(found, results))
 
 
+def paper_numbers(
+    folder: Annotated[Path, typer.Argument(help="the folder for numbers.tex")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+) -> None:
+    """Write every number, table and verdict of the replication paper as LaTeX macros."""
+    from slotpipeline.reporting.paper_numbers import write_paper_numbers
+
+    for path in write_paper_numbers(results, reference, folder):
+        typer.echo(path)
+
+
 def readme(
     reference_csv: ReferenceFile,
     grids: Annotated[
