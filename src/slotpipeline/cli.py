@@ -44,6 +44,7 @@ WORKFLOW: list[Callable[..., None]] = [
     results_verbs.summary,
     results_verbs.report,
     results_verbs.readme,
+    results_verbs.paper_numbers,
 ]
 for verb in TRAINING:
     app.command()(verb)
