@@ -78,6 +78,7 @@ def test_the_table_has_a_row_per_case_and_a_column_per_way() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_it_says_so_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "epochs.csv"
-    ended = subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks.run_epochs", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1])
     assert ended.returncode == 2 and not path.exists()
     assert len(ended.stderr.splitlines()) == 1 and "there is no GPU to measure" in ended.stderr

@@ -250,6 +250,7 @@ def test_kernels_are_compiled_where_they_can_be():
     assert kernels_for(theta, torch.float32, compiled=False) is plain
 
 
+@pytest.mark.slow  # compiles all of them
 def test_kernels_work_where_no_folder_can_be_written():
     script = """
 import tempfile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -37,10 +38,13 @@ PROJECT = REFERENCE.parents[1]
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small pictures under the names of the figures."""
     folder = tmp_path_factory.mktemp("figures")
+    figure, (axes,) = panels(1)
+    axes.plot([0, 1], label="line", color="#0072B2")
+    save(finish(figure, "paper", "NAME drawn", [], ["A caption."]), folder / "drawn.png", "0123")
+    drawn = (folder / "drawn.svg").read_text(encoding="utf-8")
     for name in [*make_config()["experiments"], *OVERVIEWS]:
-        figure, (axes,) = panels(1)
-        axes.plot([0, 1], label="line", color="#0072B2")
-        save(finish(figure, "paper", f"{name} drawn", [], ["A caption."]), folder / f"{name}.png", "0123")
+        (folder / f"{name}.svg").write_text(drawn.replace("NAME", name), encoding="utf-8")
+        shutil.copy(folder / "drawn.png", folder / f"{name}.png")
     return folder
 
 

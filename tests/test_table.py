@@ -16,6 +16,7 @@ from slotmachines.errors import UserError
 from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.evidence import Quantity
+from slotpipeline.analysis.text import DASH
 from slotpipeline.analysis.verdict import Verdict
 from slotpipeline.experiments.competitors import ALTERED, BITS, FEWEST
 from slotpipeline.experiments.outcomes import experiment_results, grid_results, measures
@@ -53,6 +54,19 @@ def measured(results: Results, experiment: str) -> list[tuple[CellResult, dict[Q
 
 def with_runs(runs: pd.DataFrame) -> Results:
     return replace(RESULTS, runs=runs)
+
+
+def test_the_last_epoch_stands_beside_the_best_one() -> None:
+    (cell, *_) = (one for one in experiment_results(RESULTS, "k-sweep") if one.n > 1)
+    curves = RESULTS.curves[RESULTS.curves["identity"].isin(cell.identities)]
+    last = curves[curves["epoch"] == curves["epoch"].max()]["test_accuracy"]
+    assert len(last) == cell.n and cell.last_epoch == pytest.approx(last.mean())
+    row = pd.read_csv(StringIO(csv_text([cell]))).iloc[0]
+    assert row["last_epoch_mean"] == pytest.approx(last.mean(), abs=1e-4)
+    assert readable([cell])["last epoch"][0] == f"{last.mean():.2f}"
+    without = replace(RESULTS, curves=RESULTS.curves[RESULTS.curves["identity"] != cell.identities[0]])
+    unknown = next(one for one in experiment_results(without, "k-sweep") if one.identities == cell.identities)
+    assert math.isnan(unknown.last_epoch) and readable([unknown])["last epoch"][0] == DASH
 
 
 def test_a_cell_holds_the_mean_of_its_runs_and_the_paper_beside_it() -> None:

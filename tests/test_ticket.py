@@ -18,7 +18,7 @@ from torch import nn
 from conftest import BOTH, images, scramble, small_network
 from slotmachines import UserError, bake_, build_network, load_ticket, save_ticket, selected_options, slotify_
 from slotmachines.slots.convert import is_slot_machine
-from slotmachines.slots.ticket import pack_options, unpack_options
+from slotmachines.slots.packing import pack_options, unpack_options
 
 
 def slot_machine(options: int = 8, **more) -> nn.Module:

@@ -145,6 +145,7 @@ for options, sharing in [(2, "none"), (64, "layer"), (1500, "none")]:
 """
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_a_gpu(tmp_path):
     """What the interpreter lets pass, the compiler may refuse; it needs no GPU."""
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from slotmachines.errors import UserError
     from slotmachines.layer_kinds import register_layer
+    from slotmachines.model_card import Score
+    from slotmachines.model_folder import load_model_folder, save_model_folder
     from slotmachines.network_summary import summary
     from slotmachines.networks import build_network, list_networks
+    from slotmachines.onnx_file import export_onnx
     from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, mask_
     from slotmachines.rivals.edge_popup import EdgePopup
     from slotmachines.rivals.flipping import Flipping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from slotmachines.slots.machine import SlotMachine
     from slotmachines.slots.released_code import load_released_checkpoint_
     from slotmachines.slots.ticket import load_ticket, save_ticket
+    from slotmachines.slots.ticket_contents import inspect_ticket
 
 __version__ = "0.1.0"
 
@@ -35,6 +39,7 @@ _HOMES = {
     "LotteryTicket": "slotmachines.rivals.lottery_ticket",
     "Pruning": "slotmachines.rivals.pruning",
     "Rule": "slotmachines.rivals.mask",
+    "Score": "slotmachines.model_card",
     "ScoreRule": "slotmachines.rivals.mask",
     "SlotMachine": "slotmachines.slots.machine",
     "Supermask": "slotmachines.rivals.supermask",
@@ -44,13 +49,17 @@ _HOMES = {
     "begin_epoch_": "slotmachines.rivals.apply",
     "build_network": "slotmachines.networks",
     "change_penalty": "slotmachines.rivals.apply",
+    "export_onnx": "slotmachines.onnx_file",
+    "inspect_ticket": "slotmachines.slots.ticket_contents",
     "is_slot_machine": "slotmachines.slots.convert",
     "list_networks": "slotmachines.networks",
+    "load_model_folder": "slotmachines.model_folder",
     "load_released_checkpoint_": "slotmachines.slots.released_code",
     "load_ticket": "slotmachines.slots.ticket",
     "mask_": "slotmachines.rivals.apply",
     "option_table": "slotmachines.slots.convert",
     "register_layer": "slotmachines.layer_kinds",
+    "save_model_folder": "slotmachines.model_folder",
     "save_ticket": "slotmachines.slots.ticket",
     "selected_options": "slotmachines.slots.convert",
     "slotify_": "slotmachines.slots.convert",
@@ -63,6 +72,7 @@ __all__ = [
     "LotteryTicket",
     "Pruning",
     "Rule",
+    "Score",
     "ScoreRule",
     "SlotMachine",
     "Supermask",
@@ -72,13 +82,17 @@ __all__ = [
     "begin_epoch_",
     "build_network",
     "change_penalty",
+    "export_onnx",
+    "inspect_ticket",
     "is_slot_machine",
     "list_networks",
+    "load_model_folder",
     "load_released_checkpoint_",
     "load_ticket",
     "mask_",
     "option_table",
     "register_layer",
+    "save_model_folder",
     "save_ticket",
     "selected_options",
     "slotify_",

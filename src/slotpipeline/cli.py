@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline import results_verbs, training_verbs
+from slotpipeline import results_verbs, ticket_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
@@ -33,6 +33,9 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    ticket_verbs.inspect,
+    ticket_verbs.to_onnx,
+    ticket_verbs.to_folder,
     results_verbs.predictions,
 ]
 WORKFLOW: list[Callable[..., None]] = [
@@ -41,6 +44,7 @@ WORKFLOW: list[Callable[..., None]] = [
     results_verbs.summary,
     results_verbs.report,
     results_verbs.readme,
+    results_verbs.paper_numbers,
 ]
 for verb in TRAINING:
     app.command()(verb)

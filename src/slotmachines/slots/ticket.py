@@ -27,16 +27,16 @@ from slotmachines.selectable import AnyModule, Selected, weight_selectors
 from slotmachines.sharded import fill_, whole
 from slotmachines.slots.convert import bake_
 from slotmachines.slots.machine import SlotMachine
+from slotmachines.slots.packing import bits_of, pack_options, unpack_options
 from slotmachines.slots.random_options import OptionPool
 
 _FORMAT = 1
 _DTYPES = {str(dtype)[6:]: dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
-_CHUNK = 1 << 16  # connections packed at a time: a multiple of 8, so that each chunk ends with a whole byte
 _NO_CHECKSUM = b"0" * 64  # stands in the place of the checksum while it is computed
 _CHECKSUM = re.compile(rb'\\"blake2b\\":\\"([0-9a-f]{64})\\"')  # JSON within JSON
 
 
-class _Weight(NamedTuple):
+class TicketWeight(NamedTuple):
     """What a ticket says of one selected weight, besides the selection."""
 
     shape: tuple[int, ...]
@@ -58,6 +58,13 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         UserError: `module` is no slot machine, has masks or trained scores too, holds state that is no tensor, or the
             file cannot be written.
     """
+    content = ticket_bytes(module)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def ticket_bytes(module: nn.Module) -> bytes:
+    """The content of the file that `save_ticket` writes; what it refuses is refused."""
     if not _slot_machines(module):
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     tensors = _ordinary_state(module)
@@ -76,8 +83,7 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         metadata={"ticket": json.dumps(record, separators=(",", ":"))},
     )
     before, after = content.split(_NO_CHECKSUM, 1)
-    with replacing(path) as temporary:
-        temporary.write_bytes(before + _checksum(before, after) + after)
+    return before + _checksum(before, after) + after
 
 
 def load_ticket(module: AnyModule, path: str | Path) -> AnyModule:
@@ -99,7 +105,17 @@ def load_ticket(module: AnyModule, path: str | Path) -> AnyModule:
         UserError: the file is missing, damaged or no ticket, or the ticket of another network; or `module` has masks,
             trained scores, another parametrization on top of a slot machine, or a tensor that cannot be written to.
     """
-    weights, tensors = _read(path)
+    return put_(module, path, *read_ticket(path))
+
+
+def put_(
+    module: AnyModule, path: str | Path, weights: dict[str, TicketWeight], tensors: dict[str, Tensor]
+) -> AnyModule:
+    """Put what was read from a file into `module`, as `load_ticket` does; without `weights`, all tensors are ordinary.
+
+    Raises:
+        UserError: as `load_ticket`; `path` is named in it.
+    """
     targets = _ordinary_state(module)
     _require_same_network(path, weights, tensors, targets)
     values = {
@@ -115,34 +131,6 @@ def load_ticket(module: AnyModule, path: str | Path) -> AnyModule:
         for name, target in _ordinary_state(module).items():
             fill_(target, values[name])
     return module
-
-
-def pack_options(options: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
-    """Options 0 .. K-1 with K = `count`, shape (n,), in ceil(n b / 8) bytes with b = ceil(log2 K).
-
-    Bit i of option number c is bit c b + i of the result, where bit 0 is the lowest bit of the first byte.
-    """
-    places = np.arange(_bits(count))
-    chunks = (options[first : first + _CHUNK, None] >> places & 1 for first in range(0, len(options), _CHUNK))
-    packed = [np.packbits(bits.astype(np.uint8), bitorder="little") for bits in chunks]
-    return np.concatenate([np.zeros(0, np.uint8), *packed])
-
-
-def unpack_options(packed: NDArray[np.uint8], connections: int, count: int) -> NDArray[np.int64]:
-    """The inverse of `pack_options`: (ceil(n b / 8),) -> (n,) with n = `connections`; numbers may exceed K - 1."""
-    bits = _bits(count)
-    options = np.empty(connections, np.int64)
-    for first in range(0, connections, _CHUNK):
-        last = min(first + _CHUNK, connections)
-        chunk = packed[first * bits // 8 : math.ceil(last * bits / 8)]
-        table = np.unpackbits(chunk, count=(last - first) * bits, bitorder="little").reshape(last - first, bits)
-        options[first:last] = table @ (1 << np.arange(bits))
-    return options
-
-
-def _bits(count: int) -> int:
-    """ceil(log2 K), computed exactly."""
-    return (count - 1).bit_length()
 
 
 def _slot_machines(module: nn.Module) -> list[Selected[SlotMachine]]:
@@ -192,7 +180,7 @@ def _described(pool: OptionPool, theta: Tensor) -> dict[str, Any]:
     }
 
 
-def _weight_of(record: dict[str, Any]) -> _Weight:
+def _weight_of(record: dict[str, Any]) -> TicketWeight:
     """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
     is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
     if not (is_pool and 0 < record["options"] < 2**31):
@@ -206,7 +194,7 @@ def _weight_of(record: dict[str, Any]) -> _Weight:
         dtype=_DTYPES[record["precision"]],
         sharing=record["sharing"],
     )
-    return _Weight(tuple(record["shape"]), _DTYPES[record["dtype"]], pool)
+    return TicketWeight(tuple(record["shape"]), _DTYPES[record["dtype"]], pool)
 
 
 def _checksum(before: bytes, after: bytes) -> bytes:
@@ -214,7 +202,7 @@ def _checksum(before: bytes, after: bytes) -> bytes:
     return hashlib.blake2b(before + _NO_CHECKSUM + after, digest_size=32).hexdigest().encode()
 
 
-def _read(path: str | Path) -> tuple[dict[str, _Weight], dict[str, Tensor]]:
+def read_ticket(path: str | Path) -> tuple[dict[str, TicketWeight], dict[str, Tensor]]:
     """The selected weights, and all tensors, of an undamaged ticket."""
     try:
         content = Path(path).read_bytes()
@@ -236,7 +224,7 @@ def _read(path: str | Path) -> tuple[dict[str, _Weight], dict[str, Tensor]]:
 
 
 def _require_same_network(
-    path: str | Path, weights: dict[str, _Weight], tensors: dict[str, Tensor], targets: dict[str, Tensor]
+    path: str | Path, weights: dict[str, TicketWeight], tensors: dict[str, Tensor], targets: dict[str, Tensor]
 ) -> None:
     """Names, shapes and precision of a ticket are those of a network."""
     other = f"{path} is the ticket of another network"
@@ -256,15 +244,20 @@ def _require_same_network(
             )
 
 
-def _selected(path: str | Path, name: str, packed: Tensor, weight: _Weight, device: torch.device) -> Tensor:
-    """The values of the selected options, of the shape of the weight."""
+def options_of(path: str | Path, name: str, packed: Tensor, weight: TicketWeight) -> NDArray[np.int64]:
+    """The option of each connection of a weight, (n,), of the packed tensor that a ticket holds."""
     connections, count = math.prod(weight.shape), weight.pool.options
-    if packed.shape == (math.ceil(connections * _bits(count) / 8),) and packed.dtype == torch.uint8:
+    if packed.shape == (math.ceil(connections * bits_of(count) / 8),) and packed.dtype == torch.uint8:
         options = unpack_options(packed.numpy(), connections, count)
         if (options < count).all():
-            values = weight.pool.values_of(torch.from_numpy(options).to(device))
-            return values.to(weight.dtype).view(weight.shape)
+            return options
     raise UserError(f"{path} selects options of {name} that there are not; give a file that save_ticket wrote")
+
+
+def _selected(path: str | Path, name: str, packed: Tensor, weight: TicketWeight, device: torch.device) -> Tensor:
+    """The values of the selected options, of the shape of the weight."""
+    options = torch.from_numpy(options_of(path, name, packed, weight)).to(device)
+    return weight.pool.values_of(options).to(weight.dtype).view(weight.shape)
 
 
 def _require_writable(name: str, target: Tensor) -> None:

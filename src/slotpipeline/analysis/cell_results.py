@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import pandas as pd
 
@@ -31,6 +32,8 @@ class CellResult:
         epochs: that these were trained for; None where no run is finished.
         ours: mean, range and 95% interval of the accuracies; None where no run is finished.
         validation: mean accuracy on the validation images; NaN where no run is finished.
+        last_epoch: mean test accuracy after the last epoch, where `accuracies` are those of the epoch that was best on
+            the validation images; NaN where a finished run has no curve, as an untrained network, or none is finished.
         paper: the published counterpart; None where there is none.
         tolerance: the difference to it that counts as reproduced, in points; None where the two cannot be compared.
         judged: what the cell's confirmation runs, be they part of the experiment or not, say of the published number.
@@ -47,6 +50,7 @@ class CellResult:
     epochs: int | None
     ours: Summary | None
     validation: float
+    last_epoch: float
     paper: Published | None
     tolerance: float | None
     judged: NumberVerdict
@@ -198,12 +202,18 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
         epochs=int(found["epochs"].iloc[0]) if accuracies else None,
         ours=summarise(accuracies) if accuracies else None,
         validation=float(found["val_accuracy"].mean()) if accuracies else math.nan,
+        last_epoch=_last_epoch(results, found["identity"]),
         paper=paper,
         tolerance=config["tolerance"][cell.dataset] if comparable else None,
         judged=judged,
         is_chosen_by=is_chosen_by(config, cell),
         data_note="; ".join(sorted(set(found["data_note"]) - {""})),
     )
+
+
+def _last_epoch(results: Results, identities: Iterable[str]) -> float:
+    last = [results.last_accuracy.get(identity, math.nan) for identity in identities]
+    return fmean(last) if last else math.nan
 
 
 def by_network(found: Iterable[CellResult]) -> list[tuple[str, str, list[CellResult]]]:

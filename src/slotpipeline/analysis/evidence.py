@@ -100,4 +100,5 @@ def tally(found: Iterable[Comparison]) -> str:
     small = [one.n for one in tested if one.is_small and not one.is_significant]
     if not small:
         return text
-    return f"{text}; {len(small)} {'other is' if len(small) == 1 else 'others are'} open, with fewer than {FEWEST} seeds"
+    others = "1 other is" if len(small) == 1 else f"{len(small)} others are"
+    return f"{text}; {others} open, with fewer than {FEWEST} seeds"

@@ -43,9 +43,8 @@ class ByAuthors(ByRecipe):
 
 def altered_shares(results: Results, identities: Iterable[str]) -> pd.Series[float]:
     """Identity -> share of the connections that are not used as they were drawn, at the best epoch on validation."""
-    best = results.runs.loc[results.runs["identity"].isin(list(identities)), ["identity", "best_epoch"]]
-    found = best.merge(results.curves, left_on=["identity", "best_epoch"], right_on=["identity", "epoch"])
-    return found.set_index("identity")["altered_share"]
+    shares = results.altered_shares
+    return shares[shares.index.isin(list(identities))]
 
 
 def stored_bits(results: Results, found: Sequence[CellResult]) -> Measure:

@@ -63,8 +63,8 @@ def cells_table(name: str, found: Sequence[CellResult]) -> PageTable:
     """The cells of an experiment that were run, beside the published numbers."""
     run = [one for one in found if one.n]
     columns = (
-        "network", "method", "K", "epochs", "n", "mean, 95% interval", "lowest to highest", "published, range",
-        "difference, tolerance", "verdict, if the paper were exact",
+        "network", "method", "K", "epochs", "n", "mean, 95% interval", "lowest to highest", "last epoch",
+        "published, range", "difference, tolerance", "verdict, if the paper were exact",
     )  # fmt: skip
     rows = [_cell_row(one, words) for one, words in zip(run, readable(run).to_dict("records"), strict=True)]
     caption = "Test accuracy in percent, ours and published"
@@ -81,6 +81,7 @@ def _cell_row(one: CellResult, words: Mapping[Hashable, str]) -> list[Entry]:
         Entry(words["n"], sort=str(one.n)),
         Entry(words["mean"], _if_known(words["95% interval"]), f"{one.mean:.4f}", runs_link(run_key(one))),
         Entry(words["min to max"], sort=_sort(lowest)),
+        Entry(words["last epoch"], sort=_sort(one.last_epoch)),
         Entry(words["paper"], _if_known(words["paper's range"]), _sort(one.paper.value if one.paper else None)),
         Entry(words["difference"], _if_known(words["tolerance"]), _sort(one.difference)),
         Entry(words["verdict"], _if_known(words["if the paper were exact"]), verdict=one.verdict),

@@ -250,6 +250,6 @@ def main_table_text(results: Results, style: str = "simple", *, only_run: bool =
             cells.setdefault(key, one)
     networks = list(results.config["networks"])
     found = sorted(cells.values(), key=lambda one: networks.index(one.network))
-    shown = readable(found).drop(columns=["variant", "epochs", "min to max", "tolerance"]).to_dict("list")
+    shown = readable(found).drop(columns=["variant", "epochs", "min to max", "last epoch", "tolerance"]).to_dict("list")
     text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
     return "\n\n".join([text, *chosen_note(found), *data_notes_of(found)])

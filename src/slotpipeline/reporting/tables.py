@@ -19,15 +19,15 @@ CHOSEN = "\N{DAGGER}"
 CHOSE_NOTE = f"{CHOSEN}: the recipe was chosen because this cell came close to the paper; no independent evidence."
 COLUMNS = [
     "dataset", "network", "method", "options", "variant", "start_epoch", "epochs", "n", "planned", "mean", "low",
-    "high", "minimum", "maximum", "val_mean", "paper_figure", "paper_dataset", "paper_value", "paper_low",
-    "paper_high", "reading_uncertainty", "difference", "tolerance", "verdict", "verdict_if_exact", "verdict_n",
-    "verdict_low", "verdict_high", "chosen_by", "paper_provenance", "paper_elsewhere", "data_note",
+    "high", "minimum", "maximum", "val_mean", "last_epoch_mean", "paper_figure", "paper_dataset", "paper_value",
+    "paper_low", "paper_high", "reading_uncertainty", "difference", "tolerance", "verdict", "verdict_if_exact",
+    "verdict_n", "verdict_low", "verdict_high", "chosen_by", "paper_provenance", "paper_elsewhere", "data_note",
     "seeds", "accuracies", "identities",
 ]  # fmt: skip
 _WHOLE = ("options", "epochs", "start_epoch", "verdict_n")
 _NUMBERS = (
-    "mean", "low", "high", "minimum", "maximum", "val_mean", "paper_value", "paper_low", "paper_high", "difference",
-    "tolerance", "reading_uncertainty", "verdict_low", "verdict_high",
+    "mean", "low", "high", "minimum", "maximum", "val_mean", "last_epoch_mean", "paper_value", "paper_low",
+    "paper_high", "difference", "tolerance", "reading_uncertainty", "verdict_low", "verdict_high",
 )  # fmt: skip
 
 
@@ -51,7 +51,8 @@ def _row(found: CellResult) -> dict[str, Any]:
         "variant": found.cell.words, "start_epoch": found.cell.start_epoch or None, "epochs": found.epochs,
         "n": found.n, "planned": found.planned, "mean": found.mean, "low": low, "high": high,
         "minimum": found.ours and found.ours.minimum, "maximum": found.ours and found.ours.maximum,
-        "val_mean": found.validation, "difference": found.difference, "tolerance": found.tolerance,
+        "val_mean": found.validation, "last_epoch_mean": found.last_epoch, "difference": found.difference,
+        "tolerance": found.tolerance,
         "verdict": str(found.verdict), "verdict_if_exact": str(found.judged.if_exact), "verdict_n": found.judged.n,
         "verdict_low": found.judged.low, "verdict_high": found.judged.high, "chosen_by": found.is_chosen_by,
         "data_note": found.data_note, "paper_provenance": "", "paper_elsewhere": "",
@@ -89,6 +90,7 @@ def readable(found: Iterable[CellResult]) -> pd.DataFrame:
             "mean": number(one.mean),
             "95% interval": f"collapsed {one.collapsed} of {one.n}" if one.collapsed else interval_text(one.interval),
             "min to max": span(one.ours.minimum, one.ours.maximum) if one.ours else DASH,
+            "last epoch": number(one.last_epoch),
             "paper": _paper(one),
             "paper's range": span(one.paper.low, one.paper.high) if one.paper else DASH,
             "difference": number(one.difference, "+.2f"),
@@ -214,12 +216,13 @@ def latex(rows: pd.DataFrame) -> str:
     """A table of text in LaTeX, for the package booktabs, without a dataset, network or variant that all rows share."""
     shared = [name for name in ("dataset", "network", "variant") if name in rows and rows[name].nunique() == 1]
     told = rows.drop(columns=shared)
-    styled = told.style.hide(axis="index").format(_latex_text).format_index(_latex_text, axis="columns")
+    styled = told.style.hide(axis="index").format(latex_text).format_index(latex_text, axis="columns")
     aligned = "".join("l" if name in WORDS else "r" for name in told)
     return str(styled.to_latex(hrules=True, column_format=aligned))
 
 
-def _latex_text(value: object) -> str:
+def latex_text(value: object) -> str:
+    """A text with what LaTeX would take for commands written out."""
     text = str(value)
     for plain, written in _LATEX.items():
         text = text.replace(plain, written)

@@ -53,6 +53,18 @@ class Results:
         return self.runs.iloc[rows] if rows else self.runs.iloc[:0]
 
     @cached_property
+    def altered_shares(self) -> pd.Series[float]:
+        """Identity -> share of the connections not used as they were drawn, at the best epoch on validation."""
+        best = self.runs[["identity", "best_epoch"]].rename(columns={"best_epoch": "epoch"})
+        return best.merge(self.curves, on=["identity", "epoch"]).set_index("identity")["altered_share"]
+
+    @cached_property
+    def last_accuracy(self) -> dict[str, float]:
+        """Identity -> test accuracy after the last epoch, of the runs that have a curve."""
+        last = self.curves.drop_duplicates("identity", keep="last")
+        return dict(zip(last["identity"], last["test_accuracy"].astype(float), strict=True))
+
+    @cached_property
     def _rows(self) -> dict[str, int]:
         return {identity: row for row, identity in enumerate(self.runs["identity"])}
 

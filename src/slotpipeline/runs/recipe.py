@@ -184,9 +184,9 @@ _types = lru_cache(maxsize=4)(typing.get_type_hints)
 
 
 def _recipe_text(name: str) -> str:
-    packaged = resources.files("slotpipeline") / "recipes" / f"{name}.yaml"
-    if packaged.is_file():
-        return packaged.read_text()
+    packaged = _packaged_text(name)
+    if packaged is not None:
+        return packaged
     names = ", ".join(recipe_names())
     if not _own_file(name):
         raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
@@ -198,6 +198,13 @@ def _recipe_text(name: str) -> str:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the recipe file {name}: {error}") from None
+
+
+@lru_cache(maxsize=16)
+def _packaged_text(name: str) -> str | None:
+    """The text of a recipe of the package; read once, as a large grid asks for it for each of its cells."""
+    packaged = resources.files("slotpipeline") / "recipes" / f"{name}.yaml"
+    return packaged.read_text() if packaged.is_file() else None
 
 
 def _own_file(recipe: str) -> list[Path]:

@@ -1,0 +1,98 @@
+"""The command on tickets: inspect, to-onnx, to-folder."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import small_network
+from slotmachines import build_network, load_model_folder, load_ticket, save_ticket, slotify_
+from slotpipeline import cli
+
+PAGE = Path(__file__).parents[1] / "docs" / "ticket.md"
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["slotmachines", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def ticket(tmp_path):
+    path = tmp_path / "a.ticket.safetensors"
+    save_ticket(slotify_(build_network("lenet"), options=4), path)
+    return str(path)
+
+
+def test_inspect_prints_a_table_or_json_with_the_accuracy(call, ticket, digits_folder):
+    status, out, _ = call("inspect", ticket, "--dataset", "digits", "--data", str(digits_folder))
+    assert status == 0 and "dense1.weight" in out and "532,400 bits" in out
+    (accuracy,) = re.findall(r"297 test images of digits: ([\d.]+)%", out)
+    status, out, _ = call("inspect", ticket, "--dataset", "digits", "--data", str(digits_folder), "--json")
+    data = json.loads(out)
+    assert status == 0 and data["connections"] == 266_200 and sum(data["tensors"][0]["histogram"]) == 235_200
+    assert f"{data['scores'][0]['value']:.2f}" == accuracy
+
+
+@pytest.mark.parametrize("name, settings", [
+    ("conv2", {"padding": "code"}), ("resnet20", {"shortcut": "zero-padding"}), ("lenet", {"classes": 3}),
+])  # fmt: skip
+def test_the_network_and_its_settings_are_found_by_the_shapes(call, tmp_path, name, settings):
+    network = slotify_(build_network(name, **settings), options=2)
+    save_ticket(network, tmp_path / "t")
+    assert call("to-folder", "t", "f")[0] == 0
+    config = json.loads((tmp_path / "f/config.json").read_text())
+    assert (config["network"], config["settings"]) == (name, settings)
+
+
+def test_a_folder_is_written_inspected_and_loaded(call, ticket, tmp_path, digits_folder):
+    status, out, _ = call("to-folder", ticket, "f", "--dataset", "digits", "--data", str(digits_folder))
+    assert status == 0 and "model.safetensors" in out
+    loaded, expected = load_model_folder(tmp_path / "f"), load_ticket(build_network("lenet"), ticket)
+    assert all(torch.equal(value, expected.state_dict()[name]) for name, value in loaded.state_dict().items())
+    assert call("inspect", "f")[0] == 0
+
+
+@pytest.mark.slow
+def test_an_onnx_file_is_written(call, ticket, tmp_path):
+    pytest.importorskip("onnxscript")
+    status, out, _ = call("to-onnx", ticket, "a.onnx")
+    assert status == 0 and (tmp_path / "a.onnx").stat().st_size > 1_000_000 and "onnxruntime" in out
+
+
+def test_bad_input_is_one_line_and_writes_nothing(call, ticket, tmp_path):
+    save_ticket(slotify_(small_network(), options=2), tmp_path / "own")
+    before = sorted(tmp_path.iterdir())
+    for words, message in {
+        ("inspect", "none"): "cannot read none",
+        ("inspect", "own", "--dataset", "digits"): "not a ticket of a network that this library builds",
+        ("inspect", ticket, "--dataset", "imagenet"): "unknown dataset",
+        ("to-folder", ticket, "f", "--network", "conv2"): "not a ticket of conv2",
+        ("to-folder", ticket, "f", "--network", "conv"): "unknown network",
+        ("to-onnx", "own", "f.onnx"): "load_ticket in Python",
+    }.items():
+        status, out, err = call(*words)
+        assert status == 2 and not out and len(err) == 1 and message in err[0], words
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_runs(monkeypatch, tmp_path):
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
+    assert {path.name for path in tmp_path.iterdir()} == {"lenet.ticket.safetensors", "lenet.onnx", "lenet-8"}
