@@ -81,10 +81,19 @@ lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint --configfile config/smoke.yaml
 
-lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay.
+lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay. Writes the files for conda and pixi too.
 	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
+	$(RUN) python workflow/envs/environment_files.py
+
+# Not in git, as it holds the address of each package. `uv pip sync pylock.toml` installs it.
+PYLOCK := pylock.toml
+pylock.toml: requirements.lock ## Write the lock in the form that uv and other tools share (PEP 751).
+	sed -E 's/ *--hash=.*//; s/ *\\$$//' requirements.lock > $(PYLOCK).in
+	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --no-deps --no-header \
+		--format pylock.toml --output-file $(PYLOCK) $(PYLOCK).in
+	@rm $(PYLOCK).in
 
 # Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each job would compile
 # all of PyTorch for itself.
