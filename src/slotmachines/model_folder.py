@@ -80,8 +80,8 @@ def save_model_folder(
     Args:
         module: any network.
         folder: made if it is missing. A model card in it that was changed by hand is not replaced, but refused.
-        network, settings: of `build_network`, if the network is one of `list_networks`: `load_model_folder` then needs
-            no module.
+        network: its name, if it is one of `list_networks`: `load_model_folder` then needs no module.
+        settings: what `build_network` was given beside the name.
         scores: what was measured, for the model card and config.json.
         ticket: the ticket that `module` was loaded from, to be kept too; a slot machine has one without this.
         license: of the weights, such as "mit"; without it the card says nothing of a license.
