@@ -1,11 +1,12 @@
 """Draw how a slot machine selects a weight, for docs/method.md.
 
-    python docs/site/draw_method.py figures/method/selection.png
+python docs/site/draw_method.py figures/method/selection.png
 """
 
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def draw_scores(axes: Axes) -> None:
     for option, score in enumerate(lines(THETA)):
         axes.plot(THETA, score, color=HUES[option], linewidth=1, linestyle="--")
     edges, chosen = [THETA[0], *breaks(), THETA[-1]], selected(THETA)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         option = int(chosen[np.searchsorted(THETA, (low + high) / 2)])
         theta = np.array([low, high])
         axes.plot(theta, lines(theta)[option], color=HUES[option], linewidth=3.5, solid_capstyle="butt")
@@ -93,7 +94,7 @@ def draw_weight(axes: Axes) -> None:
     """The weight that is used over theta: a step function."""
     edges, chosen = [THETA[0], *breaks(), THETA[-1]], selected(THETA)
     previous = None
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         option = int(chosen[np.searchsorted(THETA, (low + high) / 2)])
         if previous is not None:
             axes.plot([low, low], [previous, VALUES[option]], color=FAINT, linewidth=1, linestyle=":")
