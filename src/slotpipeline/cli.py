@@ -33,6 +33,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    ticket_verbs.to_ticket,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
     ticket_verbs.to_folder,
