@@ -47,7 +47,8 @@ def disk_trouble(error: OSError) -> str | None:
 def one_line_errors(program: str) -> Iterator[None]:
     """What ends the program in the block is one line on standard error.
 
-    The status is 2 for bad input and for a disk that is full, fails or may not be written to, and, as shells have it, 128 and the number of the signal for SIGINT and SIGTERM.
+    The status is 2 for bad input and for a disk that is full, fails or may not be written to, and, as shells have it,
+    128 and the number of the signal for SIGINT and SIGTERM.
     """
     try:
         with stoppable():
