@@ -188,7 +188,8 @@ def _described(pool: OptionPool, theta: Tensor) -> dict[str, Any]:
 def _weight_of(record: dict[str, Any]) -> TicketWeight:
     """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
     is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
-    if not (is_pool and 0 < record["options"] < 2**31):
+    shape = tuple(record["shape"])
+    if not (is_pool and 0 < record["options"] < 2**31 and all(type(size) is int and size >= 0 for size in shape)):
         raise ValueError("no slot machine is made of that")
     pool = OptionPool(
         seed=record["seed"],
@@ -199,7 +200,7 @@ def _weight_of(record: dict[str, Any]) -> TicketWeight:
         dtype=_DTYPES[record["precision"]],
         sharing=record["sharing"],
     )
-    return TicketWeight(tuple(record["shape"]), _DTYPES[record["dtype"]], pool)
+    return TicketWeight(shape, _DTYPES[record["dtype"]], pool)
 
 
 def _checksum(before: bytes, after: bytes) -> bytes:
