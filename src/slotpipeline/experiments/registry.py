@@ -12,6 +12,7 @@ from slotpipeline.experiments import (
     many_options,
     random_starts,
     recipe_comparison,
+    recipes_as_they_are,
     tuning,
 )
 from slotpipeline.experiments.experiment import Experiment
@@ -29,7 +30,7 @@ _EXPERIMENTS = (
     inside_a_network.SELECTED_WEIGHTS,
     inside_a_network.CHURN,
     recipe_comparison.RECIPE_STUDY,
-    recipe_comparison.WHOLE_RECIPES,
+    recipes_as_they_are.WHOLE_RECIPES,
     tuning.TUNING,
     tuning.AGAINST_TUNED,
     many_options.LARGE_K,
