@@ -1,4 +1,4 @@
-"""Recipes taken apart, each with single settings of another one."""
+"""Recipes taken apart: each with single settings of another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes as they are, each with its own number of epochs."""
+"""Slot machines by the recipe of the text and by that of the released code, as they are."""
 
 from __future__ import annotations
 

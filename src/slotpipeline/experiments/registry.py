@@ -13,7 +13,7 @@ from slotpipeline.experiments import (
     random_starts,
     recipe_comparison,
     recipes_as_they_are,
-    tuning,
+    tuned_baseline,
 )
 from slotpipeline.experiments.experiment import Experiment
 
@@ -31,8 +31,8 @@ _EXPERIMENTS = (
     inside_a_network.CHURN,
     recipe_comparison.RECIPE_STUDY,
     recipes_as_they_are.WHOLE_RECIPES,
-    tuning.TUNING,
-    tuning.AGAINST_TUNED,
+    tuned_baseline.TUNING,
+    tuned_baseline.AGAINST_TUNED,
     many_options.LARGE_K,
     competitors.CONNECTIONS_CHANGED,
     random_starts.SIGNS,
