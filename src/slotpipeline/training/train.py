@@ -55,6 +55,7 @@ def train_run(
     threads: int = 1,
     cuda_graph: bool = False,
     engine: Engine = DEFAULT_ENGINE,
+    jobs: Callable[[], int | None] = lambda: None,
     show_progress: bool = True,
 ) -> RunRecord:
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
@@ -77,6 +78,7 @@ def train_run(
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
         engine: how a step is computed.
+        jobs: how many jobs share the GPU at the moment, this one included; None where that is not known.
 
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
@@ -101,14 +103,20 @@ def train_run(
     )
     try:
         with stoppable(lambda: unfinished.is_saved) as signal_number:
-            _train_epochs(unfinished, signal_number, show_progress)
+            _train_epochs(unfinished, signal_number, show_progress, jobs)
             return unfinished.finish()
     except Stopped as stopped:
         stopped.where = unfinished.saved_so_far
         raise
 
 
-def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool) -> None:
+def _train_epochs(
+    unfinished: UnfinishedRun,
+    signal_number: Callable[[], int],
+    show_progress: bool,
+    jobs: Callable[[], int | None],
+) -> None:
+    """Train the epochs that are left; `jobs`: see `train_run`."""
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
@@ -118,7 +126,7 @@ def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], s
             begin = time.perf_counter()
             row = unfinished.trainer.train_epoch(epoch)
             unfinished.record(row)
-            unfinished.progress.seconds += time.perf_counter() - begin
+            unfinished.progress.spend(time.perf_counter() - begin, jobs())
             bar.set_postfix(val=f"{row.val_accuracy:.2f}%", loss=f"{row.train_loss:.4f}", refresh=False)
             unfinished.save_sometimes(at_once=signal_number() > 0)
             if signal_number() and unfinished.is_saved:
@@ -153,7 +161,9 @@ class UnfinishedRun:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         saved = load_checkpoint(checkpoint, data.train.labels.device, run.identity)
         if saved is None:
-            self.progress = Progress(run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin])
+            self.progress = Progress(
+                run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin], share_seconds=0.0
+            )
         else:
             self.progress = self._resume(*saved)
             self.progress.origins.append(origin)
