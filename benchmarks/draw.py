@@ -92,7 +92,8 @@ def draw(table: pd.DataFrame) -> Drawing:
         "One number per connection is this library, K scores per connection the method as the paper writes it. Upper "
         "row: median step of SGD, forward to update, batch 128 (resnet18: 32), over that of ordinary training (line "
         "at 1) in the same process, taking turns; bars: quartiles over the turns, where they exceed the mark. Lower "
-        f"row: highest memory use less that of ordinary training, in numbers of 4 bytes; less than {LOWEST_NUMBERS} is drawn there.",
+        "row: highest memory use less that of ordinary training, in numbers of 4 bytes; less than "
+        f"{LOWEST_NUMBERS} is drawn there.",
         conditions(table),
         *data_notes(zip(table["dataset"], table["data_note"], strict=True)),
     ]
