@@ -33,6 +33,28 @@ def test_bad_input_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "slotmachines: K is missing; give --options\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(5, "Input/output error", "results/a\nb"), "results/a b: Input/output error"),
+        (OSError(4, "Interrupted system call"), "Interrupted system call"),
+    ],
+)
+def test_a_disk_that_fails_ends_a_program_with_one_line(
+    error: OSError, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, one_line_errors("slotmachines"):
+        raise error
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith(f"slotmachines: {line}; give the same command again")
+    assert said.count("\n") == 1
+
+
+def test_a_reader_that_is_gone_is_no_bad_input() -> None:
+    with pytest.raises(BrokenPipeError), one_line_errors("slotmachines"):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(KeyError), one_line_errors("slotmachines"):
         raise KeyError("K")

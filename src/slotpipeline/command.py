@@ -22,13 +22,21 @@ PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
 def one_line_errors(program: str) -> Iterator[None]:
     """What ends the program in the block is one line on standard error.
 
-    The status is 2 for bad input and, as shells have it, 128 and the number of the signal for SIGINT and SIGTERM.
+    The status is 2 for bad input and for files that cannot be read or written; for SIGINT and SIGTERM it is, as shells
+    have it, 128 and the number of the signal.
     """
     try:
         with stoppable():
             yield
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the disk, or the network that it is on
+        place = f"{error.filename}: " if error.filename else ""
+        reason = f"{place}{error.strerror or error}; give the same command again when this is mended"
+        print(f"{program}: {UserError(reason)}", file=sys.stderr)
         sys.exit(2)
     except Stopped as stopped:
         print(f"{program}: {stopped}", file=sys.stderr)
