@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline import results_verbs, ticket_verbs, training_verbs
+from slotpipeline import results_verbs, ticket_verbs, trace_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
@@ -33,6 +33,8 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    trace_verbs.explain,
+    ticket_verbs.to_ticket,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
     ticket_verbs.to_folder,

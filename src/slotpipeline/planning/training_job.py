@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.run import Run
 
 
@@ -16,6 +17,7 @@ class TrainingJob:
         folder: of the run's files.
         device: of torch, or "auto", see `slotpipeline.training.placement`.
         cuda_graph: whether each step is one CUDA graph; None leaves it to `slotpipeline.training.device`.
+        engine: how a step is computed.
     """
 
     run: Run
@@ -27,3 +29,4 @@ class TrainingJob:
     device: str = "auto"
     threads: int = 1
     cuda_graph: bool | None = None
+    engine: Engine = DEFAULT_ENGINE

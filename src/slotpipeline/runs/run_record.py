@@ -44,6 +44,10 @@ class RunRecord:
         test_accuracy, val_accuracy: percent, at the best epoch on validation.
         best_epoch: counted from 1; 0 of a network that is not trained.
         wall_seconds: spent on training and evaluating.
+        share_seconds: on a GPU, the same with each epoch divided by the number of runs that shared the GPU then; summed
+            over these runs, the time that the GPU spent. None where it is not known, and on a processor, of which each
+            run has cores to itself. Runs that commit add6c9d trained on a GPU, several in one process, have in
+            wall_seconds what the process spent in their turns: only the sum over the process means something.
         device: name of the GPU, or "cpu".
         commit: of the source, see `slotpipeline.training.provenance.commit`.
         started: ISO 8601, UTC.
@@ -55,6 +59,7 @@ class RunRecord:
         data_sha256: digest of the dataset.
         slotmachines: version of the installed package.
         cuda_graph: whether each step was replayed as one CUDA graph.
+        engine: how a step was computed otherwise, see `slotpipeline.planning.engine.Engine.words`.
         first_epoch: of a network whose masks are not drawn at random, what its first epoch measured.
     """
 
@@ -88,7 +93,9 @@ class RunRecord:
     slotmachines: str = ""
     system: str = ""
     cuda_graph: bool | str = False
+    engine: str = ""
     first_epoch: list[EarlyRow] = field(default_factory=list)
+    share_seconds: Duration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +132,10 @@ class CurveRow:
     redrawn_share: float | None = None
 
 
-_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "first_epoch")
-_NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
+GPU_COLUMNS = ("share_seconds",)
+"""The columns that only the table of a grid has of which a run knows that it was trained on a GPU, alone or not."""
+_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "engine", "first_epoch")
+_NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings", *GPU_COLUMNS)
 SAMPLED_COLUMNS = ("sampled_changed_share", "redrawn_share")
 """The columns that only curves of probabilistic selection have, and those of a grid with such a run."""
 _NOT_IN_OLD_CURVES = ("altered_share", "round", *SAMPLED_COLUMNS)

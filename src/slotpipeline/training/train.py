@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from slotmachines.errors import UserError
 from slotmachines.files import require_writable
+from slotmachines.methods import find_method
 from slotmachines.networks.names import find_network
 from slotmachines.slots.philox import key_of
 from slotpipeline.data import Splits, augment, load
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import BEST, RunFiles, epoch_name
@@ -52,6 +54,8 @@ def train_run(
     device: str = "cpu",
     threads: int = 1,
     cuda_graph: bool = False,
+    engine: Engine = DEFAULT_ENGINE,
+    jobs: Callable[[], int | None] = lambda: None,
     show_progress: bool = True,
 ) -> RunRecord:
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
@@ -73,6 +77,8 @@ def train_run(
         device: of torch, such as "cpu" or "cuda:1".
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
+        engine: how a step is computed.
+        jobs: how many jobs share the GPU at the moment, this one included; None where that is not known.
 
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
@@ -80,7 +86,9 @@ def train_run(
         Stopped: by a signal, with a checkpoint of the last whole epoch. A run in its last epoch is finished instead.
     """
     _require_consistent(run, start_weights, keep_epochs)
-    target = prepare_device(device, threads, cuda_graph)
+    if engine.compiled and find_method(run.method).rule:
+        raise UserError(f"{run.method} cannot be trained compiled; leave out --engine compiled")
+    target = prepare_device(device, threads, cuda_graph, engine)
     unfinished = UnfinishedRun(
         run,
         _load_data(run, data_folder, target),
@@ -89,19 +97,26 @@ def train_run(
         start_weights=start_weights,
         keep_epochs=keep_epochs,
         cuda_graph=cuda_graph,
+        engine=engine,
         # Asked now, as others may change the source while the run trains.
-        origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph},
+        origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph, "engine": engine.words},
     )
     try:
         with stoppable(lambda: unfinished.is_saved) as signal_number:
-            _train_epochs(unfinished, signal_number, show_progress)
+            _train_epochs(unfinished, signal_number, show_progress, jobs)
             return unfinished.finish()
     except Stopped as stopped:
         stopped.where = unfinished.saved_so_far
         raise
 
 
-def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool) -> None:
+def _train_epochs(
+    unfinished: UnfinishedRun,
+    signal_number: Callable[[], int],
+    show_progress: bool,
+    jobs: Callable[[], int | None],
+) -> None:
+    """Train the epochs that are left; `jobs`: see `train_run`."""
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
@@ -111,7 +126,7 @@ def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], s
             begin = time.perf_counter()
             row = unfinished.trainer.train_epoch(epoch)
             unfinished.record(row)
-            unfinished.progress.seconds += time.perf_counter() - begin
+            unfinished.progress.spend(time.perf_counter() - begin, jobs())
             bar.set_postfix(val=f"{row.val_accuracy:.2f}%", loss=f"{row.train_loss:.4f}", refresh=False)
             unfinished.save_sometimes(at_once=signal_number() > 0)
             if signal_number() and unfinished.is_saved:
@@ -137,15 +152,18 @@ class UnfinishedRun:
         keep_epochs: tuple[int, ...],
         cuda_graph: bool,
         origin: dict[str, Any],
+        engine: Engine = DEFAULT_ENGINE,
     ) -> None:
         """Refuses, before anything is written, what `train_run` says."""
-        self.run, self.trainer = run, _trainer(run, data, start_weights, cuda_graph)
+        self.run, self.trainer = run, _trainer(run, data, start_weights, cuda_graph, engine)
         self._data = data
         self._files, self._checkpoint, self._keep_epochs = RunFiles(folder), checkpoint, keep_epochs
         started = datetime.now(UTC).isoformat(timespec="seconds")
         saved = load_checkpoint(checkpoint, data.train.labels.device, run.identity)
         if saved is None:
-            self.progress = Progress(run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin])
+            self.progress = Progress(
+                run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin], share_seconds=0.0
+            )
         else:
             self.progress = self._resume(*saved)
             self.progress.origins.append(origin)
@@ -229,11 +247,11 @@ def _seconds_between_lines() -> int:
     return 1 if sys.stderr.isatty() else 60
 
 
-def _trainer(run: Run, data: Splits, start_weights: Path | None, cuda_graph: bool) -> Trainer:
+def _trainer(run: Run, data: Splits, start_weights: Path | None, cuda_graph: bool, engine: Engine) -> Trainer:
     # What a network draws when it is built, such as biases, must not depend on what the process did before.
     torch.manual_seed(key_of("network", run.seed) >> 1)
     network = starting_network(run, data.train.labels.device, start_weights)
-    trainer = Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph)
+    trainer = Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph, engine=engine)
     _require_fit(run, network, data)
     return trainer
 
