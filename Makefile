@@ -41,7 +41,7 @@ test-versions: .venv/installed ## Test the library on each supported Python that
 
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
-	$(RUN) slotmachines readme config/reference.csv $(patsubst %/runs.csv,%,$(wildcard results/paper/runs.csv)) results/mnist
+	$(RUN) slotmachines readme config/reference.csv $(foreach grid,confirmation paper mnist,$(patsubst %/runs.csv,%,$(wildcard results/$(grid)/runs.csv)))
 	$(RUN) slotmachines claims --write > /dev/null
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark

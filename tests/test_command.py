@@ -15,7 +15,7 @@ from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.reporting.scoreboard import scoreboard, sentence
 from slotpipeline.results.read import read_results
 from slotpipeline.runs.config import read_config
-from synthetic import NOTE, REFERENCE, grid, make_config, write_grid
+from synthetic import REFERENCE, grid, make_config, write_grid
 
 __all__ = ["grid"]
 FIGURES = Path(__file__).parents[1] / "workflow" / "figures"
@@ -74,20 +74,17 @@ def test_a_figure_without_arguments(name: str) -> None:
     assert (answer.returncode, "Missing argument" in answer.stderr, "Traceback" in answer.stderr) == (2, True, False)
 
 
-def test_the_readme_gets_the_tables_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
+def test_the_readme_gets_answer_claims_and_scoreboard_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    names = ("scoreboard", "digits", "synthetic")
+    names = ("answer", "claims", "scoreboard")
     marks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in names)
     readme.write_text(f"before\n{marks}after\n")
-    digits = write_grid(tmp_path / "digits", make_config({"lenet": "digits"}) | {"grid": "digits"})
-    arguments = ("readme", REFERENCE, digits, grid, "--readme", readme)
+    arguments = ("readme", REFERENCE, grid, "--readme", readme)
     assert call(*arguments).returncode == 0
     text = readme.read_text()
     board = scoreboard([read_results(grid, REFERENCE)])
-    assert text.startswith(f"before\n<!-- begin scoreboard -->\n**{sentence(board)}**\n\n| dataset ")
-    assert text.endswith(f"\n\nData: CIFAR-10, {NOTE}.\n<!-- end synthetic -->\nafter\n")
-    assert "| MNIST" in text
-    assert "| digits " in text.partition("<!-- begin digits -->")[2].partition("<!-- end digits -->")[0]
+    assert text.startswith("before\n<!-- begin answer -->\n") and text.endswith("\n<!-- end scoreboard -->\nafter\n")
+    assert f"<!-- begin scoreboard -->\n{sentence(board)}\n\n| dataset " in text
     assert "old" not in text
     readme.write_text("no marks")
     answer = call(*arguments)

@@ -61,10 +61,10 @@ def test_the_base_is_one_version_of_the_python_of_the_other_environments() -> No
     assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-slim-[a-z]+", base)
 
 
-def test_it_installs_as_the_readme_does_without_make() -> None:
+def test_it_installs_as_the_page_on_reproducing_does_without_make() -> None:
     commands = [words for words in instructions("RUN") if words.startswith("pip")]
-    readme = (PROJECT / "README.md").read_text()
-    assert f"`{' && '.join(commands).replace(' --no-cache-dir', '')}`" in readme
+    page = (PROJECT / "docs" / "reproduce.md").read_text()
+    assert f"`{' && '.join(commands).replace(' --no-cache-dir', '')}`" in page
 
 
 def test_its_folder_holds_what_snakemake_plans_with(tmp_path: Path) -> None:

@@ -170,15 +170,19 @@ def readme(
     ],
     page: Annotated[Path, typer.Option("--readme", help="the file to change")] = Path("README.md"),
 ) -> None:
-    """Fill the marks `scoreboard` (over all grids) and `<grid>` (what was run of its main table) of a page."""
+    """Fill the marks `answer`, `claims` and `scoreboard` of a page from the recorded runs of all grids."""
+    from slotpipeline.reporting.claim_table import claims_so_far
     from slotpipeline.reporting.marked_page import fill_marks
-    from slotpipeline.reporting.report import main_table_text
+    from slotpipeline.reporting.opening import claims_for_readme, opening
     from slotpipeline.reporting.scoreboard import by_dataset, scoreboard, sentence
     from slotpipeline.results.read import read_results
 
     results = [read_results(grid, reference_csv) for grid in grids]
+    judged = claims_so_far(grids[0].parent, reference_csv)
+    if judged is None:
+        raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
     board = scoreboard(results)
     table = by_dataset(board).to_markdown(index=False, disable_numparse=True)
-    fill_marks(page, "scoreboard", f"**{sentence(board)}**\n\n{table}")
-    for grid in results:
-        fill_marks(page, grid.config["grid"], main_table_text(grid, style="pipe", only_run=True))
+    fill_marks(page, "answer", opening(judged, results))
+    fill_marks(page, "claims", claims_for_readme(judged))
+    fill_marks(page, "scoreboard", f"{sentence(board)}\n\n{table}")

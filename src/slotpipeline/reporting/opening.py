@@ -1,0 +1,158 @@
+"""What opens the README: whether the paper holds, in a minute, and the table of the claims that were tested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from slotmachines.networks.names import network_label
+from slotpipeline.analysis.cell_results import CellResult, by_network, only
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.text import network_title, number
+from slotpipeline.data.datasets import dataset_label
+from slotpipeline.experiments.accuracy_by_options import K_SWEEP
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
+from slotpipeline.reporting.claim_table import ORDER, JudgedClaims, counts, part_words, verdict_words
+from slotpipeline.reporting.tables import CHOSE_NOTE
+from slotpipeline.results.read import Results
+from slotpipeline.runs.cell import ByRecipe
+
+LISTED = 3
+"""Claims of one verdict that are named before the table; contradicted ones all are."""
+MAIN_OPTIONS = 8
+"""K of the paper's main numbers."""
+HEADS = {
+    ClaimVerdict.SUPPORTED: "Holds",
+    ClaimVerdict.CONTRADICTED: "Does not hold",
+    ClaimVerdict.UNDECIDED: "Open",
+}
+
+
+def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
+    """The first lines of the README, from the verdicts and the recorded runs alone.
+
+    Args:
+        grids: all that were recorded; of those with claims, it is said how many runs are finished.
+    """
+    lines = [f"{_progress(claims, grids)} {claims.registration.history}", ""]
+    for dataset in dict.fromkeys(one.scope.dataset for one in claims.judged):
+        lines += _dataset(claims, [one for one in claims.judged if one.scope.dataset == dataset])
+    registered = _registered_grids(claims)
+    for results in grids:
+        explored = [] if results.config["grid"] in registered else [main_finding(results), recipe_finding(results)]
+        lines += [line for line in explored if line]
+    return "\n".join(lines)
+
+
+def _registered_grids(claims: JudgedClaims) -> set[str]:
+    """The grids whose runs give verdicts, now or once their recipe is decided."""
+    return {one.scope.grid for one in claims.judged}
+
+
+def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
+    """How many of the runs that give verdicts are finished."""
+    names = {one.scope.grid for one in claims.judged if one.scope.is_frozen}
+    said = []
+    for results in grids:
+        if results.config["grid"] in names:
+            planned = {run.identity for run in grid_runs(results.config)}
+            done = len(planned & set(results.runs["identity"]))
+            said.append(f"{done} of {len(planned)} runs of the {results.config['grid']} study are finished.")
+    return " ".join(said) or "No run that counts is finished."
+
+
+def _dataset(claims: JudgedClaims, here: list[JudgedClaim]) -> list[str]:
+    """How many claims on one dataset have which verdict, and the most important ones by name."""
+    names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
+    found = ", ".join(f"{count} {verdict}" for verdict, count in counts(here).items() if count)
+    lines = [f"* **{dataset_label(here[0].scope.dataset)} ({names}): of {len(here)} claims, {found}.**"]
+    for verdict in ORDER[:-1]:
+        listed = [one for one in here if one.verdict is verdict]
+        shown = listed if verdict is ClaimVerdict.CONTRADICTED else listed[:LISTED]
+        more = f" And {len(listed) - len(shown)} more." if len(listed) > len(shown) else ""
+        if shown:
+            sentences = " ".join(one.claim.sentence + claims.mark(one) for one in shown)
+            lines.append(f"  {HEADS[verdict]}: {sentences}{more}")
+    return lines
+
+
+def main_finding(results: Results) -> str:
+    """Selected beside learned weights in an exploratory grid, with the published numbers; "" without such runs."""
+    if K_SWEEP.name not in results.config["experiments"]:
+        return ""
+    lines = []
+    for dataset, network, found in by_network(experiment_results(results, K_SWEEP.name)):
+        selected, learned = only(found, "greedy", MAIN_OPTIONS), only(found, "learned")
+        if selected is None or learned is None or not selected.n or not learned.n or not selected.published_here:
+            continue
+        theirs = [one.published_here.value if one.published_here else None for one in (selected, learned)]
+        lines.append(
+            f"* **What exploratory runs suggest**: {network_title(dataset, network)} reaches {number(selected.mean)}% "
+            f"with selected random weights (K = {MAIN_OPTIONS}) and {number(learned.mean)}% with learned ones; the "
+            f"paper {number(theirs[0])}% and {number(theirs[1])}%. ({selected.n} seeds, {selected.epochs} epochs; no "
+            "verdict.)"
+        )
+    return "\n".join(lines)
+
+
+def recipe_finding(results: Results) -> str:
+    """Whether the text or the released code gives the published numbers, by the recipe study of a grid; "" without.
+
+    The study is exploratory: the recipe was chosen by it.
+    """
+    if RECIPE_STUDY.name not in results.config["experiments"]:
+        return ""
+    found = [one for one in experiment_results(results, RECIPE_STUDY.name) if one.n and one.method == "greedy"]
+    lines = []
+    for network in dict.fromkeys(one.network for one in found):
+        here = [one for one in found if one.network == network]
+        text, code = (_of_recipe(here, recipe) for recipe in ("paper", "code"))
+        chosen = [one for one in here if one.is_chosen_by]
+        options = [one.options for one in chosen]
+        if not chosen or [one.options for one in text] != options or [one.options for one in code] != options:
+            continue
+        published = _values(one.paper.value if one.paper else None for one in chosen)
+        at = " and ".join(map(str, options))
+        seeds = min(one.n for one in [*text, *code, *chosen])
+        lines.append(
+            f"* **The published settings do not give the published numbers; a mixture does.** {network_label(network)} "
+            f"on {dataset_label(here[0].dataset)} at K = {at}: the paper says {published}%. Its text gives "
+            f"{_values(one.mean for one in text)}%, its released code {_values(one.mean for one in code)}%, the text "
+            f"with the code's random values and scores {_values(one.mean for one in chosen)}%. We chose our recipe by "
+            f"this exploratory study ({seeds} seeds, {chosen[0].epochs} epochs), so it is no evidence for the paper."
+        )
+    return "\n".join(lines)
+
+
+def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
+    return [one for one in found if one.cell.variant == ByRecipe(recipe)]
+
+
+def _values(means: Iterable[float | None]) -> str:
+    return " and ".join(number(mean) for mean in means)
+
+
+def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
+    """One row per claim that was tested, short enough for the README."""
+    return pd.DataFrame(
+        {
+            "claim": one.claim.sentence,
+            "network": network_label(one.scope.network),
+            "verdict": verdict_words(one) + claims.mark(one),
+            "mean, in points (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+        }
+        for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
+        if one.verdict is not ClaimVerdict.NOT_RUN
+    )
+
+
+def claims_for_readme(claims: JudgedClaims) -> str:
+    """The table of the claims that were tested, and its note."""
+    rows = claim_rows(claims)
+    if rows.empty:
+        return "No claim was tested yet."
+    note = f"\n\n{CHOSE_NOTE}" if any(claims.mark(one) for one in claims.judged) else ""
+    return f"{rows.to_markdown(index=False, disable_numparse=True)}{note}"
