@@ -73,7 +73,7 @@ def test_hooks_call_tools_of_the_lock() -> None:
 
 def test_the_page_for_contributors_names_what_exists() -> None:
     page = text_of("CONTRIBUTING.md")
-    assert {name for name in re.findall(r"`make ([a-z-]+)", page)} <= targets()
+    assert set(re.findall(r"`make ([a-z-]+)", page)) <= targets()
     for name in re.findall(r"\]\((docs/[\w./-]+)\)|`((?:config|\.github|\.ci)/[\w./-]+)`", page):
         path = PROJECT / next(filter(None, name))
         assert path.exists(), path

@@ -7,22 +7,23 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline import results_verbs, ticket_verbs, training_verbs
+from slotpipeline import demo_verb, results_verbs, ticket_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
     "data": ("PIL", "pyarrow", "sklearn", "torchvision"),
+    "tensorboard": ("tensorboard",),
     "report": ("jinja2", "jsonschema", "matplotlib", "scipy", "tabulate"),
 }
 
 app = typer.Typer(
     help="Slot machines: networks that choose each weight among K fixed random values.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 TRAINING: list[Callable[..., None]] = [
+    demo_verb.demo,
     training_verbs.fetch,
     training_verbs.train,
     training_verbs.finetune,

@@ -36,6 +36,7 @@ from slotpipeline.training.device import prepare_device
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.provenance import provenance
 from slotpipeline.training.result import last_round, record_of, write_result
+from slotpipeline.training.scalars import scalar_log
 from slotpipeline.training.start import starting_network
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -53,6 +54,7 @@ def train_run(
     threads: int = 1,
     cuda_graph: bool = False,
     show_progress: bool = True,
+    log_dir: Path | None = None,
 ) -> RunRecord:
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
 
@@ -73,6 +75,7 @@ def train_run(
         device: of torch, such as "cpu" or "cuda:1".
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
+        log_dir: folder of TensorBoard's scalars, which get a folder per run in it; no scalars without it.
 
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
@@ -93,15 +96,20 @@ def train_run(
         origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph},
     )
     try:
-        with stoppable(lambda: unfinished.is_saved) as signal_number:
-            _train_epochs(unfinished, signal_number, show_progress)
+        with (
+            scalar_log(log_dir, run.folder, unfinished.progress.curve) as log,
+            stoppable(lambda: unfinished.is_saved) as signal_number,
+        ):
+            _train_epochs(unfinished, signal_number, show_progress, log)
             return unfinished.finish()
     except Stopped as stopped:
         stopped.where = unfinished.saved_so_far
         raise
 
 
-def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool) -> None:
+def _train_epochs(
+    unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool, log: Callable[[CurveRow], None]
+) -> None:
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
@@ -111,6 +119,7 @@ def _train_epochs(unfinished: UnfinishedRun, signal_number: Callable[[], int], s
             begin = time.perf_counter()
             row = unfinished.trainer.train_epoch(epoch)
             unfinished.record(row)
+            log(row)
             unfinished.progress.seconds += time.perf_counter() - begin
             bar.set_postfix(val=f"{row.val_accuracy:.2f}%", loss=f"{row.train_loss:.4f}", refresh=False)
             unfinished.save_sometimes(at_once=signal_number() > 0)
