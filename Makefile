@@ -43,6 +43,7 @@ report: .venv/installed ## Rebuild tables, figures and report of each grid from 
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
 	$(RUN) slotmachines readme config/reference.csv $(foreach grid,confirmation paper mnist,$(patsubst %/runs.csv,%,$(wildcard results/$(grid)/runs.csv)))
 	$(RUN) slotmachines claims --write > /dev/null
+	$(RUN) slotmachines dictionary docs/data-dictionary.md
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark
 

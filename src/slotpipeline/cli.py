@@ -34,6 +34,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    results_verbs.export,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
     ticket_verbs.to_folder,
@@ -45,6 +46,7 @@ WORKFLOW: list[Callable[..., None]] = [
     results_verbs.summary,
     results_verbs.report,
     results_verbs.readme,
+    results_verbs.dictionary,
 ]
 for verb in TRAINING:
     app.command()(verb)

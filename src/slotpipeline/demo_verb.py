@@ -81,7 +81,7 @@ def demo(
 
 
 def _answers(run: Run, folder: Path) -> Answers:
-    """Test images of the digits, and what the trained slot machine says they show: wrong answers first, if any."""
+    """Test images, and what the trained slot machine says they show: first right answers, then wrong ones."""
     import torch
     from safetensors.torch import load_file
 
@@ -95,6 +95,13 @@ def _answers(run: Run, folder: Path) -> Answers:
     splits = load(run.dataset, folder / "data", (1, 28, 28), run.settings.validation)
     with torch.no_grad():
         answers = network(splits.normalise(splits.test.images)).argmax(1)
-    wrong = (answers != splits.test.labels).int()
-    shown = torch.argsort(wrong, descending=True, stable=True)[:SHOWN].sort().values
-    return Answers(splits.test.images[shown, 0].numpy(), splits.test.labels[shown].tolist(), answers[shown].tolist())
+    is_wrong = answers != splits.test.labels
+    wrong, right = is_wrong.nonzero().flatten()[: SHOWN // 2], (~is_wrong).nonzero().flatten()
+    shown = torch.cat([right[: SHOWN - len(wrong)], wrong])
+    return Answers(
+        images=splits.test.images[shown, 0].numpy(),
+        labels=splits.test.labels[shown].tolist(),
+        answers=answers[shown].tolist(),
+        wrong=int(is_wrong.sum()),
+        count=len(answers),
+    )

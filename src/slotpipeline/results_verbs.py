@@ -189,6 +189,35 @@ def claims(
         write_claims(judged, results)
 
 
+def export(
+    results: ResultsFolder,
+    output: Annotated[Path, typer.Argument(help="The file to write; ends in .csv, .csv.gz or .parquet.")],
+    table: Annotated[
+        str,
+        typer.Option(help="runs, curves, selected-weights or first-epoch; docs/data-dictionary.md has the columns."),
+    ] = "runs",
+) -> None:
+    """Write the recorded runs of a grid as a tidy table, CSV or Parquet, for other programs.
+
+    Example: slotmachines export results/mnist curves.parquet --table curves
+    """
+    from slotpipeline.results.tidy_export import export as write
+
+    typer.echo(f"{output}: {write(results, output, table):,} rows")
+
+
+def dictionary(page: Annotated[Path, typer.Argument(help="the page to write")]) -> None:
+    """Write the page that says what the columns of exported tables mean.
+
+    Example: slotmachines dictionary docs/data-dictionary.md
+    """
+    from slotmachines.files import replacing
+    from slotpipeline.results.data_dictionary import dictionary_text
+
+    with replacing(page) as temporary:
+        temporary.write_text(dictionary_text(), encoding="utf-8")
+
+
 def predictions(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:

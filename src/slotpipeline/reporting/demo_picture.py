@@ -22,11 +22,13 @@ _WRONG = "#C1272D"
 
 @dataclass(frozen=True)
 class Answers:
-    """Test images (N, H, W), what they show, and what a network says they show."""
+    """Some test images (N, H, W), what they show, and what a network says they show; how often it is wrong on all."""
 
     images: NDArray[np.uint8]
     labels: Sequence[int]
     answers: Sequence[int]
+    wrong: int
+    count: int
 
 
 def draw_demo(path: Path, curves: Mapping[str, Sequence[float]], names: Mapping[str, str], shown: Answers) -> None:
@@ -54,9 +56,7 @@ def draw_demo(path: Path, curves: Mapping[str, Sequence[float]], names: Mapping[
                 marker=MARKS[method] if many else "", markersize=4, markevery=max(1, longest // 10),
                 linestyle="-" if many else "--",
             )  # fmt: skip
-        axes.set(
-            xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 102), title="LeNet on handwritten digits, one seed"
-        )
+        axes.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 102), title="LeNet on digits, one seed")
         axes.legend(loc="center right")
         for place, image, label, answer in zip(
             right.subplots(_ROWS, _COLUMNS).flat, shown.images, shown.labels, shown.answers, strict=False
@@ -66,6 +66,7 @@ def draw_demo(path: Path, curves: Mapping[str, Sequence[float]], names: Mapping[
             right_answer = answer == label
             words = f"{answer}" if right_answer else f"{answer}, not {label}"
             place.set_title(words, fontsize=10, loc="center", color=FAINT if right_answer else _WRONG)
-        right.suptitle("Test images, and the slot machine's answers", x=0.02, ha="left", fontsize=12, fontweight="bold")
+        title = f"The slot machine's answers: {shown.wrong} of {shown.count} wrong"
+        right.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png")
