@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help smoke test test-slow test-all test-slurm test-conda test-versions report collect measure bench epochs scale lint lock
+.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions report collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,14 @@ report: .venv/installed ## Rebuild tables, figures and report of each grid from 
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark
 
+# LaTeX reads the figures from the project's folder, and writes into build/ only.
+paper: .venv/installed ## Write the replication paper, build/paper/replication.pdf, from the recorded results (needs LaTeX).
+	@command -v pdflatex > /dev/null || { echo "pdflatex is missing; on Debian: apt install texlive-latex-base texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended" >&2; exit 1; }
+	$(RUN) slotmachines paper-numbers build/paper
+	@for pass in 1 2 3; do TEXINPUTS="build/paper:" pdflatex -halt-on-error -interaction=nonstopmode -output-directory=build/paper \
+		paper/replication.tex > build/paper/pdflatex.txt || { tail -25 build/paper/pdflatex.txt; exit 1; }; done
+	@echo "The paper is at build/paper/replication.pdf"
+
 collect: .venv/installed ## Gather the finished runs of a grid (GRID=mnist), wherever they were made, and rebuild.
 	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --nolock --configfile config/$(GRID).yaml --forcerun config --allowed-rules config
 	$(RUN) slotmachines collect results/$(GRID)
@@ -77,10 +85,19 @@ lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint --configfile config/smoke.yaml
 
-lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay.
+lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay. Writes the files for conda and pixi too.
 	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
+	$(RUN) python workflow/envs/environment_files.py
+
+# Not in git, as it holds the address of each package. `uv pip sync pylock.toml` installs it.
+PYLOCK := pylock.toml
+pylock.toml: requirements.lock ## Write the lock in the form that uv and other tools share (PEP 751).
+	sed -E 's/ *--hash=.*//; s/ *\\$$//' requirements.lock > $(PYLOCK).in
+	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --no-deps --no-header \
+		--format pylock.toml --output-file $(PYLOCK) $(PYLOCK).in
+	@rm $(PYLOCK).in
 
 # Bytecode is compiled here, once: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each job would compile
 # all of PyTorch for itself.

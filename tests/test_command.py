@@ -74,9 +74,9 @@ def test_a_figure_without_arguments(name: str) -> None:
     assert (answer.returncode, "Missing argument" in answer.stderr, "Traceback" in answer.stderr) == (2, True, False)
 
 
-def test_the_readme_gets_answer_claims_and_scoreboard_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
+def test_the_readme_gets_generated_parts_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    names = ("answer", "claims", "scoreboard")
+    names = ("answer", "claims", "grids", "scoreboard")
     marks = "".join(f"<!-- begin {name} -->\nold\n<!-- end {name} -->\n" for name in names)
     readme.write_text(f"before\n{marks}after\n")
     arguments = ("readme", REFERENCE, grid, "--readme", readme)
@@ -84,7 +84,8 @@ def test_the_readme_gets_answer_claims_and_scoreboard_and_keeps_the_rest(grid: P
     text = readme.read_text()
     board = scoreboard([read_results(grid, REFERENCE)])
     assert text.startswith("before\n<!-- begin answer -->\n") and text.endswith("\n<!-- end scoreboard -->\nafter\n")
-    assert f"<!-- begin scoreboard -->\n{sentence(board)}\n\n| dataset " in text
+    assert f"<!-- begin scoreboard -->\n{sentence(board)}\n<!-- end" in text
+    assert "\n| `paper.yaml` " in text
     assert "old" not in text
     readme.write_text("no marks")
     answer = call(*arguments)

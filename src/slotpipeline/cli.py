@@ -47,6 +47,7 @@ WORKFLOW: list[Callable[..., None]] = [
     results_verbs.report,
     results_verbs.readme,
     results_verbs.dictionary,
+    results_verbs.paper_numbers,
 ]
 for verb in TRAINING:
     app.command()(verb)

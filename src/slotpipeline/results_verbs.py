@@ -234,6 +234,18 @@ def predictions(
     typer.echo(predictions_text(found, results))
 
 
+def paper_numbers(
+    folder: Annotated[Path, typer.Argument(help="the folder for numbers.tex")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+) -> None:
+    """Write every number, table and verdict of the replication paper as LaTeX macros."""
+    from slotpipeline.reporting.paper_numbers import write_paper_numbers
+
+    for path in write_paper_numbers(results, reference, folder):
+        typer.echo(path)
+
+
 def readme(
     reference_csv: ReferenceFile,
     grids: Annotated[
@@ -241,26 +253,33 @@ def readme(
         typer.Argument(help="folders of the grids' results, the most trusted first of those with as many seeds"),
     ],
     page: Annotated[Path, typer.Option("--readme", help="the file to change")] = Path("README.md"),
+    configs: Annotated[Path, typer.Option(help="folder of the grids' configs")] = Path("config"),
+    seconds: Annotated[Path, typer.Option(help="seconds per epoch on a core")] = Path("config/seconds_per_epoch.csv"),
+    epochs: Annotated[Path, typer.Option(help="seconds per epoch on a GPU")] = Path("results/benchmark/epochs.csv"),
 ) -> None:
-    """Fill the marks `answer`, `claims` and `scoreboard` of a page from the recorded runs of all grids.
+    """Fill the marks `answer`, `claims`, `scoreboard` and `grids` of a page, from recorded runs and measured times.
 
     Example: slotmachines readme config/reference.csv results/paper results/mnist
     """
     from slotpipeline.reporting.claim_table import claims_so_far
+    from slotpipeline.reporting.grid_costs import grids_markdown
     from slotpipeline.reporting.marked_page import fill_marks
     from slotpipeline.reporting.opening import claims_for_readme, opening
-    from slotpipeline.reporting.scoreboard import by_dataset, scoreboard, sentence
+    from slotpipeline.reporting.scoreboard import scoreboard, sentence
     from slotpipeline.results.read import read_results
 
     results = [read_results(grid, reference_csv) for grid in grids]
     judged = claims_so_far(grids[0].parent, reference_csv)
     if judged is None:
         raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
-    board = scoreboard(results)
-    table = by_dataset(board).to_markdown(index=False, disable_numparse=True)
-    fill_marks(page, "answer", opening(judged, results))
-    fill_marks(page, "claims", claims_for_readme(judged))
-    fill_marks(page, "scoreboard", f"{sentence(board)}\n\n{table}")
+    texts = {
+        "answer": opening(judged, results),
+        "claims": claims_for_readme(judged),
+        "scoreboard": sentence(scoreboard(results)),
+        "grids": grids_markdown(configs, seconds, epochs),
+    }
+    for name, text in texts.items():
+        fill_marks(page, name, text)
 
 
 def _json(value: Any) -> str:

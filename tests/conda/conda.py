@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ async def link(channels: list[str], packages: list[str], prefix: Path) -> None:
 
 def create(file: Path, prefix: Path) -> None:
     """The environment of a file, with its section for pip."""
+    shutil.rmtree(prefix, ignore_errors=True)  # of an attempt before
     described = yaml.safe_load(file.read_text())
     packages = [entry for entry in described["dependencies"] if isinstance(entry, str)]
     asyncio.run(link(described["channels"], packages, prefix))

@@ -16,7 +16,7 @@ rule collect:
     # What is wanted is known to the main process only.
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     params:
         folder=subpath(output.runs, parent=True),
     shell:

@@ -10,7 +10,7 @@ rule fetch:
     # The nodes of a cluster often have no internet access.
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/fetch.yml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -21,7 +21,7 @@ rule config:
         f"{LOGS}/config.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     params:
         config=dict(config),
     script:
@@ -43,7 +43,7 @@ rule table:
         experiment="|".join(EXPERIMENTS),
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -64,7 +64,7 @@ rule summary:
         f"{LOGS}/summary.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -90,7 +90,7 @@ rule figure:
         experiment="|".join([*EXPERIMENTS, *sources.OVERVIEWS]),
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -113,7 +113,7 @@ rule report:
         f"{LOGS}/report.log",
     localrule: True
     conda:
-        "../../environment.yml"
+        "../envs/report.yml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -11,7 +11,7 @@ rule train:
     log:
         f"{LOGS}/train/{{job}}.log",
     conda:
-        "../../environment.yml"
+        "../envs/train.yml"
     threads: config["threads"]
     resources:
         # What a cluster is asked for; more at each attempt. Its partition and account: profiles/slurm.

@@ -15,15 +15,22 @@ from slotpipeline.experiments.accuracy_by_options import K_SWEEP
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
-from slotpipeline.reporting.claim_table import ORDER, JudgedClaims, counts, part_words, verdict_words
+from slotpipeline.reporting.claim_table import ORDER, JudgedClaims, counts, part_words
 from slotpipeline.reporting.tables import CHOSE_NOTE
+from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import ByRecipe
 
 LISTED = 3
 """Claims of one verdict that are named before the table; contradicted ones all are."""
+WHOSE = {"paper": "the text's settings", "code": "the code's"}
+"""Recipes of the published settings -> whose they are."""
 MAIN_OPTIONS = 8
 """K of the paper's main numbers."""
+QUESTION = (
+    "The paper ([Aladago and Torresani, ICML 2021](https://arxiv.org/abs/2101.06475)) never trains a weight: each "
+    "connection has K random values, and training selects one of them. Is that as good as training the weights?"
+)
 HEADS = {
     ClaimVerdict.SUPPORTED: "Holds",
     ClaimVerdict.CONTRADICTED: "Does not hold",
@@ -37,14 +44,15 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     Args:
         grids: all that were recorded; of those with claims, it is said how many runs are finished.
     """
-    lines = [f"{_progress(claims, grids)} {claims.registration.history}", ""]
+    lines = [QUESTION, ""]
     for dataset in dict.fromkeys(one.scope.dataset for one in claims.judged):
         lines += _dataset(claims, [one for one in claims.judged if one.scope.dataset == dataset])
     registered = _registered_grids(claims)
-    for results in grids:
-        explored = [] if results.config["grid"] in registered else [main_finding(results), recipe_finding(results)]
-        lines += [line for line in explored if line]
-    return "\n".join(lines)
+    exploratory = [results for results in grids if results.config["grid"] not in registered]
+    for results in exploratory:
+        lines += [recipe_finding(results, claims), main_finding(results)]
+    lines += [f"* {_progress(claims, grids)} {claims.registration.history}"]
+    return "\n".join(line for i, line in enumerate(lines) if line or i == 1)
 
 
 def _registered_grids(claims: JudgedClaims) -> set[str]:
@@ -67,15 +75,18 @@ def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
 def _dataset(claims: JudgedClaims, here: list[JudgedClaim]) -> list[str]:
     """How many claims on one dataset have which verdict, and the most important ones by name."""
     names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
+    label = f"{dataset_label(here[0].scope.dataset)} ({names})"
+    if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
+        return [f"* **{label}: not tested yet** ({len(here)} claims)."]
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts(here).items() if count)
-    lines = [f"* **{dataset_label(here[0].scope.dataset)} ({names}): of {len(here)} claims, {found}.**"]
+    lines = [f"* **{label}: of {len(here)} claims, {found}.**"]
     for verdict in ORDER[:-1]:
         listed = [one for one in here if one.verdict is verdict]
         shown = listed if verdict is ClaimVerdict.CONTRADICTED else listed[:LISTED]
         more = f" And {len(listed) - len(shown)} more." if len(listed) > len(shown) else ""
         if shown:
             sentences = " ".join(one.claim.sentence + claims.mark(one) for one in shown)
-            lines.append(f"  {HEADS[verdict]}: {sentences}{more}")
+            lines.append(f"  *{HEADS[verdict]}:* {sentences}{more}")
     return lines
 
 
@@ -90,18 +101,18 @@ def main_finding(results: Results) -> str:
             continue
         theirs = [one.published_here.value if one.published_here else None for one in (selected, learned)]
         lines.append(
-            f"* **What exploratory runs suggest**: {network_title(dataset, network)} reaches {number(selected.mean)}% "
-            f"with selected random weights (K = {MAIN_OPTIONS}) and {number(learned.mean)}% with learned ones; the "
-            f"paper {number(theirs[0])}% and {number(theirs[1])}%. ({selected.n} seeds, {selected.epochs} epochs; no "
-            "verdict.)"
+            f"* **Exploratory runs, which give no verdict**: {network_title(dataset, network)} reaches "
+            f"{number(selected.mean)}% with selected random weights (K = {MAIN_OPTIONS}) and {number(learned.mean)}% "
+            f"with learned ones ({selected.n} seeds, {selected.epochs} epochs). The paper has {number(theirs[0])}% and "
+            f"{number(theirs[1])}%."
         )
     return "\n".join(lines)
 
 
-def recipe_finding(results: Results) -> str:
+def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
     """Whether the text or the released code gives the published numbers, by the recipe study of a grid; "" without.
 
-    The study is exploratory: the recipe was chosen by it.
+    The study is exploratory: the recipe was chosen by it. Registered claims on the same question stand beside it.
     """
     if RECIPE_STUDY.name not in results.config["experiments"]:
         return ""
@@ -118,13 +129,26 @@ def recipe_finding(results: Results) -> str:
         at = " and ".join(map(str, options))
         seeds = min(one.n for one in [*text, *code, *chosen])
         lines.append(
-            f"* **The published settings do not give the published numbers; a mixture does.** {network_label(network)} "
-            f"on {dataset_label(here[0].dataset)} at K = {at}: the paper says {published}%. Its text gives "
-            f"{_values(one.mean for one in text)}%, its released code {_values(one.mean for one in code)}%, the text "
-            f"with the code's random values and scores {_values(one.mean for one in chosen)}%. We chose our recipe by "
-            f"this exploratory study ({seeds} seeds, {chosen[0].epochs} epochs), so it is no evidence for the paper."
+            f"* **Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture "
+            f"does.** {network_title(here[0].dataset, network)} at K = {at}: the paper says {published}%, the text's "
+            f"settings give {_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%, the "
+            f"text's with the code's random values and scores {_values(one.mean for one in chosen)}%. We chose our "
+            f"settings by this study ({seeds} seeds, {chosen[0].epochs} epochs), so it is no evidence for the paper."
+            f"{_registered(claims, network)}"
         )
     return "\n".join(lines)
+
+
+def _registered(claims: JudgedClaims | None, network: str) -> str:
+    """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
+    said = {
+        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}"
+        for one in reversed(claims.judged if claims else [])
+        if one.scope.network == network and one.claim.kind is Statistic.NUMBERS and one.claim.cells.recipe in WHOSE
+    }
+    return (
+        f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}." if said else ""
+    )
 
 
 def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
@@ -136,17 +160,26 @@ def _values(means: Iterable[float | None]) -> str:
 
 
 def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
-    """One row per claim that was tested, short enough for the README."""
+    """One row per claim that was tested, short enough for the README: of its parts the one that it hangs on."""
     return pd.DataFrame(
         {
-            "claim": one.claim.sentence,
+            "claim": f"{one.claim.sentence}{claims.mark(one)}",
             "network": network_label(one.scope.network),
-            "verdict": verdict_words(one) + claims.mark(one),
-            "mean, in points (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+            "verdict": str(one.verdict),
+            "mean (90% interval)": _weakest(one),
         }
         for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
         if one.verdict is not ClaimVerdict.NOT_RUN
     )
+
+
+def _weakest(one: JudgedClaim) -> str:
+    """The part that contradicts a claim, or is the least certain to support it, and how many parts there are."""
+    run = [part for part in one.deciding if part.n]
+    against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
+    part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
+    others = f" (the least certain of {len(one.deciding)})" if len(one.deciding) > 1 else ""
+    return f"{part_words(one, part)}{others}"
 
 
 def claims_for_readme(claims: JudgedClaims) -> str:

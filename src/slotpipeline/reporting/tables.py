@@ -216,12 +216,13 @@ def latex(rows: pd.DataFrame) -> str:
     """A table of text in LaTeX, for the package booktabs, without a dataset, network or variant that all rows share."""
     shared = [name for name in ("dataset", "network", "variant") if name in rows and rows[name].nunique() == 1]
     told = rows.drop(columns=shared)
-    styled = told.style.hide(axis="index").format(_latex_text).format_index(_latex_text, axis="columns")
+    styled = told.style.hide(axis="index").format(latex_text).format_index(latex_text, axis="columns")
     aligned = "".join("l" if name in WORDS else "r" for name in told)
     return str(styled.to_latex(hrules=True, column_format=aligned))
 
 
-def _latex_text(value: object) -> str:
+def latex_text(value: object) -> str:
+    """A text with what LaTeX would take for commands written out."""
     text = str(value)
     for plain, written in _LATEX.items():
         text = text.replace(plain, written)

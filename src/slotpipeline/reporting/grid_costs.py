@@ -1,0 +1,109 @@
+"""What each grid costs, on a processor core and on a GPU: a table for the README."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from slotmachines.errors import NotMeasured, UserError
+from slotmachines.networks.names import network_label
+from slotpipeline.analysis.text import DASH
+from slotpipeline.experiments.config_schema import checked_config
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.plain_yaml import read_yaml
+from slotpipeline.runs.csv_tables import read_table
+from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_time import read_seconds, seconds_per_epoch
+
+_COLUMNS = ["network", "method", "options", "cuda_graph", "runs_together", "seconds", "device"]
+
+
+def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
+    """A table of the grids in a folder, the smallest first, and a note that says how its hours were counted.
+
+    Args:
+        configs: folder of the configs; what is not a config of a grid in it is left out.
+        seconds_csv: seconds per epoch on a processor core (`make measure`).
+        epochs_csv: seconds per epoch on a GPU (`make epochs`).
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    measured = read_seconds(seconds_csv)
+    on_gpu = read_table(epochs_csv, _COLUMNS, *("make it with: make epochs",) * 2)
+    found = []
+    for path in sorted(configs.glob("*.yaml")):
+        content = read_yaml(path, "the configuration of a grid")
+        if isinstance(content, dict) and {"grid", "experiments"} <= set(content):
+            config = checked_config(content)
+            found.append((config, path, grid_runs(config)))
+    rows, left_out = [], set()
+    for config, path, runs in sorted(found, key=lambda one: len(one[2])):
+        gpu, missing = _gpu_hours(runs, on_gpu)
+        left_out |= missing if gpu >= 1 else set()
+        rows.append(
+            {
+                "config": f"`{path.name}`",
+                "grid": config["description"],
+                "runs": f"{len(runs):,}",
+                "core hours": _core_hours(runs, measured),
+                "GPU hours": f"about {gpu:.0f}" if gpu >= 1 else DASH,
+            }
+        )
+    device = ", ".join(dict.fromkeys(on_gpu["device"]))
+    without = f" without {', '.join(map(network_label, sorted(left_out)))}" if left_out else ""
+    note = (
+        f"GPU: one {device}{without}, several runs side by side; rivals counted like slot machines. "
+        '"+ runs": not measured.'
+    )
+    return f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n\n{note}"
+
+
+def _core_hours(runs: Sequence[Run], measured: pd.DataFrame) -> str:
+    """Hours of the runs whose epochs were measured, and how many more runs there are."""
+    hours, unknown = [], 0
+    for run in runs:
+        if (epochs := run.settings.epochs - run.start_epoch) <= 0:
+            continue
+        try:
+            hours.append(seconds_per_epoch(run, measured) * epochs / 3600)
+        except NotMeasured:
+            unknown += 1
+    total = math.fsum(hours)
+    text = "below 1" if total < 1 else f"about {float(f'{total:.3g}'):,.0f}"
+    return f"{text} (+ {unknown} runs)" if unknown else text
+
+
+def _gpu_hours(runs: Sequence[Run], measured: pd.DataFrame) -> tuple[float, set[str]]:
+    """Hours of the runs on a GPU one batch of runs after the other, and the networks that were not measured there."""
+    graphs = measured[measured["cuda_graph"].astype(str) == "True"]
+    seconds: dict[str, float] = defaultdict(float)
+    missing: set[str] = set()
+    for run in runs:
+        if (epochs := run.settings.epochs - run.start_epoch) <= 0:
+            continue
+        of_network = graphs[(graphs["network"] == run.network) & (graphs["method"] == "greedy")]
+        if of_network.empty:
+            missing.add(run.network)
+            continue
+        times = _sampling(graphs) if run.method == "probabilistic" else 1.0
+        seconds[run.network] += epochs * times * float(of_network["seconds"].min())
+    return math.fsum(seconds.values()) / 3600, missing
+
+
+def _sampling(graphs: pd.DataFrame) -> float:
+    """How much longer an epoch of probabilistic selection takes than one of greedy selection, of one network alone."""
+    single = graphs[graphs["runs_together"] == 1]
+    seconds = dict(zip(zip(single["network"], single["method"], strict=True), single["seconds"], strict=True))
+    ratios = [
+        float(sampled) / float(seconds[network, "greedy"])
+        for (network, method), sampled in seconds.items()
+        if method == "probabilistic" and (network, "greedy") in seconds
+    ]
+    if not ratios:
+        raise UserError("the times on a GPU have no row of probabilistic selection; make it with: make epochs")
+    return max(ratios)

@@ -1,0 +1,65 @@
+"""The verdicts of the registered claims as LaTeX, for the replication paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slotmachines.networks.names import network_label
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.text import network_title, number
+from slotpipeline.reporting.claim_table import JudgedClaims, counted, not_run, part_words, verdict_words
+from slotpipeline.reporting.tables import latex_text
+
+_LISTS = {
+    ClaimVerdict.SUPPORTED: "ClaimsThatHold",
+    ClaimVerdict.CONTRADICTED: "ClaimsThatDoNot",
+    ClaimVerdict.UNDECIDED: "ClaimsThatAreOpen",
+}
+
+
+def claim_macros(claims: JudgedClaims | None) -> dict[str, str]:
+    """Name of a macro -> its text: how many claims have which verdict, and a list of those with each."""
+    judged = claims.judged if claims else []
+    macros = {
+        "ClaimsRegistered": str(len(judged)),
+        "ClaimsHistory": latex_text(claims.registration.history) if claims else "No claims are registered.",
+        "ClaimsNotRun": str(sum(one.verdict is ClaimVerdict.NOT_RUN for one in judged)),
+        "ClaimsCounted": latex_text(counted(judged)) if judged else "",
+    }
+    tolerance = claims.registration.tolerance if claims else {}
+    macros["MnistTolerance"] = number(tolerance.get("mnist"))
+    macros["CifarTolerance"] = number(tolerance.get("cifar10"))
+    macros["CifarStatus"] = _status(claims, "cifar10") if claims else ""
+    for verdict, name in _LISTS.items():
+        here = [one for one in judged if one.verdict is verdict]
+        items = [latex_text(_claim(one) + (claims.mark(one) if claims else "")) for one in here]
+        macros[name] = _listed(items) if items else "None of the tested claims so far."
+    waiting = [latex_text(sentence) for sentence in not_run(claims)] if claims else []
+    macros["ClaimsWaiting"] = _listed(waiting) if waiting else "All registered claims have been tested."
+    return macros
+
+
+def _status(claims: JudgedClaims, dataset: str) -> str:
+    """For which networks of a dataset the recipe is fixed, so that their numbers get verdicts."""
+    scopes = [scope for scope in claims.registration.scopes if scope.dataset == dataset]
+    fixed = [network_label(scope.network) for scope in scopes if scope.is_frozen]
+    open_ones = [network_label(scope.network) for scope in scopes if not scope.is_frozen]
+    sentences = []
+    if fixed:
+        sentences.append(f"The recipe is registered for {', '.join(fixed)}.")
+    if open_ones:
+        sentences.append(f"The recipe is not settled for {', '.join(open_ones)}, so their numbers get no verdict yet.")
+    return latex_text(" ".join(sentences))
+
+
+def _listed(items: Sequence[str]) -> str:
+    lines = [f"\\item {item}" for item in items]
+    return "\n".join(["\\begin{itemize}", *lines, "\\end{itemize}"])
+
+
+def _claim(one: JudgedClaim) -> str:
+    where = network_title(one.scope.dataset, one.scope.network)
+    extension = ", our extension" if one.is_extension else ""
+    means = "; ".join(part_words(one, part) for part in one.deciding)
+    text = f"{one.claim.sentence.rstrip('.')} ({where}{extension}). {means}"
+    return f"{text}." if one.verdict is ClaimVerdict.SUPPORTED else f"{text}. Verdict: {verdict_words(one)}."
