@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions report collect measure bench epochs scale lint lock
+.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions report docs collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,16 @@ paper: .venv/installed ## Write the replication paper, build/paper/replication.p
 	@for pass in 1 2 3; do TEXINPUTS="build/paper:" pdflatex -halt-on-error -interaction=nonstopmode -output-directory=build/paper \
 		paper/replication.tex > build/paper/pdflatex.txt || { tail -25 build/paper/pdflatex.txt; exit 1; }; done
 	@echo "The paper is at build/paper/replication.pdf"
+
+docs: .venv/installed build/docs-venv/installed ## Build the documentation site (build/site/html/index.html) and check its links.
+	$(RUN) python docs/site/assemble.py build/site
+	build/docs-venv/bin/zensical build --strict --clean --config-file build/site/mkdocs.yml
+	$(RUN) python docs/site/check_links.py build/site/html
+
+build/docs-venv/installed: docs/site/requirements.txt
+	@[ -x build/docs-venv/bin/python ] || $(PYTHON) -m venv --without-pip build/docs-venv
+	$(UV) pip install --quiet --python build/docs-venv -r docs/site/requirements.txt
+	@touch $@
 
 collect: .venv/installed ## Gather the finished runs of a grid (GRID=mnist), wherever they were made, and rebuild.
 	$(RUN) snakemake results/$(GRID)/config.yaml --cores 1 --nolock --configfile config/$(GRID).yaml --forcerun config --allowed-rules config

@@ -176,12 +176,19 @@ def test_other_configs_are_refused(text, tmp_path):
         load_model_folder(tmp_path / "f", small_network())
 
 
-def test_a_config_cannot_make_a_huge_network(tmp_path):
+@pytest.mark.parametrize("settings", ['{"classes": 10000000000}', f'{{"classes": {10**30}}}', '{"name": "x"}'])
+def test_a_config_cannot_make_a_huge_or_another_network(settings, tmp_path):
     save_model_folder(build_network("lenet"), tmp_path / "f", network="lenet")
     path = tmp_path / "f" / CONFIG
-    path.write_text(path.read_text().replace('"settings": {}', '"settings": {"classes": 10000000000}'))
-    with pytest.raises(UserError, match="not the weights of lenet"):
+    path.write_text(path.read_text().replace('"settings": {}', f'"settings": {settings}'))
+    with pytest.raises(UserError, match="lenet"):
         load_model_folder(tmp_path / "f")
+
+
+def test_a_network_in_half_precision_comes_back_in_it(tmp_path):
+    network = bake_(slotify_(build_network("lenet"), options=2)).bfloat16()
+    save_model_folder(network, tmp_path / "f", network="lenet")
+    assert same(load_model_folder(tmp_path / "f").state_dict(), network.state_dict())
 
 
 def test_what_cannot_be_saved_leaves_no_folder(tmp_path):

@@ -56,6 +56,8 @@ class Undefined(nn.Module):
 
 
 REFUSED = {
+    "lazy": (lambda: nn.LazyLinear(3), images(2), "no numbers"),
+    "on the meta device": (lambda: nn.Linear(3, 3, device="meta"), images(2), "cannot be exported"),
     "one example": (small_network, images(1), "at least 2"),
     "images of another shape": (small_network, torch.rand(2, 1, 3, 3), "does not run on the example"),
     "two outputs": (TwoOutputs, images(2), "one tensor"),

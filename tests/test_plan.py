@@ -16,6 +16,7 @@ from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs, kept_epochs
 from slotpipeline.planning import worker
+from slotpipeline.planning.engine import engine_of
 from slotpipeline.planning.plan import Step, in_order, plan_lines, read_order
 from slotpipeline.planning.worker import read_plan, work
 from slotpipeline.runs.config import read_config
@@ -81,6 +82,14 @@ def test_what_is_no_order_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
         in_order(PAPER, read_order(path))
+
+
+def test_a_plan_passes_the_engine_on():
+    runs = in_order(PAPER, [Step(["k-sweep"], ["conv2"], seeds=[0])])
+    engine = engine_of(["channels-last", "cudnn-benchmark"])
+    lines = plan_lines(runs, {}, Path("results"), engine)
+    assert {job_of(words).engine for words in read_plan(lines, "plan")} == {engine}
+    assert not any("--engine" in line for line in plan_lines(runs, {}, Path("results")))
 
 
 @pytest.mark.parametrize("line", ["rm -r results", "slotmachines fetch mnist", "slotmachines train --folder", "'"])

@@ -4,15 +4,17 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from conftest import scramble, small_network
 from slotmachines import UserError, inspect_ticket, save_ticket, selected_options, slotify_
+from slotmachines.slots import ticket
 from slotmachines.slots.ticket_contents import bars
 
 
 @pytest.fixture
-def ticket(tmp_path):
+def saved(tmp_path):
     """Of a small network in which one layer is left out, with the options that it uses."""
     network = slotify_(small_network(), options=5, seed=3, filter_fn=lambda layer, name: name != "6")
     scramble(network)
@@ -20,8 +22,8 @@ def ticket(tmp_path):
     return tmp_path / "a.ticket.safetensors", selected_options(network)
 
 
-def test_layers_options_and_their_histogram_are_those_of_the_network(ticket):
-    path, options = ticket
+def test_layers_options_and_their_histogram_are_those_of_the_network(saved):
+    path, options = saved
     rows = {row.name: row for row in inspect_ticket(path).rows}
     for name, option in options.items():
         row = rows[name]
@@ -32,8 +34,8 @@ def test_layers_options_and_their_histogram_are_those_of_the_network(ticket):
     assert rows["1.num_batches_tracked"].bits == 64
 
 
-def test_every_tensor_of_the_network_is_listed_and_the_sizes_are_those_of_files(ticket):
-    path, options = ticket
+def test_every_tensor_of_the_network_is_listed_and_the_sizes_are_those_of_files(saved):
+    path, options = saved
     contents = inspect_ticket(path)
     assert contents.file_bytes == path.stat().st_size
     assert contents.connections == sum(option.numel() for option in options.values())
@@ -48,8 +50,8 @@ def test_half_precision_is_compared_with_float32(tmp_path):
     assert inspect_ticket(tmp_path / "b").float32_bytes == 4 * (600 + 20)
 
 
-def test_it_is_json_and_a_table(ticket):
-    path, options = ticket
+def test_it_is_json_and_a_table(saved):
+    path, options = saved
     contents = inspect_ticket(path)
     data = json.loads(json.dumps(contents.as_dict()))
     assert [row["name"] for row in data["tensors"][:2]] == list(options)
@@ -71,6 +73,21 @@ def test_what_is_no_ticket_is_refused(content, tmp_path):
         inspect_ticket(tmp_path / "x")
     with pytest.raises(UserError, match="cannot read"):
         inspect_ticket(tmp_path / "none")
+
+
+@pytest.mark.parametrize("shape", [[10**9, 10**6], [0, 3], ["a"], [-1, -2], [2.5]])
+def test_a_made_up_shape_takes_no_memory_and_no_traceback(shape, tmp_path):
+    layer = slotify_(nn.Linear(4, 3, bias=False), options=1)
+    described = ticket._described(next(iter(ticket._slot_machines(layer))).selector.pool, torch.zeros(3, 4))
+    record = {"blake2b": ticket._NO_CHECKSUM.decode(), "format": 1, "weights": {"weight": described | {"shape": shape}}}
+    text = json.dumps(record, separators=(",", ":"))
+    content = save({"weight": torch.zeros(0, dtype=torch.uint8)}, metadata={"ticket": text})
+    before, after = content.split(ticket._NO_CHECKSUM, 1)
+    (tmp_path / "t").write_bytes(before + ticket._checksum(before, after) + after)
+    try:
+        assert "weight" in str(inspect_ticket(tmp_path / "t"))
+    except UserError as error:
+        assert "save_ticket" in str(error)
 
 
 def test_bars_start_at_zero_and_groups_are_added_up():

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from conftest import small_network
+from conftest import small_network, tiny_run
 from slotmachines import build_network, load_model_folder, load_ticket, save_ticket, slotify_
 from slotpipeline import cli
 
@@ -96,3 +97,33 @@ def test_the_code_of_the_page_runs(monkeypatch, tmp_path):
     for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         exec(code, names)
     assert {path.name for path in tmp_path.iterdir()} == {"lenet.ticket.safetensors", "lenet.onnx", "lenet-8"}
+
+
+@pytest.mark.parametrize("method", ["greedy", "probabilistic"])
+def test_a_run_becomes_the_ticket_of_its_best_epoch(call, tmp_path, train, method):
+    train(tiny_run(method), keep_epochs=(2,))
+    for words, kept in (((), "best"), (("--epoch", "2"), "epoch-2")):
+        status, out, _ = call("to-ticket", "run", "t", *words)
+        assert status == 0 and "bytes" in out
+        weights, loaded = load_file(tmp_path / f"run/weights/{kept}.safetensors"), build_network("lenet")
+        load_ticket(loaded, tmp_path / "t")
+        assert loaded.state_dict().keys() == weights.keys()
+        assert all(torch.equal(value, weights[name]) for name, value in loaded.state_dict().items())
+
+
+def test_a_run_without_a_ticket_is_refused(call, tmp_path, train):
+    train(tiny_run("edge_popup"))
+    assert call("to-ticket", "run", "t")[0] == 2
+    train(tiny_run(), "other")
+    path = tmp_path / "other/weights/best.safetensors"
+    weights = load_file(path)
+    weights["dense3.weight"][0, 0] += 0.1
+    save_file(weights, path)
+    for words, message in {
+        ("to-ticket", "other", "t"): "that the seed of this run does not give",
+        ("to-ticket", "other", "t", "--epoch", "1"): "cannot read",
+        ("to-ticket", "none", "t"): "none",
+    }.items():
+        status, _, err = call(*words)
+        assert status == 2 and len(err) == 1 and message in err[0]
+    assert not (tmp_path / "t").exists()

@@ -80,8 +80,8 @@ def save_model_folder(
     Args:
         module: any network.
         folder: made if it is missing. A model card in it that was changed by hand is not replaced, but refused.
-        network, settings: of `build_network`, if the network is one of `list_networks`: `load_model_folder` then needs
-            no module.
+        network: its name, if it is one of `list_networks`: `load_model_folder` then needs no module.
+        settings: what `build_network` was given beside the name.
         scores: what was measured, for the model card and config.json.
         ticket: the ticket that `module` was loaded from, to be kept too; a slot machine has one without this.
         license: of the weights, such as "mit"; without it the card says nothing of a license.
@@ -102,7 +102,7 @@ def save_model_folder(
     elif ticket is not None:
         contents[TICKET] = _ticket_of(module, Path(ticket), contents[MODEL])
     if network is not None:
-        _require_network(network, settings or {}, _shapes(contents[MODEL]))
+        _require_network(network, settings or {}, _shapes(load(contents[MODEL])))
     elif settings:
         raise UserError(f"settings {', '.join(settings)} belong to a network of build_network; give its name too")
     _require_own_card(folder)
@@ -206,28 +206,35 @@ def _ticket_of(module: nn.Module, ticket: Path, weights: bytes) -> bytes:
 
 def _require_network(name: str, settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """A network of the registry has tensors of these names and shapes."""
-    with torch.device("meta"):  # no memory, whatever the settings say
-        expected = {key: tuple(value.shape) for key, value in build_network(name, **settings).state_dict().items()}
+    try:
+        with torch.device("meta"):  # no memory, whatever the settings say
+            expected = {key: tuple(value.shape) for key, value in build_network(name, **settings).state_dict().items()}
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise UserError(f"{name} cannot have the settings {dict(settings)}: {one_line(error)}") from None
     if expected != shapes:
         raise UserError(
             f"these are not the weights of {name} with settings {dict(settings)}; give the network's own name"
         )
 
 
-def _shapes(weights: bytes) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in load(weights).items()}
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def _built(folder: Path, config: ModelConfig, path: Path) -> nn.Module:
-    """The network that config.json names, of the shapes of the file of weights at `path`."""
+    """The network that config.json names, of the shapes and precision of the file of weights at `path`."""
     if config.network is None:
         raise UserError(f"{folder} names no network that this library builds; give load_model_folder a module of yours")
     if path.name == TICKET:
-        shapes = {row.name: row.shape for row in inspect_ticket(path).rows}
+        rows = inspect_ticket(path).rows
+        shapes, precisions = {row.name: row.shape for row in rows}, [row.dtype for row in rows]
     else:
-        shapes = _shapes(path.read_bytes())
+        tensors = load(path.read_bytes())
+        shapes, precisions = _shapes(tensors), [str(tensor.dtype)[6:] for tensor in tensors.values()]
     _require_network(config.network, config.settings, shapes)
-    return build_network(config.network, **config.settings)
+    network = build_network(config.network, **config.settings)
+    used = [getattr(torch, name) for name in precisions]
+    return network.to(next((dtype for dtype in used if dtype.is_floating_point), torch.float32))
 
 
 def _require_own_card(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from slotmachines.errors import UserError, one_line
@@ -89,9 +90,12 @@ def _ordinary_copy(module: nn.Module) -> nn.Module:
         network = copy.deepcopy(module).cpu().eval()
         if next(weight_selectors(network), None) is not None:
             bake_(network)
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, RuntimeError, TypeError) as error:
         raise UserError(f"this network cannot be exported: {one_line(error)}") from None
-    size = sum(tensor.nbytes for tensor in network.state_dict().values() if isinstance(tensor, Tensor))
+    tensors = [tensor for tensor in network.state_dict().values() if isinstance(tensor, Tensor)]
+    if any(is_lazy(tensor) or tensor.is_meta for tensor in tensors):
+        raise UserError("this network has no numbers yet; run it once if it is lazy, take it off the meta device")
+    size = sum(tensor.nbytes for tensor in tensors)
     if size > _MOST_BYTES:
         raise UserError(f"this network has {size / 2**30:.1f} GiB of weights, an ONNX file holds less than 2 GiB")
     return network

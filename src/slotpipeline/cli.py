@@ -35,6 +35,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.show,
     results_verbs.claims,
     results_verbs.export,
+    ticket_verbs.to_ticket,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
     ticket_verbs.to_folder,

@@ -1,4 +1,4 @@
-"""The verbs that show what is in a ticket, and hand it to other programs: inspect, to-onnx, to-folder."""
+"""The verbs about tickets: made of a run, shown, and handed to other programs."""
 
 from __future__ import annotations
 
@@ -53,6 +53,25 @@ def inspect(
     for score in scores:
         note = f" ({score.note})" if score.note else ""
         typer.echo(f"Accuracy on {score.count:,} test images of {score.dataset}: {score.value:.2f}%{note}")
+
+
+def to_ticket(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run of a slot machine, with its weights.")],
+    output: Annotated[Path, typer.Argument(help="The ticket to write.")],
+    epoch: Annotated[int | None, typer.Option(help="An epoch whose weights were kept; default: the best one.")] = None,
+) -> None:
+    """Write the ticket of a finished run of a slot machine, such as one of `slotmachines train`.
+
+    Example: slotmachines to-ticket runs/lenet-mnist/greedy-k8/seed0 lenet.ticket.safetensors
+    """
+    from slotmachines.files import replacing
+    from slotmachines.slots.ticket_contents import inspect_ticket
+    from slotpipeline.training.run_ticket import ticket_of_run
+
+    content = ticket_of_run(run, epoch)
+    with replacing(output) as temporary:
+        temporary.write_bytes(content)
+    typer.echo(f"{output}: {inspect_ticket(output).file_bytes:,} bytes")
 
 
 def to_onnx(

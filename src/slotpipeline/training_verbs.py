@@ -18,6 +18,7 @@ from slotmachines.networks.names import NETWORKS
 from slotpipeline.command import begins, one_line_errors
 from slotpipeline.data.datasets import DATASETS
 from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.planning.engine import ENGINE_NAMES, engine_of
 from slotpipeline.planning.training_job import TrainingJob
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 from slotpipeline.runs.recipe import recipe_names
@@ -61,6 +62,12 @@ LogDir = Annotated[
     typer.Option(
         envvar="SLOTMACHINES_LOG_DIR",
         help="Folder for scalars that TensorBoard shows, in a folder per run; no part of the run's identity.",
+    ),
+]
+EngineNames = Annotated[
+    list[str],
+    typer.Option(
+        "--engine", help=f"A way to compute a step that may be faster: {', '.join(ENGINE_NAMES)}; may be repeated."
     ),
 ]
 Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected weights of this epoch, too.")]
@@ -117,6 +124,7 @@ def train(
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
     log_dir: LogDir = None,
+    engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
     """Train one network: a slot machine, or its learned or random counterpart. A finished run stays as it is.
 
@@ -130,7 +138,7 @@ def train(
     )  # fmt: skip
     return _job(
         run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads,
-        cuda_graph=cuda_graph, log_dir=log_dir,
+        cuda_graph=cuda_graph, engine=engine_of(engine), log_dir=log_dir,
     )  # fmt: skip
 
 
@@ -155,6 +163,7 @@ def finetune(
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
     log_dir: LogDir = None,
+    engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
     """Train the selected weights of a slot machine in the usual way, up to the slot machine's number of epochs.
 
@@ -168,7 +177,7 @@ def finetune(
     )  # fmt: skip
     return _job(
         finetuned(parent, start_epoch), folder, checkpoint, data_folder=data, start_weights=weights, device=device,
-        threads=threads, cuda_graph=cuda_graph, log_dir=log_dir,
+        threads=threads, cuda_graph=cuda_graph, engine=engine_of(engine), log_dir=log_dir,
     )  # fmt: skip
 
 
@@ -209,6 +218,7 @@ def plan(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
     order: Annotated[Path, typer.Argument(help="What to run first, such as config/orders/gpu.yaml.")],
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    engine: EngineNames = [],  # noqa: B006
 ) -> None:
     """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake.
 
@@ -224,7 +234,7 @@ def plan(
     settings = checked_config(read_config(config))
     folder = results / settings["grid"]
     runs = runs_to_do(in_order(settings, read_order(order)), recorded_identities(folder), folder)
-    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder)))
+    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, engine_of(engine))))
 
 
 def work(

@@ -49,7 +49,8 @@ def mask_(
             `slotmachines.distributions.DISTRIBUTIONS`; None fixes those that `module` has.
         positive_share: probability of a positive sign of the weights drawn, 0.5 unless it is given.
         seed: weights drawn and initial scores depend on it, on the weight's name in `module`, and on nothing else.
-        filter_fn, embeddings: which layers are left out, as for `slotify_`.
+        filter_fn: leaves out the layers for which it is false, as for `slotify_`.
+        embeddings: take the weights of embeddings too, as for `slotify_`.
 
     Returns:
         `module`.

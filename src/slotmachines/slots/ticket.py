@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,15 +64,19 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         temporary.write_bytes(content)
 
 
-def ticket_bytes(module: nn.Module) -> bytes:
-    """The content of the file that `save_ticket` writes; what it refuses is refused."""
+def ticket_bytes(module: nn.Module, chosen: Mapping[str, Tensor] | None = None) -> bytes:
+    """The content of the file that `save_ticket` writes; what it refuses is refused.
+
+    `chosen` holds the options to write, by the name of the weight, in the place of those with the highest scores.
+    """
     if not _slot_machines(module):
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     tensors = _ordinary_state(module)
     weights = {}
     for one in _slot_machines(module):
         pool = one.selector.pool
-        options = one.selector.best_option(one.trained).reshape(-1).cpu().numpy()
+        best = one.selector.best_option(one.trained) if chosen is None else chosen[one.name]
+        options = best.reshape(-1).cpu().numpy()
         tensors[one.name] = torch.from_numpy(pack_options(options, pool.options))
         weights[one.name] = _described(pool, one.trained)
     record = {"blake2b": _NO_CHECKSUM.decode(), "format": _FORMAT, "weights": weights}
@@ -183,7 +188,8 @@ def _described(pool: OptionPool, theta: Tensor) -> dict[str, Any]:
 def _weight_of(record: dict[str, Any]) -> TicketWeight:
     """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
     is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
-    if not (is_pool and 0 < record["options"] < 2**31):
+    shape = tuple(record["shape"])
+    if not (is_pool and 0 < record["options"] < 2**31 and all(type(size) is int and size >= 0 for size in shape)):
         raise ValueError("no slot machine is made of that")
     pool = OptionPool(
         seed=record["seed"],
@@ -194,7 +200,7 @@ def _weight_of(record: dict[str, Any]) -> TicketWeight:
         dtype=_DTYPES[record["precision"]],
         sharing=record["sharing"],
     )
-    return TicketWeight(tuple(record["shape"]), _DTYPES[record["dtype"]], pool)
+    return TicketWeight(shape, _DTYPES[record["dtype"]], pool)
 
 
 def _checksum(before: bytes, after: bytes) -> bytes:

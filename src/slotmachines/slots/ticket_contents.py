@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from torch import Tensor
 
 from slotmachines.slots.packing import bits_of
 from slotmachines.slots.ticket import TicketWeight, options_of, read_ticket
@@ -102,7 +102,8 @@ class TicketContents:
         return "\n".join([*table, "", self._totals()])
 
     def _totals(self) -> str:
-        times = f"{self.ratio:.1f} times smaller" if self.ratio >= 1 else f"{1 / self.ratio:.1f} times larger"
+        smaller = self.ratio >= 1 or self.float32_bytes == 0
+        times = f"{self.ratio:.1f} times smaller" if smaller else f"{1 / self.ratio:.1f} times larger"
         return (
             f"{self.connections:,} connections are selected, {self.bits:,} bits. The file has {self.file_bytes:,} "
             f"bytes; the same numbers as float32 would have {self.float32_bytes:,}, so it is {times}."
@@ -142,7 +143,7 @@ def inspect_ticket(path: str | Path) -> TicketContents:
     for name in [*selected, *sorted(tensors.keys() - weights.keys())]:
         tensor = tensors[name]
         if weight := weights.get(name):
-            row = _selected(name, weight, options_of(path, name, tensor, weight))
+            row = _selected(name, weight, path, tensor)
             float32 += 4 * row.size
         else:
             bits = 8 * tensor.element_size() * tensor.numel()
@@ -152,17 +153,24 @@ def inspect_ticket(path: str | Path) -> TicketContents:
     return TicketContents(str(path), tuple(rows), Path(path).stat().st_size, float32)
 
 
-def _selected(name: str, weight: TicketWeight, options: NDArray[np.int64]) -> TicketRow:
-    pool = weight.pool
-    counted = pool.options <= _MOST_COUNTED
+def _selected(name: str, weight: TicketWeight, path: str | Path, packed: Tensor) -> TicketRow:
+    pool, size = weight.pool, math.prod(weight.shape)
+    histogram: tuple[int, ...]
+    if pool.options == 1:  # no bits, however large a damaged file says that the weight is
+        used, histogram = min(size, 1), (size,)
+    else:
+        options = options_of(path, name, packed, weight)
+        used, histogram = len(np.unique(options)), ()
+        if pool.options <= _MOST_COUNTED:
+            histogram = tuple(np.bincount(options, minlength=pool.options).tolist())
     return TicketRow(
         name,
         weight.shape,
         str(weight.dtype)[6:],
         pool.options,
-        len(options) * bits_of(pool.options),
-        len(np.unique(options)),
-        tuple(np.bincount(options, minlength=pool.options).tolist()) if counted else (),
+        size * bits_of(pool.options),
+        used,
+        histogram,
         pool.seed,
         pool.value_bound,
         pool.sharing,

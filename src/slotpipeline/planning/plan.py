@@ -11,6 +11,7 @@ from typing import Any
 from slotmachines.errors import UserError, one_line
 from slotpipeline.experiments.grid import cells_of, seeds_of
 from slotpipeline.plain_yaml import read_yaml
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.cell import Cell, Config, cell_runs, recipe_of
 from slotpipeline.runs.checked_fields import list_of
 from slotpipeline.runs.recipe import recipe_name
@@ -139,15 +140,19 @@ def training_arguments(run: Run, kept: Mapping[str, Sequence[int]], results: Pat
     return [*words, *(word for epoch in kept.get(run.identity, []) for word in ("--keep-epoch", str(epoch)))]
 
 
-def plan_lines(runs: Sequence[Run], kept: Mapping[str, Sequence[int]], results: Path) -> list[str]:
+def plan_lines(
+    runs: Sequence[Run], kept: Mapping[str, Sequence[int]], results: Path, engine: Engine = DEFAULT_ENGINE
+) -> list[str]:
     """A command for each run, with its files below the project's folder as the workflow has them.
 
     Args:
         kept, results: see `training_arguments`.
+        engine: how their steps are computed.
     """
+    more = [word for name in engine.words.split("+") if name for word in ("--engine", name)]
     lines = []
     for run in runs:
         files = ["--data", "data", "--folder", str(run_files(run, results).folder)]
         files += ["--checkpoint", str(checkpoint_of(run, results))]
-        lines.append(shlex.join(["slotmachines", *training_arguments(run, kept, results), *files]))
+        lines.append(shlex.join(["slotmachines", *training_arguments(run, kept, results), *files, *more]))
     return lines

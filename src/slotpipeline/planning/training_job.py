@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.run import Run
 
 
@@ -17,6 +18,7 @@ class TrainingJob:
         device: of torch, or "auto", see `slotpipeline.training.placement`.
         log_dir: where TensorBoard's scalars go, in a folder per run; None for no scalars.
         cuda_graph: whether each step is one CUDA graph; None leaves it to `slotpipeline.training.device`.
+        engine: how a step is computed.
     """
 
     run: Run
@@ -29,3 +31,4 @@ class TrainingJob:
     threads: int = 1
     cuda_graph: bool | None = None
     log_dir: Path | None = None
+    engine: Engine = DEFAULT_ENGINE

@@ -45,7 +45,7 @@ def draw_demo(path: Path, curves: Mapping[str, Sequence[float]], names: Mapping[
     """
     with rc_context(LOOK):
         figure = Figure(figsize=(10.5, 4.4), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1.15, 1])[0]
         axes = left.subplots()
         longest = max(map(len, curves.values()))
         for method, accuracies in curves.items():

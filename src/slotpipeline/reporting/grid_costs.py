@@ -48,7 +48,7 @@ def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
         rows.append(
             {
                 "config": f"`{path.name}`",
-                "grid": config["description"],
+                "grid": config["description"].partition(",")[0],
                 "runs": f"{len(runs):,}",
                 "core hours": _core_hours(runs, measured),
                 "GPU hours": f"about {gpu:.0f}" if gpu >= 1 else DASH,

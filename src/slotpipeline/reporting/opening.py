@@ -163,7 +163,7 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
     """One row per claim that was tested, short enough for the README: of its parts the one that it hangs on."""
     return pd.DataFrame(
         {
-            "claim": f"{one.claim.sentence}{claims.mark(one)}",
+            "claim": f"{one.claim.name.replace('-', ' ')}{claims.mark(one)}",
             "network": network_label(one.scope.network),
             "verdict": str(one.verdict),
             "mean (90% interval)": _weakest(one),
@@ -178,7 +178,7 @@ def _weakest(one: JudgedClaim) -> str:
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
-    others = f" (the least certain of {len(one.deciding)})" if len(one.deciding) > 1 else ""
+    others = f" (of {len(one.deciding)})" if len(one.deciding) > 1 else ""
     return f"{part_words(one, part)}{others}"
 
 

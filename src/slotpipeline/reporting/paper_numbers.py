@@ -287,5 +287,5 @@ def _figure(project: Path, grids: Iterable[str], name: str) -> str:
     """The command that includes a figure of the first grid that has drawn it."""
     for grid in grids:
         if (picture := project / "figures" / grid / f"{name}.png").is_file():
-            return f"\\includegraphics[width=\\linewidth]{{{picture.relative_to(project).as_posix()}}}"
+            return f"\\includegraphics[width=0.7\\linewidth]{{{picture.relative_to(project).as_posix()}}}"
     return f"\\fbox{{The figure {name} has not been drawn.}}"

@@ -67,12 +67,14 @@ def tidy_rows(results: Path, table: str) -> pd.DataFrame:
     return pd.DataFrame({one.name: _typed(rows, one.name, one.dtype) for one in columns})
 
 
-def _typed(rows: pd.DataFrame, name: str, dtype: str) -> pd.Series[Any]:
+def _typed(rows: pd.DataFrame, name: str, dtype: str) -> Any:
+    """A column as a Series of that type; blank where the table lacks it."""
     if name not in rows:
         return pd.Series([None] * len(rows), index=rows.index, dtype="string" if dtype == "str" else dtype)
     if dtype != "str":
-        return pd.to_numeric(rows[name]).astype(dtype)
-    values = rows[name]
+        numbers: Any = pd.to_numeric(rows[name])
+        return numbers.astype(dtype)
+    values: Any = rows[name]
     return values.where(values.isna(), values.astype(str)).astype("string").replace("", None)
 
 

@@ -22,6 +22,7 @@ from slotpipeline.runs.checked_fields import Prose, from_fields
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
 OPTIMISERS = ("sgd", "adam")
+PRECISIONS = ("float32", "bfloat16")
 INITIAL_WEIGHTS = ("options", *DISTRIBUTIONS)
 
 
@@ -49,6 +50,8 @@ class Settings:
         method_settings: of the rule of a rival, see `slotmachines.rivals`.
         augmentation: see `slotpipeline.data`.
         network_settings: further arguments of `slotmachines.build_network`.
+        precision: "float32", or "bfloat16" for the products and convolutions of a step and what lies between them;
+            trained numbers, their momentum, selection, loss and evaluation stay in float32.
     """
 
     epochs: int
@@ -69,6 +72,7 @@ class Settings:
     method_settings: Mapping[str, Any] = field(default_factory=dict)
     augmentation: str = "none"
     network_settings: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         if settings.get(name, 0) > high:
             raise UserError(f"{where}: {name} must be at most {high}, not {settings[name]}")
     choices = {"schedule": SCHEDULES, "sharing": SHARINGS, "optimiser": OPTIMISERS, "weights": INITIAL_WEIGHTS}
+    choices["precision"] = PRECISIONS
     for name, names in choices.items():
         if settings.get(name, names[0]) not in names:
             raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")

@@ -67,6 +67,7 @@ class RunRecord:
         slotmachines: version of the installed package.
         system: name and version of the operating system.
         cuda_graph: whether each step was replayed as one CUDA graph.
+        engine: how a step was computed otherwise, see `slotpipeline.planning.engine.Engine.words`.
         first_epoch: of a network whose masks are not drawn at random, what its first epoch measured.
     """
 
@@ -100,6 +101,7 @@ class RunRecord:
     slotmachines: str = ""
     system: str = ""
     cuda_graph: bool | str = False
+    engine: str = ""
     first_epoch: list[EarlyRow] = field(default_factory=list)
 
 
@@ -140,7 +142,7 @@ class CurveRow:
     redrawn_share: float | None = None
 
 
-_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "first_epoch")
+_NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "engine", "first_epoch")
 _NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
 SAMPLED_COLUMNS = ("sampled_changed_share", "redrawn_share")
 """The columns that only curves of probabilistic selection have, and those of a grid with such a run."""

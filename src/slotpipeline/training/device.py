@@ -9,10 +9,13 @@ import torch
 
 from slotmachines.errors import UserError, one_line
 from slotmachines.methods import find_method
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 
 
-def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
+def prepare_device(name: str, threads: int, cuda_graph: bool, engine: Engine = DEFAULT_ENGINE) -> torch.device:
     """The device of that name, with the precision of the paper, and that number of processor threads.
+
+    Whether cuDNN tries its algorithms is set for the process, so that a run does not depend on the one before it.
 
     Raises:
         UserError: the device does not exist, or CUDA graphs were asked for without a GPU or without Triton.
@@ -28,6 +31,7 @@ def prepare_device(name: str, threads: int, cuda_graph: bool) -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)  # also for what asks for no device by name
         allow_tf32()
+    torch.backends.cudnn.benchmark = engine.cudnn_benchmark
     torch.set_num_threads(threads)
     return device
 

@@ -22,8 +22,13 @@ def evaluate(network: nn.Module, images: ImageSet, data: Splits) -> tuple[float,
 
 
 @torch.no_grad()
-def sums(network: nn.Module, images: ImageSet, data: Splits) -> Tensor:
-    """The sum of the cross-entropy and the number of correct answers, float64 (2,), without waiting for the device."""
+def sums(network: nn.Module, images: ImageSet, data: Splits, *, channels_last: bool = False) -> Tensor:
+    """The sum of the cross-entropy and the number of correct answers, float64 (2,), without waiting for the device.
+
+    Args:
+        channels_last: see `slotpipeline.planning.engine.Engine`.
+    """
+    order = torch.channels_last if channels_last else torch.contiguous_format
     network.eval()
     samples = evaluation_samples(network)
     loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
@@ -32,7 +37,8 @@ def sums(network: nn.Module, images: ImageSet, data: Splits) -> Tensor:
         with parametrize.cached():  # the weights do not change between the batches
             for first in range(0, len(images), _BATCH):
                 labels = images.labels[first : first + _BATCH]
-                outputs = network(data.normalise(images.images[first : first + _BATCH]))
+                batch = images.images[first : first + _BATCH].contiguous(memory_format=order)
+                outputs = network(data.normalise(batch))
                 loss += functional.cross_entropy(outputs, labels, reduction="sum")
                 correct += (outputs.argmax(1) == labels).sum()
     return torch.stack([loss, correct.double()]) / samples

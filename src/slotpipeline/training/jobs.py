@@ -39,6 +39,7 @@ def train_job(job: TrainingJob) -> RunRecord:
             threads=job.threads,
             cuda_graph=graph_by_default(device, job.run.method) if job.cuda_graph is None else job.cuda_graph,
             log_dir=job.log_dir,
+            engine=job.engine,
         )
 
 

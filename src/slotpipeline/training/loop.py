@@ -15,6 +15,7 @@ from slotmachines.selectable import weight_selectors
 from slotmachines.slots.convert import baked_state, is_slot_machine, slot_machines
 from slotmachines.slots.philox import key_of, permutation
 from slotpipeline.data import Splits
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.recipe import Settings
 from slotpipeline.runs.run_record import CurveRow, EarlyRow
 from slotpipeline.training.checkpoint import TrainerState
@@ -37,7 +38,14 @@ class Trainer:
     """
 
     def __init__(
-        self, network: nn.Module, settings: Settings, data: Splits, *, seed: int, cuda_graph: bool = False
+        self,
+        network: nn.Module,
+        settings: Settings,
+        data: Splits,
+        *,
+        seed: int,
+        cuda_graph: bool = False,
+        engine: Engine = DEFAULT_ENGINE,
     ) -> None:
         self.network = network
         self.settings = settings
@@ -45,7 +53,8 @@ class Trainer:
         self.seed = seed
         self._round = 1
         self._selected = list(weight_selectors(network))
-        self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph)
+        self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph, engine=engine)
+        self._channels_last = engine.channels_last
         self._choices = self._current_choices()
         self._sampled = SampledChurn(network, seed)
         self._is_masked = bool(masks_of(network))
@@ -87,8 +96,8 @@ class Trainer:
     def evaluation(self) -> Evaluation:
         """What is known of the network after the steps of an epoch; a GPU may still be at it."""
         return Evaluation(
-            validation=sums(self.network, self.data.validation, self.data),
-            test=sums(self.network, self.data.test, self.data),
+            validation=sums(self.network, self.data.validation, self.data, channels_last=self._channels_last),
+            test=sums(self.network, self.data.test, self.data, channels_last=self._channels_last),
             **self._compare_selection(),
             **self._sampled.shares(),
             is_finite=torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all(),

@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from slotmachines.errors import UserError
 from slotmachines.files import require_writable
+from slotmachines.methods import find_method
 from slotmachines.networks.names import find_network
 from slotmachines.slots.philox import key_of
 from slotpipeline.data import Splits, augment, load
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import BEST, RunFiles, epoch_name
@@ -53,6 +55,7 @@ def train_run(
     device: str = "cpu",
     threads: int = 1,
     cuda_graph: bool = False,
+    engine: Engine = DEFAULT_ENGINE,
     show_progress: bool = True,
     log_dir: Path | None = None,
 ) -> RunRecord:
@@ -76,6 +79,7 @@ def train_run(
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
         log_dir: folder of TensorBoard's scalars, which get a folder per run in it; no scalars without it.
+        engine: how a step is computed.
 
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
@@ -83,7 +87,9 @@ def train_run(
         Stopped: by a signal, with a checkpoint of the last whole epoch. A run in its last epoch is finished instead.
     """
     _require_consistent(run, start_weights, keep_epochs)
-    target = prepare_device(device, threads, cuda_graph)
+    if engine.compiled and find_method(run.method).rule:
+        raise UserError(f"{run.method} cannot be trained compiled; leave out --engine compiled")
+    target = prepare_device(device, threads, cuda_graph, engine)
     unfinished = UnfinishedRun(
         run,
         _load_data(run, data_folder, target),
@@ -92,8 +98,9 @@ def train_run(
         start_weights=start_weights,
         keep_epochs=keep_epochs,
         cuda_graph=cuda_graph,
+        engine=engine,
         # Asked now, as others may change the source while the run trains.
-        origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph},
+        origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph, "engine": engine.words},
     )
     try:
         with (
@@ -146,9 +153,10 @@ class UnfinishedRun:
         keep_epochs: tuple[int, ...],
         cuda_graph: bool,
         origin: dict[str, Any],
+        engine: Engine = DEFAULT_ENGINE,
     ) -> None:
         """Refuses, before anything is written, what `train_run` says."""
-        self.run, self.trainer = run, _trainer(run, data, start_weights, cuda_graph)
+        self.run, self.trainer = run, _trainer(run, data, start_weights, cuda_graph, engine)
         self._data = data
         self._files, self._checkpoint, self._keep_epochs = RunFiles(folder), checkpoint, keep_epochs
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -238,11 +246,11 @@ def _seconds_between_lines() -> int:
     return 1 if sys.stderr.isatty() else 60
 
 
-def _trainer(run: Run, data: Splits, start_weights: Path | None, cuda_graph: bool) -> Trainer:
+def _trainer(run: Run, data: Splits, start_weights: Path | None, cuda_graph: bool, engine: Engine) -> Trainer:
     # What a network draws when it is built, such as biases, must not depend on what the process did before.
     torch.manual_seed(key_of("network", run.seed) >> 1)
     network = starting_network(run, data.train.labels.device, start_weights)
-    trainer = Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph)
+    trainer = Trainer(network, run.settings, data, seed=run.seed, cuda_graph=cuda_graph, engine=engine)
     _require_fit(run, network, data)
     return trainer
 

@@ -14,18 +14,21 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
-from slotmachines.slots.kernels import loops
+from slotmachines.slots.kernels import loops, plain
 from slotmachines.slots.kernels.cache import Cache
 from slotmachines.slots.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, SMALLEST_SCALE, TRIALS_PER_SPREAD
 from slotmachines.slots.random_options import OptionPool
 
 _SERIAL = 1 << 14  # connections that are not worth a second thread
+_MOST = 1 << 32  # connections whose numbers are one word of the generator's counter
 _PARALLEL = Lock()  # Numba's layer "workqueue" ends the process if two threads enter it
 _PROCESS = os.getpid()  # OpenMP cannot be used again in a fork of a process that used it
 
 
 def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
     """As `plain.select_best_`."""
+    if len(theta) > _MOST:
+        return plain.select_best_(theta, score_scale, cache, pool)
     out = torch.empty_like(theta)
     scale = score_scale.item()
     arguments = (
@@ -42,6 +45,8 @@ def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionP
 
 def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionPool) -> Tensor:
     """As `plain.select_sample`."""
+    if len(theta) > _MOST:
+        return plain.select_sample(theta, score_scale, key, pool)
     out = torch.empty_like(theta)
     draw_key = np.uint64(int(key.item()) % 2**64)
     arguments = (_number(score_scale.item(), theta), draw_key, out.numpy(), _pool(pool, theta.dtype), pool.options)
@@ -52,6 +57,8 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
 
 def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
     """As `plain.best_option`."""
+    if len(theta) > _MOST:
+        return plain.best_option(theta, score_scale, pool)
     out = torch.empty(len(theta), dtype=torch.int64, device="cpu")
     arguments = _number(score_scale.item(), theta), out.numpy(), _pool(pool, theta.dtype), pool.options
     _run(loops.best_option, loops.best_option_parallel, theta, *arguments)

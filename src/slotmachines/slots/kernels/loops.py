@@ -12,11 +12,14 @@ import math
 
 import numpy as np
 from numba import float32, float64, int32, int64, njit, prange, uint64
+from numba.extending import intrinsic
 
-LANES = 64
-"""Connections computed together."""
+LANES = 256
+"""Connections computed together: as many as make the cost of calls small, and fit into the fast caches at small K."""
 
-_LOW = uint64(0xFFFFFFFF)
+_LOW, _HALF = uint64(0xFFFFFFFF), uint64(32)
+_MULTIPLIER0, _MULTIPLIER1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
+_WEYL0, _WEYL1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
 _PIECE = 1024  # options kept in memory; where there are more, they are drawn twice
 _BLOCK = 128  # connections compared at a time; a block without a change is copied and left
 
@@ -35,25 +38,34 @@ _COMPILATION = {"nogil": True, "cache": _has_cache_folder(), "error_model": "num
 
 
 @njit(inline="always")
+def rounds(number, k0, k1, c0, c1, c2, c3):
+    """Some rounds of Philox; all words are uint64, of which the lower 32 bits count."""
+    for _ in range(number):
+        product0, product1 = (c0 & _LOW) * _MULTIPLIER0, (c2 & _LOW) * _MULTIPLIER1
+        c0, c1, c2, c3 = (product1 >> _HALF) ^ c1 ^ k0, product1, (product0 >> _HALF) ^ c3 ^ k1, product0
+        k0, k1 = (k0 + _WEYL0) & _LOW, (k1 + _WEYL1) & _LOW
+    return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
+
+
+@njit(inline="always")
 def philox(k0, k1, c0, c1, c2, c3):
     """`slotmachines.slots.philox.philox` on scalars; all words are uint64 below 2^32."""
-    for _ in range(10):
-        product0 = c0 * uint64(0xD2511F53)
-        product1 = c2 * uint64(0xCD9E8D57)
-        c0, c1, c2, c3 = (
-            (product1 >> uint64(32)) ^ c1 ^ k0,
-            product1 & _LOW,
-            (product0 >> uint64(32)) ^ c3 ^ k1,
-            product0 & _LOW,
-        )
-        k0 = (k0 + uint64(0x9E3779B9)) & _LOW
-        k1 = (k1 + uint64(0xBB67AE85)) & _LOW
-    return c0, c1, c2, c3
+    return rounds(10, k0, k1, c0, c1, c2, c3)
+
+
+@intrinsic
+def float32_of_bits(_, bits):
+    """The float32 of the same 32 bits as an int32."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return float32(int32), generate
 
 
 @njit(inline="always")
 def uniform24(high):
-    return float32(int64(high >> uint64(8))) * float32(2.0**-24)
+    return float32(int32(high >> uint64(8))) * float32(2.0**-24)
 
 
 @njit(inline="always")
@@ -62,21 +74,44 @@ def uniform53(high, low):
 
 
 @njit(**_COMPILATION)
-def draw(pool, connections, option, values, scores):
-    """Value and initial score of one option of each of some connections."""
+def start(pool, connections, started):
+    """What the first two rounds of `draw` compute of a connection alone: three words of each, for all its options."""
+    k1 = pool[0] >> _HALF
+    for lane in range(connections.shape[0]):
+        product0 = (connections[lane] & _LOW) * _MULTIPLIER0
+        product1 = (((product0 >> _HALF) ^ k1) & _LOW) * _MULTIPLIER1
+        started[0, lane] = product0 & _LOW
+        started[1, lane] = product1 & _LOW
+        started[2, lane] = product1 >> _HALF
+
+
+@njit(inline="always")
+def finish(k0, k1, c0, c1, c2, c3):
+    """Rounds 3 to 10."""
+    return rounds(8, (k0 + _WEYL0 + _WEYL0) & _LOW, (k1 + _WEYL1 + _WEYL1) & _LOW, c0, c1, c2, c3)
+
+
+@njit(**_COMPILATION)
+def draw(pool, started, option, values, scores):
+    """Value and initial score of one option of some connections, of which `start` made `started`, (3, lanes)."""
     key, single, value_bound, score_bound, shared = pool
-    k0, k1, k = key & _LOW, key >> uint64(32), uint64(option)
+    k0, k1 = key & _LOW, key >> _HALF
+    # The first two rounds for counters (connection, 0, option, 0): what they compute of the option alone, and an
+    # exclusive or with what they compute of the connection.
+    product1 = uint64(option) * _MULTIPLIER1
+    product0 = ((product1 >> _HALF) ^ k0) * _MULTIPLIER0
+    w0 = (product1 & _LOW) ^ ((k0 + _WEYL0) & _LOW)
+    w2 = (product0 >> _HALF) ^ ((k1 + _WEYL1) & _LOW)
+    w3 = product0 & _LOW
     if single:
         bound, highest = float32(value_bound), float32(score_bound)
-        for lane in range(connections.shape[0]):
-            number = connections[lane]
-            a, _, c, _ = philox(k0, k1, number & _LOW, number >> uint64(32), k, uint64(0))
+        for lane in range(values.shape[0]):
+            a, _, c, _ = finish(k0, k1, started[2, lane] ^ w0, started[1, lane], started[0, lane] ^ w2, w3)
             values[lane] = (float32(2) * uniform24(a) - float32(1)) * bound
             scores[lane] = uniform24(c) * highest
     else:
-        for lane in range(connections.shape[0]):
-            number = connections[lane]
-            a, b, c, d = philox(k0, k1, number & _LOW, number >> uint64(32), k, uint64(0))
+        for lane in range(values.shape[0]):
+            a, b, c, d = finish(k0, k1, started[2, lane] ^ w0, started[1, lane], started[0, lane] ^ w2, w3)
             values[lane] = (2.0 * uniform53(a, b) - 1.0) * value_bound
             scores[lane] = uniform53(c, d) * score_bound
     if shared.shape[0]:
@@ -102,9 +137,11 @@ def best(connections, theta, scale, pool, options, values, scores):
     """
     lanes = connections.shape[0]
     number, value, score = np.zeros(lanes, np.int64), np.empty(lanes), np.empty(lanes)
+    started = np.empty((3, lanes), np.uint64)
+    start(pool, connections, started)
     for option in range(options):
         k = option % values.shape[0]
-        draw(pool, connections, option, values[k, :lanes], scores[k, :lanes])
+        draw(pool, started, option, values[k, :lanes], scores[k, :lanes])
         if option == 0:
             value[:], score[:] = values[0, :lanes], scores[0, :lanes]
         else:
@@ -130,10 +167,12 @@ def intervals(connections, pool, options, values, scores, value, score, margin):
     """`plain.interval_of`; `best` left in `values` and `scores` all options, or memory to draw them again."""
     lanes = value.shape[0]
     low, high = np.full(lanes, -np.inf).astype(values.dtype), np.full(lanes, np.inf).astype(values.dtype)
+    started = np.empty((3, lanes), np.uint64)
+    start(pool, connections, started)
     for option in range(options):
         k = option % values.shape[0]
         if options > values.shape[0]:
-            draw(pool, connections, option, values[k, :lanes], scores[k, :lanes])
+            draw(pool, started, option, values[k, :lanes], scores[k, :lanes])
         narrow(values[k, :lanes], scores[k, :lanes], value, score, low, high)
     margin = values.dtype.type(margin * np.finfo(values.dtype).eps)
     for lane in range(lanes):
@@ -174,8 +213,8 @@ def select_best(first, last, theta, scale, certain_scale, margin, weight, low, h
     values, scores = np.empty((piece, LANES), theta.dtype), np.empty((piece, LANES), theta.dtype)
     waiting = np.empty(LANES, np.uint64)  # connections outside their interval, computed together
     lanes = 0
-    for start in range(first, last, _BLOCK):
-        block = slice(start, min(start + _BLOCK, last))
+    for begin in range(first, last, _BLOCK):
+        block = slice(begin, min(begin + _BLOCK, last))
         if not copy_and_count(theta[block], certain_scale, weight[block], low[block], high[block], out[block]):
             continue
         for i in range(block.start, block.stop):
@@ -202,10 +241,10 @@ def select_best_parallel(parts, theta, scale, certain_scale, margin, weight, low
 def best_option(first, last, theta, scale, out, pool, options):
     piece = min(options, _PIECE)
     values, scores = np.empty((piece, LANES), theta.dtype), np.empty((piece, LANES), theta.dtype)
-    for start in range(first, last, LANES):
-        end = min(start + LANES, last)
-        connections = np.arange(start, end).astype(np.uint64)
-        out[start:end], _, _ = best(connections, theta[start:end], scale, pool, options, values, scores)
+    for begin in range(first, last, LANES):
+        end = min(begin + LANES, last)
+        connections = np.arange(begin, end).astype(np.uint64)
+        out[begin:end], _, _ = best(connections, theta[begin:end], scale, pool, options, values, scores)
 
 
 @njit(parallel=True, **_COMPILATION)
@@ -216,101 +255,185 @@ def best_option_parallel(parts, theta, scale, out, pool, options):
         best_option(first, min(first + size, theta.shape[0]), theta, scale, out, pool, options)
 
 
+@njit(inline="always")
+def exponential(x):
+    """exp(x) of a float32 from -87 to 0, right to 2 units of the last place."""
+    # x = n log 2 + rest, with n to the nearest integer.
+    n = (x * float32(1.44269504) + float32(12582912)) - float32(12582912)
+    rest = (x - n * float32(0.693359375)) + n * float32(2.12194440e-4)
+    p = float32(1 / 5040)
+    p = p * rest + float32(1 / 720)
+    p = p * rest + float32(1 / 120)
+    p = p * rest + float32(1 / 24)
+    p = p * rest + float32(1 / 6)
+    p = p * rest + float32(1 / 2)
+    p = p * rest + float32(1)
+    return (p * rest + float32(1)) * float32_of_bits((int32(n) + int32(127)) << int32(23))
+
+
 @njit(**_COMPILATION)
 def exponentials(logits, highest, sums):
-    """Put exp(logits - highest) in the place of float32 logits, right to 2 units of the last place; add to `sums`."""
-    bits = np.empty(logits.shape[0], np.int32)
-    powers = bits.view(np.float32)
+    """Put exp(logits - highest) in the place of float32 logits; add to `sums`."""
     for lane in range(logits.shape[0]):
         x = logits[lane] - highest[lane]
-        x = x if x > float32(-87) else float32(-87)
-        # x = n log 2 + rest, with n to the nearest integer.
-        n = (x * float32(1.44269504) + float32(12582912)) - float32(12582912)
-        rest = (x - n * float32(0.693359375)) + n * float32(2.12194440e-4)
-        p = float32(1 / 5040)
-        p = p * rest + float32(1 / 720)
-        p = p * rest + float32(1 / 120)
-        p = p * rest + float32(1 / 24)
-        p = p * rest + float32(1 / 6)
-        p = p * rest + float32(1 / 2)
-        p = p * rest + float32(1)
-        logits[lane] = p * rest + float32(1)
-        bits[lane] = (int32(n) + int32(127)) << int32(23)
-    for lane in range(logits.shape[0]):
-        logits[lane] *= powers[lane]
-        sums[lane] += float64(logits[lane])
+        power = exponential(x if x > float32(-87) else float32(-87))
+        logits[lane] = power
+        sums[lane] += float64(power)
 
 
 @njit(**_COMPILATION)
-def scan(connections, theta, scale, draw_key, pool, values, weights):
+def scan_memory(options, lanes, dtype):
+    """What `scan` works in."""
+    values, weights = np.empty((options, lanes), dtype), np.empty((options, lanes), np.float32)
+    scores, started, highest = np.empty(lanes, dtype), np.empty((3, lanes), np.uint64), np.empty(lanes, np.float32)
+    return values, weights, scores, started, highest, np.empty(lanes), np.empty(lanes, np.int64)
+
+
+@njit(**_COMPILATION)
+def scan(connections, theta, scale, draw_key, pool, memory, out):
     """Draw an option of each of some connections by one number in the cumulative distribution: its value."""
-    lanes = connections.shape[0]
-    scores = np.empty(lanes, theta.dtype)
-    highest, sums = np.full(lanes, -np.inf).astype(np.float32), np.zeros(lanes)
-    for option in range(values.shape[0]):
-        draw(pool, connections, option, values[option, :lanes], scores)
+    values, weights, scores, started, highest, sums, chosen = memory
+    options, lanes = values.shape[0], connections.shape[0]
+    start(pool, connections, started)
+    highest[:], sums[:], chosen[:] = float32(-np.inf), 0.0, 0
+    for option in range(options):
+        draw(pool, started, option, values[option, :lanes], scores)
         for lane in range(lanes):
             logit = float32(scores[lane] * scale + values[option, lane] * theta[lane])
             weights[option, lane] = logit
             highest[lane] = logit if logit > highest[lane] else highest[lane]
-    for option in range(values.shape[0]):
+    for option in range(options):
         exponentials(weights[option, :lanes], highest, sums)
-    left, chosen = np.empty(lanes), np.zeros(lanes, np.int64)
-    k0, k1 = draw_key & _LOW, draw_key >> uint64(32)
+    k0, k1 = draw_key & _LOW, draw_key >> _HALF
     for lane in range(lanes):
-        a, b, _, _ = philox(k0, k1, connections[lane] & _LOW, connections[lane] >> uint64(32), uint64(0), uint64(0))
-        left[lane] = uniform53(a, b) * sums[lane]
-    for option in range(values.shape[0] - 1):
+        a, b, _, _ = philox(k0, k1, connections[lane], uint64(0), uint64(0), uint64(0))
+        sums[lane] *= uniform53(a, b)
+    for option in range(options - 1):
         for lane in range(lanes):
-            left[lane] -= float64(weights[option, lane])
-            chosen[lane] += int64(left[lane] >= 0)
+            sums[lane] -= float64(weights[option, lane])
+            chosen[lane] += int64(sums[lane] >= 0)
     for lane in range(lanes):
-        scores[lane] = values[chosen[lane], lane]
-    return scores
+        out[lane] = values[chosen[lane], lane]
 
 
 @njit(**_COMPILATION)
-def propose(connection, theta, scale, draw_key, pool, options, proposals, value, score):
-    """Rejection sampling: whether an option was accepted; its value is in `value` (1,), `score` (1,) is memory."""
-    theta, scale = float64(theta), float64(scale)
-    spread = (1.0 + abs(scale) * pool[3]) * (1.0 + 2.0 * abs(theta) * pool[2])
-    options_per_spread, trials_per_spread = proposals
-    if options < options_per_spread * spread:
-        return False
-    bound = max(scale, 0.0) * pool[3] + abs(theta) * pool[2]
-    k0, k1 = draw_key & _LOW, draw_key >> uint64(32)
-    c0, c1 = connection[0] & _LOW, connection[0] >> uint64(32)
-    count = uint64(options)
-    for trial in range(1, int64(trials_per_spread * spread) + 1):
-        a, b, c, d = philox(k0, k1, c0, c1, uint64(trial), uint64(0))
-        option = (a * count + ((b * count) >> uint64(32))) >> uint64(32)  # of 64 bits, without rounding
-        draw(pool, connection, int64(option), value, score)
-        if uniform53(c, d) < math.exp(scale * score[0] + theta * value[0] - bound):
-            return True
-    return False
+def draw_proposals(pool, connections, numbers, values, scores):
+    """Value and initial score of an option of each of some connections, another one for each."""
+    key, single, value_bound, score_bound, shared = pool
+    k0, k1 = key & _LOW, key >> _HALF
+    if single:
+        bound, highest = float32(value_bound), float32(score_bound)
+        for lane in range(connections.shape[0]):
+            a, _, c, _ = philox(k0, k1, connections[lane], uint64(0), numbers[lane], uint64(0))
+            values[lane] = (float32(2) * uniform24(a) - float32(1)) * bound
+            scores[lane] = uniform24(c) * highest
+    else:
+        for lane in range(connections.shape[0]):
+            a, b, c, d = philox(k0, k1, connections[lane], uint64(0), numbers[lane], uint64(0))
+            values[lane] = (2.0 * uniform53(a, b) - 1.0) * value_bound
+            scores[lane] = uniform53(c, d) * score_bound
+    if shared.shape[0]:
+        for lane in range(connections.shape[0]):
+            values[lane] = shared[numbers[lane]]
+
+
+@njit(**_COMPILATION)
+def accept(scores, values, theta, scale, bound, position, accepted):
+    """Whether position < exp(score - bound), position in [0, 1): decided by an approximation where that is enough."""
+    unsure = int32(0)
+    for lane in range(accepted.shape[0]):
+        x = scale * float64(scores[lane]) + theta[lane] * float64(values[lane]) - bound[lane]
+        power = float64(exponential(float32(x if x > -80.0 else -80.0)))
+        # The approximation is right to a relative 1e-5, most of it the rounding of x.
+        sure = (x > -80.0) & (abs(position[lane] - power) > 1e-4 * power)
+        accepted[lane] = int32(position[lane] < power) if sure else int32(-1)
+        unsure += int32(0) if sure else int32(1)
+    if unsure:
+        for lane in range(accepted.shape[0]):
+            if accepted[lane] < 0:
+                x = scale * float64(scores[lane]) + theta[lane] * float64(values[lane]) - bound[lane]
+                accepted[lane] = position[lane] < math.exp(x)
+
+
+@njit(**_COMPILATION)
+def propose(connections, theta, scale, draw_key, pool, options, proposals, out):
+    """Rejection sampling of some connections into `out`; `connections` holds those without a draw afterwards.
+
+    Returns:
+        How many those are.
+    """
+    lanes = connections.shape[0]
+    bound, trials, position = np.empty(lanes), np.empty(lanes, np.int64), np.empty(lanes)
+    values, scores = np.empty(lanes, out.dtype), np.empty(lanes, out.dtype)
+    trying, numbers, accepted = np.empty(lanes, np.uint64), np.empty(lanes, np.uint64), np.empty(lanes, np.int32)
+    here = np.empty(lanes)
+    scale = float64(scale)
+    count, k0, k1 = uint64(options), draw_key & _LOW, draw_key >> _HALF
+    tried = left = 0
+    for lane in range(lanes):
+        number = float64(theta[connections[lane]])
+        spread = (1.0 + abs(scale) * pool[3]) * (1.0 + 2.0 * abs(number) * pool[2])
+        often = int64(0) if options < proposals[0] * spread else int64(proposals[1] * spread)
+        if often >= 1:
+            trying[tried], here[tried], trials[tried] = connections[lane], number, often
+            bound[tried] = max(scale, 0.0) * pool[3] + abs(number) * pool[2]
+            tried += 1
+        else:
+            connections[left] = connections[lane]
+            left += 1
+    trial = uint64(1)
+    while tried:
+        for lane in range(tried):
+            a, b, c, d = philox(k0, k1, trying[lane], uint64(0), trial, uint64(0))
+            numbers[lane] = (a * count + ((b * count) >> _HALF)) >> _HALF  # of 64 bits, without rounding
+            position[lane] = uniform53(c, d)
+        draw_proposals(pool, trying[:tried], numbers, values, scores)
+        accept(scores, values, here, scale, bound, position, accepted[:tried])
+        again = 0
+        for lane in range(tried):
+            if accepted[lane]:
+                out[trying[lane]] = values[lane]
+            elif trials[lane] > int64(trial):
+                trying[again], here[again] = trying[lane], here[lane]
+                bound[again], trials[again] = bound[lane], trials[lane]
+                again += 1
+            else:
+                connections[left] = trying[lane]
+                left += 1
+        tried = again
+        trial += uint64(1)
+    return left
 
 
 @njit(**_COMPILATION)
 def select_sample(first, last, theta, scale, draw_key, out, pool, options, proposals):
-    values, weights = np.empty((options, LANES), theta.dtype), np.empty((options, LANES), np.float32)
-    value, score = np.empty(1, theta.dtype), np.empty(1, theta.dtype)
-    here, waiting = np.empty(LANES, theta.dtype), np.empty(LANES, np.uint64)
-    connection = np.empty(1, np.uint64)
-    lanes = 0
-    for i in range(first, last):
-        connection[0] = i
-        if options >= proposals[0] and propose(
-            connection, theta[i], scale, draw_key, pool, options, proposals, value, score
-        ):
-            out[i] = value[0]
-        else:
-            waiting[lanes], here[lanes] = i, theta[i]
-            lanes += 1
-        if lanes == LANES or (lanes and i == last - 1):
-            drawn = scan(waiting[:lanes], here[:lanes], scale, draw_key, pool, values, weights)
-            for lane in range(lanes):
-                out[waiting[lane]] = drawn[lane]
-            lanes = 0
+    lanes = LANES if options <= _PIECE else LANES // 4  # memory is that of K lanes
+    memory = scan_memory(options, lanes, theta.dtype)
+    waiting = np.empty(2 * lanes, np.uint64)
+    if options < proposals[0]:
+        for begin in range(first, last, lanes):
+            block = slice(begin, min(begin + lanes, last))
+            for lane in range(block.stop - begin):
+                waiting[lane] = uint64(begin + lane)
+            numbers = waiting[: block.stop - begin]
+            scan(numbers, theta[block], scale, draw_key, pool, memory, out[block])
+        return
+    here, drawn = np.empty(lanes, theta.dtype), np.empty(lanes, theta.dtype)
+    waits = 0  # connections without an accepted proposal
+    for begin in range(first, last, lanes):
+        count = min(lanes, last - begin)
+        for lane in range(count):
+            waiting[waits + lane] = uint64(begin + lane)
+        block = waiting[waits : waits + count]
+        waits += propose(block, theta, scale, draw_key, pool, options, proposals, out)
+        while waits >= lanes or (waits and begin + lanes >= last):
+            numbers = waiting[max(waits - lanes, 0) : waits]
+            for lane in range(numbers.shape[0]):
+                here[lane] = theta[numbers[lane]]
+            scan(numbers, here, scale, draw_key, pool, memory, drawn)
+            for lane in range(numbers.shape[0]):
+                out[numbers[lane]] = drawn[lane]
+            waits -= numbers.shape[0]
 
 
 @njit(parallel=True, **_COMPILATION)

@@ -1,0 +1,50 @@
+"""How a step of training is computed: it changes a run's speed and rounding, and is no part of its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from slotmachines.errors import UserError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Ways to compute a step that may be faster on a GPU; all are off until a GPU has shown that they are.
+
+    Attributes:
+        channels_last: images and activations have their channels last in memory, as tensor cores want them. Trained
+            numbers stay in row-major order, so that a slot machine selects the same bits; each convolution turns its
+            weights, which are small beside the activations.
+        cudnn_benchmark: cuDNN tries its algorithms for each convolution, and takes the fastest.
+        compiled: torch.compile fuses what lies between convolutions and products. Not for rivals.
+    """
+
+    channels_last: bool = False
+    cudnn_benchmark: bool = False
+    compiled: bool = False
+
+    @property
+    def words(self) -> str:
+        """The names of what is on, joined by "+"; blank for the default."""
+        return "+".join(name for name in ENGINE_NAMES if getattr(self, _field(name)))
+
+
+DEFAULT_ENGINE = Engine()
+ENGINE_NAMES = tuple(field.name.replace("_", "-") for field in fields(Engine))
+
+
+def _field(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def engine_of(names: Iterable[str]) -> Engine:
+    """The engine in which these are on.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    names = list(names)
+    if unknown := [name for name in names if name not in ENGINE_NAMES]:
+        raise UserError(f"unknown engine {unknown[0]!r}; use some of {', '.join(ENGINE_NAMES)}")
+    return Engine(**{_field(name): True for name in names})

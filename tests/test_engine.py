@@ -1,0 +1,195 @@
+"""How a step is computed: off by default, recorded, and another way to the same numbers but for rounding."""
+
+import json
+from collections import Counter
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from conftest import tiny_run
+from random_images import random_splits
+from slotmachines import UserError, build_network, slotify_
+from slotmachines.slots.convert import slot_machines
+from slotpipeline.planning.engine import DEFAULT_ENGINE, ENGINE_NAMES, Engine, engine_of
+from slotpipeline.runs.recipe import changed_settings
+from slotpipeline.training.device import prepare_device
+from slotpipeline.training.evaluation import sums
+from slotpipeline.training.start import starting_network
+from slotpipeline.training.step import TrainingStep
+from slotpipeline.training.train import train_run
+from slotpipeline.training_verbs import job_of
+
+BATCH = 8
+LAST = Engine(channels_last=True)
+
+
+def conv2(engine: Engine = DEFAULT_ENGINE, steps: int = 2, **changes):
+    """A slot machine of conv2 without dropout, trained for some steps and a smaller one."""
+    run = tiny_run(
+        network="conv2", batch_size=BATCH, learning_rate=0.02,
+        network_settings={"padding": "same", "dropout": 0.0}, **changes,
+    )  # fmt: skip
+    network = starting_network(run, torch.device("cpu"), None).train()
+    step = TrainingStep(network, run.settings, random_splits((3, 32, 32)), engine=engine)
+    torch.manual_seed(0)
+    for number in range(steps):
+        step(torch.arange(BATCH * number, BATCH * (number + 1)), 0.02)
+    step(torch.arange(4), 0.02)
+    return network, step
+
+
+def nearly(network, other) -> bool:
+    pairs = zip(network.parameters(), other.parameters(), strict=True)
+    return all(bool(((one - two).abs().max() <= 1e-4 * one.abs().max()).item()) for one, two in pairs)
+
+
+def test_all_of_it_is_off_by_default():
+    assert engine_of([]) == DEFAULT_ENGINE and DEFAULT_ENGINE.words == ""
+    assert engine_of(ENGINE_NAMES).words == "channels-last+cudnn-benchmark+compiled"
+    words = ["slotmachines", "train", "--options", "2"]
+    plain, asked = job_of(words), job_of([*words, "--engine", "cudnn-benchmark", "--engine", "channels-last"])
+    assert plain.engine == DEFAULT_ENGINE
+    assert asked.engine == Engine(channels_last=True, cudnn_benchmark=True)
+    assert asked.run.identity == plain.run.identity
+
+
+def test_an_unknown_engine_is_one_line():
+    with pytest.raises(UserError, match="unknown engine 'steam'; use some of channels-last, "):
+        engine_of(["channels-last", "steam"])
+
+
+def test_with_channels_last_a_slot_machine_selects_the_same_bits_and_trains_nearly_the_same():
+    (network, step), (other, _) = conv2(), conv2(LAST)
+    seen = []
+    for layer in (other.conv1, other.conv2):
+        layer.register_forward_hook(lambda _, inputs, output: seen.extend([*inputs, output]))
+    sums(other, step._data.test, step._data, channels_last=True)
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in seen) and len(seen) == 4
+    assert not seen[0].is_contiguous()
+    assert all(parameter.is_contiguous() for parameter in other.parameters())
+    assert nearly(network, other)
+    other.load_state_dict(network.state_dict())
+    for one, two in zip(slot_machines(network), slot_machines(other), strict=True):
+        assert torch.equal(one.selector.best_option(one.trained), two.selector.best_option(two.trained))
+    results = [
+        sums(one, step._data.test, step._data, channels_last=last) for one, last in ((network, False), (other, True))
+    ]
+    assert torch.allclose(*results, rtol=1e-5)
+
+
+def test_cudnn_tries_its_algorithms_only_for_the_run_that_asks_for_it():
+    try:
+        for wanted in (True, False):
+            prepare_device("cpu", 1, False, Engine(cudnn_benchmark=wanted))
+            assert torch.backends.cudnn.benchmark is wanted
+    finally:
+        torch.backends.cudnn.benchmark = False
+
+
+def test_what_is_compiled_takes_full_batches_and_computes_the_same(monkeypatch):
+    asked = []
+
+    def compile_(network, **more):
+        def forward(images):
+            asked.append(len(images))
+            return network(images)
+
+        assert more == {"fullgraph": True, "dynamic": False}
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    (network, _), (other, _) = conv2(), conv2(Engine(compiled=True))
+    assert asked == [BATCH, BATCH]
+    assert all(torch.equal(one, two) for one, two in zip(network.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.slow
+def test_a_compiled_step_is_nearly_the_same():
+    (network, step), (other, compiled) = conv2(), conv2(Engine(compiled=True))
+    assert nearly(network, other) and compiled.loss_sum.item() == pytest.approx(step.loss_sum.item(), rel=1e-5)
+
+
+def test_a_rival_is_not_compiled(digits_folder, tmp_path):
+    with pytest.raises(UserError, match="edge_popup cannot be trained compiled"):
+        train_run(
+            tiny_run("edge_popup"), data_folder=digits_folder, folder=tmp_path / "run",
+            checkpoint=tmp_path / "run.pt", engine=Engine(compiled=True),
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_engine_is_recorded_and_is_no_part_of_the_identity(digits_folder, tmp_path):
+    run = tiny_run(epochs=1, schedule_epochs=[])
+    for name, engine in (("plain", DEFAULT_ENGINE), ("last", LAST)):
+        train_run(run, data_folder=digits_folder, folder=tmp_path / name, checkpoint=tmp_path / "a.pt", engine=engine)
+    plain, last = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("plain", "last"))
+    assert (plain["engine"], last["engine"]) == ("", "channels-last")
+    assert plain["identity"] == last["identity"]
+
+
+# bfloat16, which is a setting
+
+
+def test_bfloat16_is_part_of_the_identity_and_float32_is_left_out():
+    plain, same, half = (tiny_run(**more) for more in ({}, {"precision": "float32"}, {"precision": "bfloat16"}))
+    assert plain.identity == same.identity != half.identity
+    assert "precision" not in changed_settings(plain.settings)
+    assert changed_settings(half.settings)["precision"] == "bfloat16"
+    with pytest.raises(UserError, match="unknown precision 'float16'; use one of float32, bfloat16"):
+        tiny_run(precision="float16")
+
+
+def test_in_bfloat16_only_what_lies_between_trained_numbers_and_loss_is_rounded():
+    network, step = conv2(precision="bfloat16", weight_decay=1e-3)
+    numbers = [*network.parameters(), *(value["momentum_buffer"] for value in step.optimiser.state.values())]
+    selected = [one.selector(one.trained) for one in slot_machines(network)]
+    assert {one.dtype for one in [*numbers, *selected]} == {torch.float32}
+    seen = []
+    network.conv2.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0].dtype, output.dtype)))
+    step(torch.arange(BATCH), 0.02)
+    sums(network, step._data.test, step._data)
+    assert seen == [(torch.bfloat16, torch.bfloat16), (torch.float32, torch.float32)]
+    assert step.loss_sum.dtype == torch.float64
+
+
+def test_bfloat16_trains_to_about_the_same_loss():
+    (_, step), (_, half) = conv2(), conv2(precision="bfloat16")
+    assert half.loss_sum.item() != step.loss_sum.item()
+    assert half.loss_sum.item() == pytest.approx(step.loss_sum.item(), rel=0.01)
+
+
+# How many operations a step has
+
+
+class Operations(TorchDispatchMode):
+    """Counts what a GPU would launch for, by name: no views, and no marks of a profiler."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if not function.is_view and not name.startswith("_record_function"):
+            self.count[name] += 1
+        return function(*args, **(kwargs or {}))
+
+
+# With one buffer for all trained numbers, and the batch in one kernel, conv6 would come to 60 (docs/gpu.md).
+@pytest.mark.parametrize(("name", "most"), [("lenet", 35), ("conv6", 101)])
+def test_a_step_has_no_more_operations_than_it_had(name, most):
+    """Without the optimiser, which is one kernel on a GPU; a selection counts as one operation."""
+    settings = tiny_run(
+        network=name, batch_size=BATCH, augmentation="crop-flip" if name == "conv6" else "none"
+    ).settings
+    network = build_network(name)
+    slotify_(network, options=8)
+    shape = (1, 28, 28) if name == "lenet" else (3, 32, 32)
+    step = TrainingStep(network.to("meta").train(), settings, random_splits(shape, device="meta"))
+    step.optimiser.step = lambda: None
+    indices = torch.zeros(BATCH, dtype=torch.int64, device="meta")
+    step(indices, 0.1)
+    with Operations() as operations:
+        step(indices, 0.1)
+    assert sum(operations.count.values()) <= most, operations.count
