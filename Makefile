@@ -46,6 +46,7 @@ report: .venv/installed ## Rebuild tables, figures and report of each grid from 
 	$(RUN) slotmachines dictionary docs/data-dictionary.md
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark
+	$(RUN) python docs/site/draw_method.py figures/method/selection.png
 
 # LaTeX reads the figures from the project's folder, and writes into build/ only.
 paper: .venv/installed ## Write the replication paper, build/paper/replication.pdf, from the recorded results (needs LaTeX).

@@ -15,7 +15,8 @@ from slotpipeline.results.collect import SELECTED_COLUMNS, Collected, collect
 from slotpipeline.results.weight_histograms import BINS
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run, finetuned
-from slotpipeline.runs.run_record import CURVE_COLUMNS, RUN_COLUMNS, SAMPLED_COLUMNS
+from slotpipeline.runs.run_files import run_files
+from slotpipeline.runs.run_record import CURVE_COLUMNS, GPU_COLUMNS, RUN_COLUMNS, SAMPLED_COLUMNS
 from slotpipeline.training.train import train_run
 
 GREEDY = tiny_run()
@@ -64,7 +65,7 @@ def test_finished_runs_are_gathered_and_unfinished_ones_are_not_missed(results):
     assert gather(results) == Collected(4, 0, [])
     rows = rows_of(results)
     assert list(rows) == [run.identity for run in (GREEDY, RUNS[1], RUNS[3], RUNS[2])]  # by method, plain ones first
-    assert tuple(rows[GREEDY.identity]) == RUN_COLUMNS
+    assert tuple(rows[GREEDY.identity]) == tuple(name for name in RUN_COLUMNS if name not in GPU_COLUMNS)
     for run in RUNS[:-1]:
         row, metrics = rows[run.identity], metrics_of(results, run)
         assert float(row["test_accuracy"]) == pytest.approx(metrics["test_accuracy"], rel=1e-5)
@@ -97,6 +98,20 @@ def test_a_second_time_gives_the_same_bytes(results):
     gather(results)
     assert content(results) == before
     gather(results, RUNS[::-1])
+    assert content(results) == before
+
+
+def test_what_only_runs_on_a_gpu_know_is_a_column_once_there_is_such_a_run(results):
+    gather(results)
+    assert "share_seconds" not in pd.read_csv(results / "runs.csv")
+    files = run_files(GREEDY, results)
+    files.metrics.write_text(json.dumps(json.loads(files.metrics.read_text()) | {"share_seconds": 4.5}))
+    gather(results)
+    before = content(results)
+    shares = pd.read_csv(results / "runs.csv", dtype={"identity": str}).set_index("identity")["share_seconds"]
+    assert shares[GREEDY.identity] == 4.5 and shares.drop(GREEDY.identity).isna().all()
+    shutil.rmtree(files.folder)
+    gather(results)
     assert content(results) == before
 
 

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 import slotmachines
 from docs.site.assemble import BrokenLink, assemble, rewritten
 from docs.site.check_links import broken_links
+from docs.site.draw_method import SCORES, VALUES, breaks, lines, selected
 
 PROJECT = Path(__file__).parents[1]
 
@@ -86,6 +88,13 @@ def test_the_navigation_holds_every_page() -> None:
 def test_the_reference_has_every_public_name() -> None:
     listed = re.findall(r"^::: slotmachines\.[\w.]+\.(\w+)$", (PROJECT / "docs/api.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(slotmachines.__all__)
+
+
+def test_the_picture_of_the_method_shows_what_the_method_selects() -> None:
+    theta = np.array([-1.4, -0.3, 0.0, 0.5, 1.4])
+    best = [max(range(4), key=lambda k: float(SCORES[k] + VALUES[k] * one)) for one in theta]
+    assert selected(theta).tolist() == best == [0, 1, 1, 2, 3]
+    assert all(np.ptp(np.sort(lines(np.array([low]))[:, 0])[-2:]) < 1e-12 for low in breaks())  # two lines meet
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +16,7 @@ from slotpipeline.experiments.outcomes import experiment_results, measures
 from slotpipeline.reporting.report import main_table_text
 from slotpipeline.reporting.run_origins import costs
 from slotpipeline.reporting.tables import CHOSEN
-from slotpipeline.results.read import read_results
+from slotpipeline.results.read import median_seconds, read_results
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
@@ -76,8 +77,21 @@ def test_times_of_processors_and_of_gpus_are_never_in_one_median() -> None:
     results = make_results(make_config({"lenet": "mnist"}, experiments=["cost"]))
     fast = results.runs["seed"] > 0
     runs = results.runs.assign(device=results.runs["device"].mask(fast, "NVIDIA H200"), wall_seconds=400.0 - 390 * fast)
-    mixed = replace(results, runs=runs)
+    mixed = replace(results, runs=runs.assign(share_seconds=runs["wall_seconds"].where(fast)))
     assert set(costs(mixed)["wall time per run (median)"]) == {"7 min on a processor, 10 s on a GPU"}
     measured = measures(mixed, "cost", experiment_results(mixed, "cost"))
     assert {(one.values[SECONDS["processor"]], one.values[SECONDS["GPU"]]) for one in measured} == {(400.0, 10.0)}
     assert set(costs(results)["wall time per run (median)"]) == {"7 min on a processor"}
+
+
+def test_times_of_runs_that_shared_a_gpu_are_apart_from_those_alone_and_from_older_ones() -> None:
+    runs = pd.DataFrame({
+        "device": ["cpu", "H200", "H200", "H200", "H200", "H200"],
+        "wall_seconds": [400.0, 10.0, 10.4, 30.0, 34.0, 99.0],
+        "share_seconds": [None, 10.0, 10.0, 10.0, 12.0, None],
+    })  # fmt: skip
+    expected = {"processor": 400.0, "GPU": 10.2, "GPU, shared": 11.0, "GPU, perhaps shared": 99.0}
+    assert median_seconds(runs) == pytest.approx(expected)
+    old = runs.drop(columns="share_seconds")
+    assert median_seconds(old) == {"processor": 400.0, "GPU, perhaps shared": 30.0}
+    assert set(expected) == set(SECONDS)

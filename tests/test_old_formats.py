@@ -48,7 +48,7 @@ def test_a_run_is_read(run: Run) -> None:
     assert record.identity == run.identity
     names = {field.name for field in fields(record)}
     assert set(written) - names == {"runs_together"}  # which is always 1
-    added = {"first_epoch": [], "engine": ""}
+    added = {"first_epoch": [], "engine": "", "share_seconds": None}
     assert {name: getattr(record, name) for name in names} == {name: (written | added)[name] for name in names}
 
 

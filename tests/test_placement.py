@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from conftest import tiny_run
 from slotmachines import UserError
-from slotpipeline.training.placement import device_of_job, least_used
+from slotpipeline.planning.training_job import TrainingJob
+from slotpipeline.training import jobs
+from slotpipeline.training.checkpoint import Progress
+from slotpipeline.training.placement import device_of_job, jobs_on, least_used
 
 GPUS = ["GPU-a", "GPU-b", "GPU-c"]
 
@@ -69,6 +73,39 @@ def two_gpus(monkeypatch, tmp_path):
 def test_jobs_train_on_different_gpus_by_themselves(two_gpus):
     with device_of_job("auto") as first, device_of_job("auto") as second:
         assert (first, second) == ("cuda:0", "cuda:1")
+
+
+def test_jobs_on_a_gpu_are_counted_while_they_are_there(two_gpus):
+    assert jobs_on("cuda:0") is None  # nobody has taken it, nor made the folder
+    with device_of_job("auto") as first, device_of_job("auto"):
+        assert jobs_on(first) == 1
+        with device_of_job("auto") as third:
+            assert third == first and jobs_on(first) == 2 and jobs_on("cuda:1") == 1
+        assert jobs_on(first) == 1
+    assert jobs_on("cuda:0") is None and jobs_on("cpu") is None
+
+
+def test_a_run_that_shares_a_gpu_records_its_share_of_the_time():
+    alone, shared, unknown = (Progress("a", "", 0.0, [], {}, share_seconds=0.0) for _ in range(3))
+    for count in (1, 1):
+        alone.spend(3.0, count)
+    for count in (1, 3):
+        shared.spend(3.0, count)
+    for count in (1, None, 1):
+        unknown.spend(3.0, count)
+    assert [(one.seconds, one.share_seconds) for one in (alone, shared, unknown)] == [(6, 6), (6, 4), (9, None)]
+    older = Progress("a", "", 5.0, [], {})  # from a checkpoint that does not say
+    older.spend(3.0, 1)
+    assert (older.seconds, older.share_seconds) == (8, None)
+
+
+@pytest.mark.parametrize(("name", "share"), [("auto", True), ("cpu", False)])
+def test_only_a_job_that_has_taken_its_gpu_counts_the_others(monkeypatch, digits_folder, tmp_path, name, share):
+    monkeypatch.setattr(jobs, "device_of_job", lambda name: nullcontext("cpu"))
+    monkeypatch.setattr(jobs, "jobs_on", lambda device: 2)
+    run = tiny_run(epochs=1, schedule_epochs=[])
+    record = jobs.train_job(TrainingJob(run, tmp_path / "run", tmp_path / "a.pt", digits_folder, device=name))
+    assert record.share_seconds == (pytest.approx(record.wall_seconds / 2, abs=1e-3) if share else None)
 
 
 def test_a_device_that_is_named_is_left_as_it_is(two_gpus):

@@ -48,7 +48,7 @@ def test_inspect_prints_a_table_or_json_with_the_accuracy(call, ticket, digits_f
 
 
 @pytest.mark.parametrize("name, settings", [
-    ("conv2", {"padding": "code"}), ("resnet20", {"shortcut": "zero-padding"}), ("lenet", {"classes": 3}),
+    ("conv4", {"padding": "code"}), ("resnet20", {"shortcut": "zero-padding"}), ("lenet", {"classes": 3}),
 ])  # fmt: skip
 def test_the_network_and_its_settings_are_found_by_the_shapes(call, tmp_path, name, settings):
     network = slotify_(build_network(name, **settings), options=2)
@@ -99,7 +99,7 @@ def test_the_code_of_the_page_runs(monkeypatch, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"lenet.ticket.safetensors", "lenet.onnx", "lenet-8"}
 
 
-@pytest.mark.parametrize("method", ["greedy", "probabilistic"])
+@pytest.mark.parametrize("method", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
 def test_a_run_becomes_the_ticket_of_its_best_epoch(call, tmp_path, train, method):
     train(tiny_run(method), keep_epochs=(2,))
     for words, kept in (((), "best"), (("--epoch", "2"), "epoch-2")):

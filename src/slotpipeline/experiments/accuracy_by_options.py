@@ -15,7 +15,7 @@ from slotpipeline.analysis.evidence import Evidence, Quantity, Values, accuracy,
 from slotpipeline.analysis.text import number
 from slotpipeline.data.datasets import find
 from slotpipeline.experiments.experiment import Experiment, Measure, Parameters, networks_of, slot_machines
-from slotpipeline.results.read import Results, median_seconds
+from slotpipeline.results.read import ALONE, PROCESSOR, SHARED, UNKNOWN, Results, median_seconds
 from slotpipeline.runs.cell import Cell, Config
 from slotpipeline.runs.flops import read_flops, training_flops
 from slotpipeline.runs.run import Run
@@ -137,10 +137,7 @@ SELECTION = Experiment(
 
 OPERATIONS = Quantity("operations of a training, 10^12")
 STEP_TIME = Quantity("time of a step, in ordinary steps")
-SECONDS = {
-    "processor": Quantity("seconds of a training on a processor, median"),
-    "GPU": Quantity("seconds of a training on a GPU, median"),
-}
+SECONDS = {kind: Quantity(f"seconds of a training on a {kind}, median") for kind in (PROCESSOR, ALONE, SHARED, UNKNOWN)}
 FLOPS_CSV, STEP_TIMES_CSV = "config/flops_per_step.csv", "results/benchmark/measurements.csv"
 
 

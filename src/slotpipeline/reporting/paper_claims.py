@@ -53,7 +53,7 @@ def _status(claims: JudgedClaims, dataset: str) -> str:
 
 
 def _listed(items: Sequence[str]) -> str:
-    lines = [f"\\item {item}" for item in items]
+    lines = [f"\\item {item.replace(' = ', '~=~')}" for item in items]
     return "\n".join(["\\begin{itemize}", *lines, "\\end{itemize}"])
 
 

@@ -22,6 +22,7 @@ from slotpipeline.runs.run_files import METRICS, RunFiles, is_finished, run_file
 from slotpipeline.runs.run_record import (
     CURVE_COLUMNS,
     EARLY_COLUMNS,
+    GPU_COLUMNS,
     RUN_COLUMNS,
     SAMPLED_COLUMNS,
     RunRecord,
@@ -71,6 +72,8 @@ def collect(planned: Sequence[Run], with_histograms: Sequence[Run], results: Pat
     measured = [{"identity": record.identity, **asdict(row)} for record in records for row in record.first_epoch]
     early = _joined(results / EARLY_CSV, EARLY_COLUMNS, files, [pd.DataFrame(measured)])
     runs = _joined(results / RUNS_CSV, RUN_COLUMNS, files, [rows])
+    runs = runs.astype(dict.fromkeys(GPU_COLUMNS, float))
+    runs = runs.drop(columns=[name for name in GPU_COLUMNS if len(runs) and runs[name].isna().all()])
     curves = _joined(results / CURVES_CSV, CURVE_COLUMNS, files, [read_curves(finished, results)])
     curves = curves.drop(columns=[name for name in SAMPLED_COLUMNS if curves[name].isna().all()])
     to_count = [run for run in with_histograms if run.identity in files]

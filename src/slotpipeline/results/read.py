@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -148,8 +149,19 @@ def results_so_far(config: Mapping[str, Any], folder: Path, reference_csv: Path,
     return Results(config, runs, curves, selected, reference, project, registration, first_epoch, predictions)
 
 
+PROCESSOR, ALONE, SHARED, UNKNOWN = "processor", "GPU", "GPU, shared", "GPU, perhaps shared"
+"""What the seconds of runs are told apart by: they are not one sample."""
+_SHARED_ABOVE = 1.05  # of the share: a short time beside another run does not matter
+
+
 def median_seconds(runs: pd.DataFrame) -> dict[str, float]:
-    """Median wall time of some runs, of those on a processor and of those on a GPU apart: they are not one sample."""
-    kinds = runs["device"].map(lambda device: "processor" if device == "cpu" else "GPU")
-    medians = runs.groupby(kinds, sort=False)["wall_seconds"].median()
+    """Median wall time of some runs: on a processor, and on a GPU alone, shared with other runs, or perhaps shared.
+
+    Of a run that shared its GPU, its share of the time counts. Older records do not say whether a run did.
+    """
+    share = runs.get("share_seconds", pd.Series(math.nan, index=runs.index)).astype(float)
+    is_shared = runs["wall_seconds"] > _SHARED_ABOVE * share
+    on_a_gpu = share.isna().map({True: UNKNOWN, False: ALONE}).mask(is_shared, SHARED)
+    kinds = on_a_gpu.mask(runs["device"] == "cpu", PROCESSOR)
+    medians = runs["wall_seconds"].mask(kinds == SHARED, share).groupby(kinds, sort=False).median()
     return {str(kind): float(seconds) for kind, seconds in medians.items()}

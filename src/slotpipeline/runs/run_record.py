@@ -50,6 +50,10 @@ class RunRecord:
         val_accuracy: on the validation images, at the best epoch.
         best_epoch: the epoch with the best accuracy on validation, from 1; 0 of a network that is not trained.
         wall_seconds: spent on training and evaluating.
+        share_seconds: on a GPU, the same with each epoch divided by the number of runs that shared the GPU then; summed
+            over these runs, the time that the GPU spent. None where it is not known, and on a processor, of which each
+            run has cores to itself. Runs that commit add6c9d trained on a GPU, several in one process, have in
+            wall_seconds what the process spent in their turns: only the sum over the process means something.
         device: name of the GPU, or "cpu".
         processor: name of the processor.
         threads: number of processor threads.
@@ -103,6 +107,7 @@ class RunRecord:
     cuda_graph: bool | str = False
     engine: str = ""
     first_epoch: list[EarlyRow] = field(default_factory=list)
+    share_seconds: Duration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +147,10 @@ class CurveRow:
     redrawn_share: float | None = None
 
 
+GPU_COLUMNS = ("share_seconds",)
+"""The columns that only the table of a grid has of which a run knows that it was trained on a GPU, alone or not."""
 _NOT_IN_TABLES = ("data_sha256", "slotmachines", "system", "cuda_graph", "engine", "first_epoch")
-_NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings")
+_NOT_IN_OLD_TABLES = ("parent", "tf32", "cuda", "settings", *GPU_COLUMNS)
 SAMPLED_COLUMNS = ("sampled_changed_share", "redrawn_share")
 """The columns that only curves of probabilistic selection have, and those of a grid with such a run."""
 _NOT_IN_OLD_CURVES = ("altered_share", "round", *SAMPLED_COLUMNS)

@@ -28,6 +28,7 @@ class Progress:
         identity: of the run.
         started: ISO 8601, UTC.
         seconds: spent so far.
+        share_seconds: this run's share of them, see `RunRecord`; None where it is not known, as in older checkpoints.
         curve: one row per epoch.
         kept: the weights that are written at the end, by the names of their files: "best", "epoch-N".
         first_epoch: what was measured within the first epoch.
@@ -41,6 +42,13 @@ class Progress:
     kept: dict[str, Weights]
     first_epoch: list[EarlyRow] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    share_seconds: Duration | None = None
+
+    def spend(self, seconds: float, jobs: int | None) -> None:
+        """Count the time of an epoch, in which so many jobs shared the GPU; None where that is not known."""
+        self.seconds += seconds
+        known = self.share_seconds is not None and jobs is not None
+        self.share_seconds = (self.share_seconds or 0.0) + seconds / jobs if known and jobs else None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from slotpipeline.planning.training_job import TrainingJob
 from slotpipeline.runs.run_files import RunFiles, failure_note
 from slotpipeline.runs.run_record import RunRecord
 from slotpipeline.training.device import graph_by_default
-from slotpipeline.training.placement import device_of_job
+from slotpipeline.training.placement import device_of_job, jobs_on
 from slotpipeline.training.result import finished_result
 from slotpipeline.training.train import train_run
 
@@ -40,6 +40,8 @@ def train_job(job: TrainingJob) -> RunRecord:
             cuda_graph=graph_by_default(device, job.run.method) if job.cuda_graph is None else job.cuda_graph,
             log_dir=job.log_dir,
             engine=job.engine,
+            # A job that named its device has not taken it: others do not count it, and it cannot count them.
+            jobs=(lambda: jobs_on(device)) if job.device == "auto" else lambda: None,
         )
 
 

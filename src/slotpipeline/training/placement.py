@@ -30,11 +30,42 @@ def device_of_job(name: str) -> Iterator[str]:
     elif not torch.cuda.is_available():
         yield "cpu"
     else:
-        # An index does not mean the same GPU in jobs that see different ones.
-        gpus = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
-        user = os.getuid() if hasattr(os, "getuid") else ""
-        with least_used(gpus, Path(tempfile.gettempdir(), f"slotmachines-gpus-{user}")) as index:
+        with least_used([_gpu(index) for index in range(torch.cuda.device_count())], _folder()) as index:
             yield f"cuda:{index}"
+
+
+def jobs_on(device: str) -> int | None:
+    """How many jobs have taken a GPU, such as "cuda:0"; None where that is not known.
+
+    It is known of GPUs that were taken by `device_of_job("auto")`.
+    """
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or not torch.cuda.is_available():
+        return None
+    try:
+        return jobs_with(_gpu(int(index or 0)), _folder())
+    except OSError:
+        return None
+
+
+def jobs_with(gpu: str, folder: Path) -> int | None:
+    """How many jobs have taken the GPU of that name, see `least_used`; None if none has.
+
+    Raises:
+        OSError: the folder is missing or cannot be written.
+    """
+    with FileLock(folder / "choosing"):  # a file that is not locked yet must not be taken for one that is left over
+        return sum(map(_is_locked, folder.glob(f"{gpu}.*"))) or None
+
+
+def _gpu(index: int) -> str:
+    """The name of a GPU. An index does not mean the same GPU in jobs that see different ones."""
+    return str(torch.cuda.get_device_properties(index).uuid)
+
+
+def _folder() -> Path:
+    """Where the jobs of this user take their GPUs."""
+    return Path(tempfile.gettempdir(), f"slotmachines-gpus-{os.getuid() if hasattr(os, 'getuid') else ''}")
 
 
 @contextmanager

@@ -49,6 +49,7 @@ def record_of(run: Run, network: nn.Module, data: Splits, progress: Progress) ->
         val_accuracy=val_accuracy,
         best_epoch=best_epoch,
         wall_seconds=round(progress.seconds, 3),
+        share_seconds=round(progress.share_seconds, 3) if progress.share_seconds else None,
         started=progress.started,
         identity=run.identity,
         parent=run.parent.identity if run.parent else None,

@@ -56,6 +56,7 @@ def train_run(
     threads: int = 1,
     cuda_graph: bool = False,
     engine: Engine = DEFAULT_ENGINE,
+    jobs: Callable[[], int | None] = lambda: None,
     show_progress: bool = True,
     log_dir: Path | None = None,
 ) -> RunRecord:
@@ -80,6 +81,7 @@ def train_run(
         cuda_graph: replay each step of training as one CUDA graph.
         log_dir: folder of TensorBoard's scalars, which get a folder per run in it; no scalars without it.
         engine: how a step is computed.
+        jobs: how many jobs share the GPU at the moment, this one included; None where that is not known.
 
     Raises:
         UserError: unknown names, missing or damaged data, weights or checkpoint, labels or weights that do not fit the
@@ -107,7 +109,7 @@ def train_run(
             scalar_log(log_dir, run.folder, unfinished.progress.curve) as log,
             stoppable(lambda: unfinished.is_saved) as signal_number,
         ):
-            _train_epochs(unfinished, signal_number, show_progress, log)
+            _train_epochs(unfinished, signal_number, show_progress, jobs, log)
             return unfinished.finish()
     except Stopped as stopped:
         stopped.where = unfinished.saved_so_far
@@ -115,8 +117,13 @@ def train_run(
 
 
 def _train_epochs(
-    unfinished: UnfinishedRun, signal_number: Callable[[], int], show_progress: bool, log: Callable[[CurveRow], None]
+    unfinished: UnfinishedRun,
+    signal_number: Callable[[], int],
+    show_progress: bool,
+    jobs: Callable[[], int | None],
+    log: Callable[[CurveRow], None],
 ) -> None:
+    """Train the epochs that are left; `jobs`: see `train_run`; `log` takes each row of the curve."""
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
@@ -127,7 +134,7 @@ def _train_epochs(
             row = unfinished.trainer.train_epoch(epoch)
             unfinished.record(row)
             log(row)
-            unfinished.progress.seconds += time.perf_counter() - begin
+            unfinished.progress.spend(time.perf_counter() - begin, jobs())
             bar.set_postfix(val=f"{row.val_accuracy:.2f}%", loss=f"{row.train_loss:.4f}", refresh=False)
             unfinished.save_sometimes(at_once=signal_number() > 0)
             if signal_number() and unfinished.is_saved:
@@ -162,7 +169,9 @@ class UnfinishedRun:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         saved = load_checkpoint(checkpoint, data.train.labels.device, run.identity)
         if saved is None:
-            self.progress = Progress(run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin])
+            self.progress = Progress(
+                run.identity, started, seconds=0.0, curve=[], kept={}, origins=[origin], share_seconds=0.0
+            )
         else:
             self.progress = self._resume(*saved)
             self.progress.origins.append(origin)
