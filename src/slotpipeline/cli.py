@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline import demo_verb, results_verbs, ticket_verbs, training_verbs
+from slotpipeline import demo_verb, results_verbs, ticket_verbs, trace_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
@@ -35,6 +35,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.show,
     results_verbs.claims,
     results_verbs.export,
+    trace_verbs.explain,
     ticket_verbs.to_ticket,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,
