@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-container test-faults report docs collect measure bench epochs scale lint lock
+.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-faults report docs collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,10 +43,14 @@ test-container: .venv/installed ## Build the image of the Dockerfile with builda
 test-faults: .venv/installed ## Fail each call to the file system of each command once (gcc; half an hour on an idle core).
 	FAULTS=all OMP_NUM_THREADS=1 $(RUN) pytest -q -n 0 -s -m slow tests/faults
 
+test-versions: .venv/installed ## Test the library on each supported Python that is installed, with the oldest and the newest PyTorch.
+	$(RUN) pytest -q -n 0 -rs tests/versions
+
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
 	$(RUN) slotmachines readme config/reference.csv $(foreach grid,confirmation paper mnist,$(patsubst %/runs.csv,%,$(wildcard results/$(grid)/runs.csv)))
 	$(RUN) slotmachines claims --write > /dev/null
+	$(RUN) slotmachines dictionary docs/data-dictionary.md
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark
 	$(RUN) python docs/site/draw_method.py figures/method/selection.png

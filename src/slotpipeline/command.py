@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,11 @@ from slotpipeline.stopping import Stopped, stoppable
 ResultsFolder = Annotated[Path, typer.Argument(help="the grid's folder of results, with config.yaml and runs.csv")]
 ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
 PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
+
+
+def begins(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """For the shell: those of some names that begin with what was typed."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
 
 
 _FREE_SPACE = "free some space, then give the same command again"
@@ -49,7 +54,7 @@ def one_line_errors(program: str) -> Iterator[None]:
     """What ends the program in the block is one line on standard error.
 
     The status is 2 for bad input and for a disk that is full, fails or may not be written to, and, as shells have it,
-    128 and the number of the signal for SIGINT and SIGTERM.
+    128 and the number of the signal for SIGINT and SIGTERM; docs/commands.md lists all of them.
     """
     try:
         with stoppable():

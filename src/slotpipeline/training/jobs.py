@@ -40,6 +40,7 @@ def train_job(job: TrainingJob) -> RunRecord:
             device=device,
             threads=job.threads,
             cuda_graph=graph_by_default(device, job.run.method) if job.cuda_graph is None else job.cuda_graph,
+            log_dir=job.log_dir,
             engine=job.engine,
             # A job that named its device has not taken it: others do not count it, and it cannot count them.
             jobs=(lambda: jobs_on(device)) if job.device == "auto" else lambda: None,
