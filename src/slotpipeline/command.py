@@ -29,6 +29,7 @@ _ADVICE = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
     errno.EIO: "the disk or its connection fails; mend it or use another, then give the same command again",
+    errno.EINTR: "give the same command again",  # a disk over the network, mounted with `intr`
     errno.EROFS: "choose a folder on a disk that may be written to",
     errno.EACCES: "choose a file or folder that you may use, or change its permissions",
     errno.EPERM: "choose a file or folder that you may use, or change its permissions",

@@ -26,6 +26,8 @@ def train_job(job: TrainingJob) -> RunRecord:
     """
     finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
     if finished is not None:
+        # A process that was killed between its result and the removal of its checkpoint leaves the latter.
+        job.checkpoint.unlink(missing_ok=True)
         return finished
     with device_of_job(job.device) as device:
         return train_run(
