@@ -1,4 +1,4 @@
-"""Results that came with a clone: git gives them times that say nothing, so their content says whether they are current.
+"""Results that came with a clone: git gives them times that say nothing, so their content says which are current.
 
 Snakemake goes by times. In a fresh clone it would make every table, figure and page again, although each says by its
 content, or by the digest that it was saved with, what it was made from.
