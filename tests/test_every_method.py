@@ -1,6 +1,6 @@
 """Every method on every kind of network: trained, resumed, baked and kept as a ticket, or refused by a clear line.
 
-The table of docs/tutorial.md is written by `REWRITE_DOCS=1 pytest tests/test_every_method.py`, and checked otherwise.
+The table of docs/layers.md is written by `REWRITE_DOCS=1 pytest tests/test_every_method.py`, and checked otherwise.
 """
 
 import copy
@@ -29,7 +29,7 @@ from slotmachines.methods import METHODS, RIVALS, SLOT_METHODS
 from slotmachines.slots.convert import baked_state
 from test_tied_and_shared import Folded, Language
 
-PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
+PAGE = Path(__file__).parents[1] / "docs/layers.md"
 BEGIN, END = "<!-- written by tests/test_every_method.py -->\n", "<!-- end -->\n"
 
 

@@ -1,4 +1,7 @@
-"""The file of a winning ticket, and what comes back from it."""
+"""The file of a ticket, and what comes back from it.
+
+Longer than others: what a ticket restores and what a forged one may not do share the helpers that make tickets.
+"""
 
 import copy
 import hashlib

@@ -1,4 +1,7 @@
-"""The real workflow on a tiny grid, from an empty folder to the report, as a user calls it."""
+"""The real workflow on a tiny grid, from an empty folder to the report, as a user calls it.
+
+Longer than others: the grid is trained once, and all tests look at what it left, in order.
+"""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ def place_of(name: str) -> str:
     """Where a file of the project stands in the site: pages of docs/ at the top, everything else where it is."""
     if name == "README.md":
         return "index.md"
+    if example := re.fullmatch(r"docs/gallery/(\w+)\.py", name):
+        return f"gallery/{example[1]}.md"
     return name.removeprefix("docs/") if re.fullmatch(r"docs/[\w-]+\.md", name) else name
 
 
@@ -60,7 +62,8 @@ def rewritten(text: str, name: str, project: Path = PROJECT) -> tuple[str, list[
             if not NOT_MADE_YET.fullmatch(there):
                 raise BrokenLink(f"{name} links to {target}, which does not exist")
             return f"*(figure to come: {match['text']})*" if match["image"] else f"{match['text']} (not made yet)"
-        found.append(there)
+        if not there.startswith("docs/gallery/"):  # these are run, not copied
+            found.append(there)
         return f"{match['image']}[{match['text']}]({_relative(place_of(there), place_of(name))}{hash_}{anchor})"
 
     parts = _BLOCK.split(text)

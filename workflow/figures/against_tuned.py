@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slotpipeline.analysis.cell_results import CellResult, plain
 from slotpipeline.analysis.text import network_title
-from slotpipeline.experiments.tuning import tuned
+from slotpipeline.experiments.tuned_baseline import tuned
 from slotpipeline.reporting.drawing import Drawing, finish, networks_run, not_run
 from slotpipeline.reporting.figure import experiment_figure
 from slotpipeline.reporting.marks import MARK_NOTE, band, options_axis, options_curve

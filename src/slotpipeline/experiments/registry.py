@@ -12,7 +12,8 @@ from slotpipeline.experiments import (
     many_options,
     random_starts,
     recipe_comparison,
-    tuning,
+    recipes_as_they_are,
+    tuned_baseline,
 )
 from slotpipeline.experiments.experiment import Experiment
 
@@ -29,9 +30,9 @@ _EXPERIMENTS = (
     inside_a_network.SELECTED_WEIGHTS,
     inside_a_network.CHURN,
     recipe_comparison.RECIPE_STUDY,
-    recipe_comparison.WHOLE_RECIPES,
-    tuning.TUNING,
-    tuning.AGAINST_TUNED,
+    recipes_as_they_are.WHOLE_RECIPES,
+    tuned_baseline.TUNING,
+    tuned_baseline.AGAINST_TUNED,
     many_options.LARGE_K,
     competitors.CONNECTIONS_CHANGED,
     random_starts.SIGNS,

@@ -6,6 +6,8 @@ that the calls can be captured in a CUDA graph once they were compiled by a firs
 A program looks after a block of connections. Where some of them have to be computed, it draws the options of a few
 neighbouring connections at a time, as a tile of rows (connections) and columns (options). Where all K options fit into
 one tile, the compiler draws them once, though the loops below read as if each of them drew its own.
+
+These functions stand in one file: Triton compiles each program with all that it calls, as `loops` does for Numba.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
