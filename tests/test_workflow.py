@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from base64 import urlsafe_b64encode
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,14 @@ def test_in_a_fresh_clone_of_a_current_grid_nothing_is_to_be_done(finished: Path
     os.utime(clone / "results/tiny/tables/churn.md", (1_600_000_000,) * 2)
     (clone / "figures/tiny/churn.png").unlink()
     assert jobs(snakemake(clone, "-n")) == {"all": 1, "table": 1, "total": 2}
+
+
+def test_snakemakes_own_report_holds_the_figures_tables_and_verdicts(finished: Path, tmp_path: Path) -> None:
+    answer = snakemake(finished, "--report", str(tmp_path / "report.zip"))
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    with zipfile.ZipFile(tmp_path / "report.zip") as report:
+        names = {Path(name).name for name in report.namelist()}
+    assert {"report.html", "summary.json", "churn.csv", "churn.png"} <= names
 
 
 def test_an_experiment_that_is_asked_for_by_name_trains_its_runs_alone(after_sweep: dict[str, str]) -> None:
