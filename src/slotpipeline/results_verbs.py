@@ -40,7 +40,7 @@ def status(
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
 ) -> None:
-    """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
+    """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them."""
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.reporting.status import status_text
     from slotpipeline.runs.config import read_config
@@ -58,7 +58,7 @@ def watch(
     every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
 ) -> None:
-    """Show how far the runs of a grid are while Snakemake trains them, here or on a cluster, until none is left."""
+    """Show the progress of a grid while Snakemake trains it, here or on a cluster, until all runs are finished."""
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.experiments.grid import grid_runs
     from slotpipeline.reporting.progress import printed_progress, progress_text
@@ -81,7 +81,7 @@ def watch(
 
 
 def collect(folder: ResultsFolder) -> None:
-    """Gather the finished runs of a grid, which lie in FOLDER/runs, into its small result files."""
+    """Gather the finished runs in FOLDER/runs into the small result files of the grid."""
     from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
     from slotpipeline.results.collect import collect as collect_runs
     from slotpipeline.runs.config import read_config
@@ -138,7 +138,7 @@ def claims(
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     write: Annotated[bool, typer.Option(help="Write claims.csv and claims.md into the folder of results.")] = False,
 ) -> None:
-    """Say whether the paper holds: the verdict of each registered claim by the runs that are recorded."""
+    """Say whether the paper holds: the verdict of each registered claim, from the recorded runs."""
     from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, write_claims
 
     judged = claims_so_far(results, reference)
@@ -152,7 +152,7 @@ def claims(
 def predictions(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:
-    """Compare what was predicted of runs before they ran, in config/predictions.yaml, with the runs."""
+    """Compare the predictions in config/predictions.yaml, made before the runs, with the runs."""
     from slotpipeline.reporting.prediction_table import predictions_text
     from slotpipeline.results.predictions_file import PREDICTIONS_YAML, read_predictions
 

@@ -72,7 +72,7 @@ def fetch(
         typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read it from, instead of a download."),
     ] = None,
 ) -> None:
-    """Get a dataset, once, into the data folder."""
+    """Download a dataset into the data folder, or take it from another folder; once."""
     from slotpipeline.data import fetch as fetch_dataset
 
     typer.echo(f"{dataset} is at {fetch_dataset(dataset, data, source)}")
@@ -141,7 +141,7 @@ def finetune(
     cuda_graph: CudaGraph = None,
     engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
-    """Train the selected weights of a slot machine in the usual way, up to the slot machine's number of epochs."""
+    """Train the selected weights of a slot machine as ordinary weights, up to the slot machine's number of epochs."""
     from slotpipeline.runs.run import finetuned, make_run
 
     parent = make_run(
@@ -176,7 +176,7 @@ def job_of(words: Sequence[str]) -> TrainingJob:
 def train_all(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
 ) -> None:
-    """Train the runs of a plan one after the other in one process; a run that fails does not stop the others."""
+    """Train the runs of a plan one after the other in one process. A failed run does not stop the others."""
     from slotpipeline.training.jobs import train_all as train_jobs
 
     jobs = [job_of(words) for words in _plan(plan)]
@@ -190,7 +190,7 @@ def plan(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
-    """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""
+    """Print the unfinished runs of a grid as commands, in a given order, for a machine without Snakemake."""
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.experiments.grid import grid_runs, kept_epochs
     from slotpipeline.planning.plan import in_order, plan_lines, read_order
@@ -210,7 +210,7 @@ def work(
     minutes: Annotated[float, typer.Option(min=0, help="Stop by then; stopped runs go on the next time.")] = 1e6,
     log: Annotated[Path, typer.Option(help="File for what the runs print.")] = Path("logs/work.log"),
 ) -> None:
-    """Train the runs of a plan, one after the other or some at a time, up to a deadline."""
+    """Train the runs of a plan, one or several at a time, until a deadline."""
     from slotpipeline.planning.worker import work as work_at
 
     done = work_at(_plan(plan), train_one, jobs=jobs, seconds=60 * minutes, log=log)
