@@ -8,9 +8,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cases import BATCH, SEED, dataset_of
+from benchmarks.cases import SEED, batch_of, dataset_of, input_shape
 from benchmarks.training_arms import Batch
-from slotmachines.networks.names import find_network
 from slotpipeline.data import augment, fetch, load
 from slotpipeline.data.canonical import canonical_path, read_canonical
 from slotpipeline.data.datasets import find
@@ -32,11 +31,11 @@ def fetched_dataset(network: str, folder: Path) -> tuple[str, str]:
 
 def fresh_batches(network: str, dataset: str, folder: Path, device: torch.device) -> Iterator[Batch]:
     """Batches without end: shuffled anew in each pass, and each image shifted (but for MNIST) at random."""
-    data = load(dataset, folder, find_network(network).input_shape, validation=1, device=device)
+    data = load(dataset, folder, input_shape(network), validation=1, device=device)
     augmentation = "none" if dataset == "mnist" else "crop-flip"
     torch.manual_seed(SEED)
     while True:
         order = torch.randperm(len(data.train), device=device)
-        for indices in order.split(BATCH):
-            if len(indices) == BATCH:
+        for indices in order.split(batch_of(network)):
+            if len(indices) == batch_of(network):
                 yield data.normalise(augment(data.train.images[indices], augmentation)), data.train.labels[indices]

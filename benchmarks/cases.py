@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from benchmarks.resnet18 import resnet18
 from slotmachines.networks import build_network
 from slotmachines.networks.names import NETWORKS, find_network
 from slotmachines.slots.convert import slotify_
@@ -18,9 +19,13 @@ from slotpipeline.data.datasets import DATASETS
 from slotpipeline.runs.recipe import Settings
 from slotpipeline.runs.run import make_run
 
-RECIPE, SEED, BATCH = "paper-glorot", 0, 128
+RECIPE, SEED = "paper-glorot", 0
 OPTIONS = (2, 8, 64, 1024)
 MANY_OPTIONS = 65_536  # of the smallest network only
+OUTSIDE = "resnet18"
+"""A network that is not in the registry; it is trained with the settings and data of `_LIKE`, in smaller batches."""
+_LIKE = "resnet20"
+OUTSIDE_OPTIONS = (8, 64)
 AFFORDABLE = 150_000_000
 """The most options, connections times K, of sampling, which touches all of them in every step."""
 AFFORDABLE_IN_MEMORY = 40_000_000
@@ -49,15 +54,15 @@ class Case:
 
         All have the weight decay of the slot machine: optimisers that do the same work are compared.
         """
-        dataset = dataset_of(self.network)
+        dataset, network = dataset_of(self.network), _registered(self.network)
         slots = make_run(
-            network=self.network, dataset=dataset, method=self.selection, options=self.options, seed=SEED, recipe=RECIPE
+            network=network, dataset=dataset, method=self.selection, options=self.options, seed=SEED, recipe=RECIPE
         )
         if method != "ordinary":
             return slots.settings
         changes = {"weight_decay": slots.settings.weight_decay}
         learned = make_run(
-            network=self.network, dataset=dataset, method="learned", seed=SEED, recipe=RECIPE, changes=changes
+            network=network, dataset=dataset, method="learned", seed=SEED, recipe=RECIPE, changes=changes
         )
         return learned.settings
 
@@ -75,11 +80,15 @@ class Case:
 
 
 def all_cases() -> list[Case]:
-    """Every network at every K; sampling, which touches all options in every step, only where it is affordable."""
+    """Every network at every K; sampling, which touches all options in every step, only where it is affordable.
+
+    Then one network that is not in the registry.
+    """
     selections: tuple[Selection, ...] = ("greedy", "probabilistic")
     cases = [Case(network, rule, k) for network in NETWORKS for rule in selections for k in OPTIONS]
     cases = [c for c in cases if c.selection == "greedy" or connections(c.network) * c.options <= AFFORDABLE]
-    return [*cases, Case("lenet", "greedy", MANY_OPTIONS)]
+    outside = [Case(OUTSIDE, rule, k) for rule in selections for k in OUTSIDE_OPTIONS]
+    return [*cases, Case("lenet", "greedy", MANY_OPTIONS), *outside]
 
 
 def quick_cases() -> list[Case]:
@@ -89,20 +98,39 @@ def quick_cases() -> list[Case]:
 
 def dataset_of(network: str) -> str:
     """The first dataset of the registry whose images fit a network; the paper's, for a network of the paper."""
-    shape = find_network(network).input_shape
+    shape = input_shape(network)
     return next((dataset.name for dataset in DATASETS.values() if dataset.shape == shape), "digits")
+
+
+def input_shape(network: str) -> tuple[int, int, int]:
+    """(channels, height, width) of the images."""
+    return find_network(_registered(network)).input_shape
+
+
+def batch_of(network: str) -> int:
+    """Images in a batch."""
+    return 32 if network == OUTSIDE else 128
+
+
+def _registered(network: str) -> str:
+    """The network of the registry whose settings and data are used."""
+    return _LIKE if network == OUTSIDE else network
+
+
+def _build(network: str, **settings: Any) -> nn.Module:
+    return resnet18() if network == OUTSIDE else build_network(network, **settings)
 
 
 @cache
 def connections(network: str) -> int:
     """Number of weights of a network, without the scales and shifts of batch normalisation."""
     with torch.device("meta"):
-        return sum(weight.numel() for weight in build_network(network).parameters() if weight.ndim > 1)
+        return sum(weight.numel() for weight in _build(network).parameters() if weight.ndim > 1)
 
 
 def starting_network(case: Case, device: torch.device) -> nn.Module:
     """The ordinary network of a case."""
-    return build_network(case.network, **case.settings("ordinary").network_settings).to(device)
+    return _build(case.network, **case.settings("ordinary").network_settings).to(device)
 
 
 def make_slots_(network: nn.Module, case: Case, method: Method) -> nn.Module:

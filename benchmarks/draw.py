@@ -68,7 +68,8 @@ def plain_numbers(axes: Axes) -> None:
 
 def draw(table: pd.DataFrame) -> Drawing:
     """A column of panels per network: step time above, memory below."""
-    networks = [name for name in NETWORKS if name in set(table["network"])]
+    measured = set(table["network"])
+    networks = [*(name for name in NETWORKS if name in measured), *sorted(measured - set(NETWORKS))]
     options = sorted(int(k) for k in set(table["options"]))
     figure = Figure(figsize=(WIDTH, 7.6), layout="constrained")
     panels = figure.subplots(2, len(networks), squeeze=False, sharey="row", sharex=True)
@@ -89,9 +90,10 @@ def draw(table: pd.DataFrame) -> Drawing:
     panels[1, 0].set_ylabel("peak memory beyond ordinary\n(numbers per connection)")
     notes = [
         "One number per connection is this library, K scores per connection the method as the paper writes it. Upper "
-        "row: median step of SGD, forward to update, batch 128, over that of ordinary training (line at 1) in the same "
-        "process, taking turns; bars: quartiles over the turns, where they exceed the mark. Lower row: highest memory "
-        f"use less that of ordinary training, in numbers of 4 bytes; less than {LOWEST_NUMBERS} is drawn there.",
+        "row: median step of SGD, forward to update, batch 128 (resnet18: 32), over that of ordinary training (line "
+        "at 1) in the same process, taking turns; bars: quartiles over the turns, where they exceed the mark. Lower "
+        "row: highest memory use less that of ordinary training, in numbers of 4 bytes; less than "
+        f"{LOWEST_NUMBERS} is drawn there.",
         conditions(table),
         *data_notes(zip(table["dataset"], table["data_note"], strict=True)),
     ]

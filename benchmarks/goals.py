@@ -47,12 +47,21 @@ class Goal:
         return bool(getattr(row, self.measure) <= self.limit)
 
 
+_OUTSIDE = ("resnet18",)
+
 GOALS = (
     Goal("step time, greedy, K = 2 to 1024, convolutional networks", "ratio", 1.15, CONVOLUTIONAL, "greedy", 2, 1024),
     Goal("step time, greedy, K = 2 to 64, LeNet", "ratio", 1.5, ("lenet",), "greedy", 2, 64, cpu_only=True),
     Goal("step time, greedy, K = 1024, LeNet", "ratio", 2, ("lenet",), "greedy", 65, 1024, cpu_only=True),
     Goal("step time, probabilistic, K = 8, Conv-6", "ratio", 1.5, ("conv6",), "probabilistic", 8, 8),
     Goal("step time, probabilistic, K = 64, Conv-6", "ratio", 3, ("conv6",), "probabilistic", 64, 64),
+    Goal("step time, greedy, K = 8, LeNet", "ratio", 1.2, ("lenet",), "greedy", 8, 8, cpu_only=True),
+    Goal("step time, probabilistic, K = 8, LeNet", "ratio", 2.5, ("lenet",), "probabilistic", 8, 8, cpu_only=True),
+    Goal("step time, probabilistic, K = 64, LeNet", "ratio", 9, ("lenet",), "probabilistic", 64, 64, cpu_only=True),
+    Goal("step time, greedy, K = 8, ResNet-18", "ratio", 1.1, _OUTSIDE, "greedy", 8, 8, cpu_only=True),
+    Goal("step time, greedy, K = 64, ResNet-18", "ratio", 1.15, _OUTSIDE, "greedy", 64, 64, cpu_only=True),
+    Goal("step time, probabilistic, K = 8, ResNet-18", "ratio", 2.5, _OUTSIDE, "probabilistic", 8, 8, cpu_only=True),
+    Goal("step time, probabilistic, K = 64, ResNet-18", "ratio", 4, _OUTSIDE, "probabilistic", 64, 64, cpu_only=True),
     Goal("memory, greedy, any K, any network", "numbers", 4, _ANY, "greedy", 2, 65_536),
     Goal("building, K = 64, Conv-2", "build_seconds", 10, ("conv2",), "greedy", 64, 64, cpu_only=True),
     Goal("building, K = 1024, Conv-2", "build_seconds", 60, ("conv2",), "greedy", 1024, 1024, cpu_only=True),

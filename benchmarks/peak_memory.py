@@ -9,9 +9,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cases import BATCH, MANY_OPTIONS, Case, Method, make_slots_, starting_network
+from benchmarks.cases import MANY_OPTIONS, Case, Method, batch_of, input_shape, make_slots_, starting_network
 from benchmarks.training_arms import Training
-from slotmachines.networks.names import find_network
 
 _STEPS = 3
 _RESET = Path("/proc/self/clear_refs")
@@ -59,9 +58,10 @@ def _peak_resident(case: Case, method: Method, device: torch.device) -> int:
 def _train(case: Case, method: Method, device: torch.device) -> None:
     """Build and train; on noise, which takes as much memory as images do."""
     training = Training(make_slots_(starting_network(case, device), case, method), case.settings(method))
+    batch = batch_of(case.network)
     for _ in range(_STEPS):
-        images = torch.rand(BATCH, *find_network(case.network).input_shape, device=device)
-        training.step(images, torch.randint(10, (BATCH,), device=device))
+        images = torch.rand(batch, *input_shape(case.network), device=device)
+        training.step(images, torch.randint(10, (batch,), device=device))
 
 
 def _high_water_mark() -> int:

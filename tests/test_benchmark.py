@@ -76,16 +76,25 @@ def script(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> ob
 def test_every_network_and_k_has_its_case_and_what_touches_all_options_stays_affordable() -> None:
     cases = all_cases()
     greedy = {(case.network, case.options) for case in cases if case.selection == "greedy"}
-    assert greedy == {(network, k) for network in NETWORKS for k in (2, 8, 64, 1024)} | {("lenet", 65_536)}
+    others = {("lenet", 65_536), ("resnet18", 8), ("resnet18", 64)}
+    assert greedy == {(network, k) for network in NETWORKS for k in (2, 8, 64, 1024)} | others
     assert {Case("conv6", "probabilistic", k) for k in (8, 64)} <= set(cases)
     assert connections("conv2") == 4_300_992
     for case in cases:
         methods = case.methods(on_gpu=False)
         assert methods[:2] == ["ordinary", "one-number"]
         size = connections(case.network) * case.options
-        assert size <= AFFORDABLE or case.selection == "greedy"
+        assert size <= AFFORDABLE or case.network == "resnet18" or case.selection == "greedy"
         assert size <= AFFORDABLE_IN_MEMORY or not {"plain", "dense"} & set(methods)
     assert "dense" in Case("conv2", "greedy", 8).methods(on_gpu=False)
+
+
+def test_a_network_that_is_not_in_the_registry_is_trained_like_one_of_it() -> None:
+    case = Case("resnet18", "greedy", 8)
+    assert case.settings("ordinary") == Case("resnet20", "greedy", 8).settings("ordinary")
+    assert connections("resnet18") == 11_172_032
+    training = Training(make_slots_(starting_network(case, CPU), case, "one-number"), case.settings("one-number"))
+    assert math.isfinite(float(training.step(torch.rand(2, 3, 32, 32), torch.tensor([0, 1]))))
 
 
 def test_on_a_gpu_nothing_is_captured_that_waits_for_the_host() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,29 @@ def test_bad_input_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[st
         raise UserError("K is missing; give --options")
     assert ended.value.code == 2
     assert capsys.readouterr().err == "slotmachines: K is missing; give --options\n"
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR, errno.EROFS, errno.EACCES, errno.EPERM]
+)
+def test_trouble_with_a_disk_ends_a_program_with_one_line_that_names_the_file(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, one_line_errors("slotmachines"):
+        raise OSError(number, os.strerror(number), "results/tiny/runs.csv")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"slotmachines: {os.strerror(number)}: results/tiny/runs.csv; ") and said.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+@pytest.mark.parametrize("verb", [["claims"], ["watch", "config/smoke.yaml", "--once"], ["--help"]])
+def test_a_full_disk_behind_the_output_ends_a_verb_with_one_line(verb: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "slotmachines", *verb]
+        answer = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("slotmachines: No space left on device; ") and answer.stderr.count("\n") == 1
 
 
 def test_a_fault_of_ours_keeps_its_traceback() -> None:

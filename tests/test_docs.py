@@ -12,6 +12,7 @@ import pytest
 from torch import nn
 
 from slotpipeline import cli, results_verbs
+from slotpipeline.experiments.registry import EXPERIMENTS
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -158,3 +159,9 @@ def test_each_page_can_be_reached_from_the_readme():
             if file in PAGES:
                 waiting.append(file)
     assert {page.name for page in PAGES} == {page.name for page in linked}
+
+
+def test_the_page_on_reproducing_lists_every_experiment():
+    listed = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", (PROJECT / "docs/reproduce.md").read_text(), re.MULTILINE)
+    titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    assert {name: title for name, title in listed if name in titles} == titles

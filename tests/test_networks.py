@@ -98,3 +98,26 @@ def test_what_is_unknown_is_refused(name, settings, message):
     with pytest.raises(UserError, match=message) as error:
         build_network(name, **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["conv2", "conv6", "vgg19"])
+def test_pooling_before_relu_gives_the_bits_of_pooling_after_it(name):
+    torch.manual_seed(0)
+    settings = {} if name == "vgg19" else {"dropout": 0.0}
+    network = build_network(name, **settings)
+    layers = list(network)
+    for place in range(len(layers) - 1):
+        if isinstance(layers[place], nn.MaxPool2d) and isinstance(layers[place + 1], nn.ReLU):
+            layers[place : place + 2] = layers[place + 1], layers[place]
+    other = nn.Sequential(*layers)
+    assert [type(layer) for layer in other] != [type(layer) for layer in network]
+    # Of few values, so that there are ties, among them of zeros.
+    images = torch.randint(-1, 2, (4, 3, 32, 32)).float().requires_grad_()
+    outputs, gradients = [], []
+    for one in (network, other):
+        output = one(images)
+        outputs.append(output)
+        gradients.append(torch.autograd.grad(output.square().sum(), [images, *one.parameters()]))
+    assert torch.equal(*(output.view(torch.int32) for output in outputs))
+    for mine, theirs in zip(*gradients, strict=True):
+        assert torch.equal(mine.view(torch.int32), theirs.view(torch.int32))

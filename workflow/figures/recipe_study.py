@@ -108,7 +108,7 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
         [one for one in part if same_network(one, first)] for *_, part in networks_run(found) for first in _first(part)
     ]
     # One cell alone is that of the grid's own recipe, and other figures show it.
-    parts = [part for part in parts if sum(one.n > 0 for one in part) > 1]
+    parts = [part for part in parts if len({one.identities for one in part if one.n}) > 1]
     if not parts:
         return nothing_run(TITLE)
     compared = comparisons("recipe-study", found)

@@ -123,7 +123,7 @@ def _unvaried(here: Evidence) -> list[str]:
     """The settings that two recipes disagree about for a network, but that are no factor of the study; pair by pair."""
     plain, parameters = here.found[0].cell, here.config["experiments"][RECIPE_STUDY.name]
     factors = {name for names in FACTORS.values() for name in names}
-    text = []
+    text: dict[str, list[str]] = {}
     pair, _, *further = mixed_pairs(parameters["recipes"])  # the second is the first one turned round
     for base, other in (pair, *further):
         first, second = (
@@ -137,12 +137,12 @@ def _unvaried(here: Evidence) -> list[str]:
             for field in fields(first)
             if field.name not in factors and getattr(first, field.name) != getattr(second, field.name)
         ]
-        if left:
-            text.append(
-                f"the recipes {recipe_name(base)} and {recipe_name(other)} also differ in {', '.join(left)}, "
-                "which is not varied"
-            )
-    return text
+        text.setdefault(", ".join(left), []).append(f"{recipe_name(base)} and {recipe_name(other)}")
+    return [
+        f"the recipes {', and '.join(pairs)}{',' if len(pairs) > 1 else ''} also differ in {left}, which is not varied"
+        for left, pairs in text.items()
+        if left
+    ]
 
 
 def base_of(result: CellResult) -> str:
@@ -202,11 +202,21 @@ def _of(options: int | None) -> str:
 
 
 def _closest(found: list[CellResult], options: int | None) -> list[str]:
-    """The three cells of a K, or of learned weights, that came closest to the paper."""
-    judged = [(one.difference, one) for one in found if one.options == options and one.difference is not None]
-    judged.sort(key=lambda pair: abs(pair[0]))
-    nearest = [f"{one.cell.words} ({number(gap, '+.2f')}, n = {one.n})" for gap, one in judged[:3]]
-    return [f"closest to the paper {_of(options)}, in points: {', '.join(nearest)}"] if nearest else []
+    """The three cells of a K, or of learned weights, whose accuracy on validation is closest to the paper's number.
+
+    A recipe is chosen on validation: so the accuracy on the test images stays evidence.
+    """
+    judged: dict[tuple[str, ...], tuple[float, float, CellResult]] = {}
+    for one in sorted(found, key=lambda one: len(factors_of(one))):  # a recipe as it is before one that comes to it
+        if one.options == options and one.difference is not None and one.paper is not None:
+            judged.setdefault(one.identities, (one.validation - one.paper.value, one.difference, one))
+    nearest = [
+        f"{one.cell.words} (validation {number(gap, '+.2f')}, test {number(difference, '+.2f')}, n = {one.n})"
+        for gap, difference, one in sorted(judged.values(), key=lambda three: abs(three[0]))[:3]
+    ]
+    if len(nearest) < 2:
+        return []
+    return [f"closest to the paper on validation {_of(options)}, in points: {', '.join(nearest)}"]
 
 
 RECIPE_STUDY = Experiment(

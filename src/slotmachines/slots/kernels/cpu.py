@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from functools import lru_cache
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
@@ -21,6 +22,8 @@ from slotmachines.slots.random_options import OptionPool
 
 _SERIAL = 1 << 14  # connections that are not worth a second thread
 _MOST = 1 << 32  # connections whose numbers are one word of the generator's counter
+_TABLE_BYTES = 1 << 28
+_TABLES_LOCK = Lock()
 _PARALLEL = Lock()  # Numba's layer "workqueue" ends the process if two threads enter it
 _PROCESS = os.getpid()  # OpenMP cannot be used again in a fork of a process that used it
 
@@ -51,7 +54,8 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
     draw_key = np.uint64(int(key.item()) % 2**64)
     arguments = (_number(score_scale.item(), theta), draw_key, out.numpy(), _pool(pool, theta.dtype), pool.options)
     proposals = float(OPTIONS_PER_SPREAD), float(TRIALS_PER_SPREAD)
-    _run(loops.select_sample, loops.select_sample_parallel, theta, *arguments, proposals)
+    table = _table(pool, len(theta), theta.dtype)
+    _run(loops.select_sample, loops.select_sample_parallel, theta, *arguments, proposals, table)
     return out
 
 
@@ -94,9 +98,54 @@ def _number(number: float, theta: Tensor) -> np.floating:
     return np.float32(number) if theta.dtype == torch.float32 else np.float64(number)
 
 
-@lru_cache
-def _pool(pool: OptionPool, dtype: torch.dtype) -> tuple[np.uint64, bool, float, float, np.ndarray]:
+def _table(pool: OptionPool, connections: int, dtype: torch.dtype) -> np.ndarray:
+    """The options of a tensor for sampling with few options, which reads all of them in each step.
+
+    They are kept as long as the pool, while all that are kept take less than `_TABLE_BYTES`; otherwise they are drawn
+    in each step, which takes about twice as long. With many options, proposals read few of them.
+    """
+    tables = _kept(pool).tables
+    if (connections, dtype) in tables:
+        return tables[connections, dtype]
+    blocks = -(-connections // loops.LANES)
+    shape = (blocks, 2, pool.options, loops.LANES)
+    size = math.prod(shape) * dtype.itemsize
+    with _TABLES_LOCK:
+        taken = sum(table.nbytes for kept in list(_KEPT.values()) for table in list(kept.tables.values()))
+        if pool.options >= OPTIONS_PER_SPREAD or taken + size > _TABLE_BYTES:
+            return np.empty((1, 2, 0, loops.LANES), np.float32 if dtype == torch.float32 else np.float64)
+        table = np.empty(shape, np.float32 if dtype == torch.float32 else np.float64)
+        loops.tabulate(connections, _pool(pool, dtype), table)
+        tables[connections, dtype] = table
+    return table
+
+
+@dataclass
+class _Kept:
+    """What is computed of a pool once.
+
+    Attributes:
+        arguments: what the loops need of it, by the type of the trained numbers.
+        tables: its options, by the number of connections and the type of the trained numbers.
+    """
+
+    arguments: dict[torch.dtype, tuple[Any, ...]] = field(default_factory=dict)
+    tables: dict[tuple[int, torch.dtype], np.ndarray] = field(default_factory=dict)
+
+
+_KEPT: WeakKeyDictionary[OptionPool, _Kept] = WeakKeyDictionary()
+
+
+def _kept(pool: OptionPool) -> _Kept:
+    return _KEPT.get(pool) or _KEPT.setdefault(pool, _Kept())
+
+
+def _pool(pool: OptionPool, dtype: torch.dtype) -> tuple[Any, ...]:
     """What the loops need of a pool."""
-    shared = torch.empty(0, device="cpu") if pool.shared_key is None else pool.shared_values("cpu")
-    single = pool.dtype == torch.float32
-    return np.uint64(pool.key), single, pool.value_bound, pool.score_bound, shared.to(dtype).numpy()
+    arguments = _kept(pool).arguments
+    if dtype not in arguments:
+        shared = torch.empty(0, device="cpu") if pool.shared_key is None else pool.shared_values("cpu")
+        single = pool.dtype == torch.float32
+        values = shared.to(dtype).numpy()
+        arguments[dtype] = (np.uint64(pool.key), single, pool.value_bound, pool.score_bound, values)
+    return arguments[dtype]

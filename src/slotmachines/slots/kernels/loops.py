@@ -24,6 +24,9 @@ _PIECE = 1024  # options kept in memory; where there are more, they are drawn tw
 _BLOCK = 128  # connections compared at a time; a block without a change is copied and left
 
 
+_HIGH = float32(30)  # the highest score, in amount, that `locate` approximates
+
+
 def _has_cache_folder():
     """Whether Numba finds a place to keep compiled functions; without one it refuses to be asked for it."""
     try:
@@ -51,6 +54,16 @@ def rounds(number, k0, k1, c0, c1, c2, c3):
 def philox(k0, k1, c0, c1, c2, c3):
     """`slotmachines.slots.philox.philox` on scalars; all words are uint64 below 2^32."""
     return rounds(10, k0, k1, c0, c1, c2, c3)
+
+
+@intrinsic
+def bits_of_float32(_, number):
+    """The other way round."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return int32(float32), generate
 
 
 @intrinsic
@@ -282,20 +295,22 @@ def exponentials(logits, highest, sums):
 
 
 @njit(**_COMPILATION)
-def scan_memory(options, lanes, dtype):
-    """What `scan` works in."""
+def sample_memory(options, lanes, dtype):
+    """What `scan` and `locate` work in."""
     values, weights = np.empty((options, lanes), dtype), np.empty((options, lanes), np.float32)
     scores, started, highest = np.empty(lanes, dtype), np.empty((3, lanes), np.uint64), np.empty(lanes, np.float32)
-    return values, weights, scores, started, highest, np.empty(lanes), np.empty(lanes, np.int64)
+    few = np.empty(lanes, np.uint64), np.empty(lanes, dtype), np.empty(lanes, dtype), np.empty(lanes, np.int64)
+    totals, unsure = np.empty(lanes, np.float32), np.empty(lanes, np.int32)
+    return values, weights, scores, started, highest, np.empty(lanes), np.empty(lanes, np.int32), totals, unsure, few
 
 
 @njit(**_COMPILATION)
 def scan(connections, theta, scale, draw_key, pool, memory, out):
     """Draw an option of each of some connections by one number in the cumulative distribution: its value."""
-    values, weights, scores, started, highest, sums, chosen = memory
+    values, weights, scores, started, highest, sums, chosen, _, _, _ = memory
     options, lanes = values.shape[0], connections.shape[0]
     start(pool, connections, started)
-    highest[:], sums[:], chosen[:] = float32(-np.inf), 0.0, 0
+    highest[:], sums[:], chosen[:] = float32(-np.inf), 0.0, int32(0)
     for option in range(options):
         draw(pool, started, option, values[option, :lanes], scores)
         for lane in range(lanes):
@@ -311,9 +326,87 @@ def scan(connections, theta, scale, draw_key, pool, memory, out):
     for option in range(options - 1):
         for lane in range(lanes):
             sums[lane] -= float64(weights[option, lane])
-            chosen[lane] += int64(sums[lane] >= 0)
+            chosen[lane] += int32(sums[lane] >= 0)
     for lane in range(lanes):
         out[lane] = values[chosen[lane], lane]
+
+
+@njit(inline="always")
+def rough_power(x):
+    """2^x of a float32 from -126 to 126, right to a relative 2e-7 but for the rounding of x."""
+    shifted = x + float32(12582912)  # whose lowest bits are the nearest integer
+    rest = x - (shifted - float32(12582912))
+    p = float32(0.0013400432653725147)
+    p = p * rest + float32(0.009676037356257439)
+    p = p * rest + float32(0.05550327152013779)
+    p = p * rest + float32(0.2402210682630539)
+    p = p * rest + float32(0.6931471824645996)
+    p = p * rest + float32(1.0000001192092896)
+    return float32_of_bits(bits_of_float32(p) + (bits_of_float32(shifted) << int32(23)))
+
+
+@njit(**_COMPILATION)
+def locate(connections, theta, scale, draw_key, pool, memory, tabled, out):
+    """As `scan`, by sums in float32 of approximated powers; where their error could matter, `scan` decides.
+
+    Where no score is beyond `_HIGH`, logits and powers here and there are right to a relative 6e-6 of their sum, and
+    each sum of K of them in float32 adds less than K 2^-24.
+
+    Args:
+        tabled: (2, K, lanes), values and initial scores of the options; without rows where they have to be drawn.
+    """
+    values, weights, scores, started, _, _, chosen, totals, unsure, few = memory
+    options, lanes = weights.shape[0], connections.shape[0]
+    has_table = tabled.shape[1] > 0
+    if not has_table:
+        start(pool, connections, started)
+    totals[:], chosen[:] = float32(0), int32(0)
+    for option in range(options):
+        if has_table:
+            row_values, row_scores = tabled[0, option, :lanes], tabled[1, option, :lanes]
+        else:
+            row_values, row_scores = values[option, :lanes], scores[:lanes]
+            draw(pool, started, option, row_values, row_scores)
+        for lane in range(lanes):
+            logit = float32(row_scores[lane] * scale + row_values[lane] * theta[lane])
+            logit = logit if abs(logit) <= float32(2) * _HIGH else float32(0)  # no number: decided by `scan`
+            totals[lane] += rough_power(logit * float32(1.4426950408889634))
+            weights[option, lane] = totals[lane]
+    k0, k1 = draw_key & _LOW, draw_key >> _HALF
+    margin = float32(3e-5 + 3e-7 * options)
+    value_bound, score_bound = float32(pool[2]), float32(abs(scale) * pool[3])
+    for lane in range(lanes):
+        a, b, _, _ = philox(k0, k1, connections[lane], uint64(0), uint64(0), uint64(0))
+        scores[lane] = float32(uniform53(a, b)) * totals[lane]  # the place
+        # The distance from the nearest end of an option; it starts as that to a margin.
+        totals[lane] *= margin
+    count = 0
+    for lane in range(lanes):
+        small = abs(float32(theta[lane])) * value_bound + score_bound <= _HIGH
+        unsure[lane] = int32(0) if small else int32(1)
+    for option in range(options - 1):
+        for lane in range(lanes):
+            distance = float32(scores[lane]) - weights[option, lane]
+            chosen[lane] += int32(distance >= float32(0))
+            unsure[lane] |= int32(0) if abs(distance) > totals[lane] else int32(1)
+    for lane in range(lanes):
+        count += unsure[lane]
+    if has_table:
+        for lane in range(lanes):
+            out[lane] = tabled[0, chosen[lane], lane]
+    else:
+        for lane in range(lanes):
+            out[lane] = values[chosen[lane], lane]
+    if count:
+        count = 0
+        numbers, thetas, drawn, places = few
+        for lane in range(lanes):
+            if unsure[lane]:
+                numbers[count], thetas[count], places[count] = connections[lane], theta[lane], lane
+                count += 1
+        scan(numbers[:count], thetas[:count], scale, draw_key, pool, memory, drawn)
+        for lane in range(count):
+            out[places[lane]] = drawn[lane]
 
 
 @njit(**_COMPILATION)
@@ -406,9 +499,9 @@ def propose(connections, theta, scale, draw_key, pool, options, proposals, out):
 
 
 @njit(**_COMPILATION)
-def select_sample(first, last, theta, scale, draw_key, out, pool, options, proposals):
+def select_sample(first, last, theta, scale, draw_key, out, pool, options, proposals, table):
     lanes = LANES if options <= _PIECE else LANES // 4  # memory is that of K lanes
-    memory = scan_memory(options, lanes, theta.dtype)
+    memory = sample_memory(options, lanes, theta.dtype)
     waiting = np.empty(2 * lanes, np.uint64)
     if options < proposals[0]:
         for begin in range(first, last, lanes):
@@ -416,7 +509,8 @@ def select_sample(first, last, theta, scale, draw_key, out, pool, options, propo
             for lane in range(block.stop - begin):
                 waiting[lane] = uint64(begin + lane)
             numbers = waiting[: block.stop - begin]
-            scan(numbers, theta[block], scale, draw_key, pool, memory, out[block])
+            tabled = table[begin // lanes if table.shape[0] > 1 else 0]
+            locate(numbers, theta[block], scale, draw_key, pool, memory, tabled, out[block])
         return
     here, drawn = np.empty(lanes, theta.dtype), np.empty(lanes, theta.dtype)
     waits = 0  # connections without an accepted proposal
@@ -430,15 +524,28 @@ def select_sample(first, last, theta, scale, draw_key, out, pool, options, propo
             numbers = waiting[max(waits - lanes, 0) : waits]
             for lane in range(numbers.shape[0]):
                 here[lane] = theta[numbers[lane]]
-            scan(numbers, here, scale, draw_key, pool, memory, drawn)
+            locate(numbers, here, scale, draw_key, pool, memory, table[0], drawn)
             for lane in range(numbers.shape[0]):
                 out[numbers[lane]] = drawn[lane]
             waits -= numbers.shape[0]
 
 
 @njit(parallel=True, **_COMPILATION)
-def select_sample_parallel(parts, theta, scale, draw_key, out, pool, options, proposals):
-    size = -(-theta.shape[0] // parts)
+def select_sample_parallel(parts, theta, scale, draw_key, out, pool, options, proposals, table):
+    size = -(-theta.shape[0] // (parts * LANES)) * LANES  # a table is one of whole blocks
     for part in prange(parts):
         first = min(part * size, theta.shape[0])
-        select_sample(first, min(first + size, theta.shape[0]), theta, scale, draw_key, out, pool, options, proposals)
+        last = min(first + size, theta.shape[0])
+        select_sample(first, last, theta, scale, draw_key, out, pool, options, proposals, table)
+
+
+@njit(**_COMPILATION)
+def tabulate(connections, pool, table):
+    """All options of the first connections: (blocks of LANES, 2, K, LANES), values and initial scores."""
+    started = np.empty((3, LANES), np.uint64)
+    for block in range(table.shape[0]):
+        numbers = np.arange(block * LANES, min((block + 1) * LANES, connections)).astype(np.uint64)
+        start(pool, numbers, started)
+        for option in range(table.shape[2]):
+            lanes = numbers.shape[0]
+            draw(pool, started, option, table[block, 0, option, :lanes], table[block, 1, option, :lanes])

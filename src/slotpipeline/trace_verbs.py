@@ -1,0 +1,62 @@
+"""The verbs that lead from a result back to what made it, and that hand a grid on to other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slotmachines.errors import UserError
+
+_LISTED = 40
+
+
+def explain(
+    name: Annotated[
+        list[str],
+        typer.Argument(
+            help="A cell (mnist/k-sweep/lenet-mnist/greedy-k8, or enough of its words), a published number "
+            "(aladago2021/k-sweep/lenet-mnist/greedy-k8), a claim, a run's identity or folder, or a number of a page."
+        ),
+    ],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+    data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
+    repeated: Annotated[
+        Path | None, typer.Option(help="Folder of a run that was repeated: say whether it has the same bits.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what stands behind a number: its runs, settings, code, data, machine and cost, and the command to repeat it.
+
+    Examples: slotmachines explain mnist k-sweep greedy k8; slotmachines explain 98.20; slotmachines explain e3a23e6b
+    """
+    from slotpipeline.reporting.addresses import addresses, find, read_grids
+    from slotpipeline.reporting.claim_table import claims_so_far
+    from slotpipeline.reporting.explain import explained, listing
+    from slotpipeline.reporting.repeating import compared
+
+    grids = read_grids(results, reference)
+    claims = claims_so_far(results, reference)
+    there = addresses(grids, claims.judged if claims else ())
+    found = find(" ".join(name), there, grids)
+    if len(found) > 1:
+        if as_json:
+            typer.echo(json.dumps({"matches": [one.name for one in found]}, indent=2))
+        else:
+            typer.echo("\n".join(listing(found)[:_LISTED]))
+        more = f", of which {_LISTED} are listed" if len(found) > _LISTED and not as_json else ""
+        raise UserError(f"{' '.join(name)} fits {len(found)} things{more}; give the name of one")
+    if repeated is None:
+        answer = explained(found[0], there, grids, data)
+        typer.echo(answer.json if as_json else answer.text)
+        return
+    if found[0].grid is None or not found[0].identity:
+        raise UserError("--repeated compares one run; give its identity")
+    comparison = compared(found[0].grid, found[0].identity, repeated)
+    if comparison.differing:
+        raise UserError(f"{repeated} differs from the recorded run: {'; '.join(comparison.differing)}")
+    same = "the same bits" if comparison.whole else "the same accuracy and curve, to the digits that are recorded,"
+    typer.echo(f"{repeated} has {same} as the recorded run {found[0].identity}")
