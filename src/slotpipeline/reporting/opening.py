@@ -136,8 +136,8 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
         at = " and ".join(map(str, options))
         seeds = min(one.n for one in [*text, *code, *chosen])
         lines.append(
-            f"* **{_headline(text, code, chosen)}** {network_title(here[0].dataset, network)} at K = {at}: the paper says "
-            f"{published}%, the text's settings give {_values(one.mean for one in text)}%, the code's "
+            f"* **{_headline(text, code, chosen)}** {network_title(here[0].dataset, network)} at K = {at}: the paper "
+            f"says {published}%, the text's settings give {_values(one.mean for one in text)}%, the code's "
             f"{_values(one.mean for one in code)}%, the text's with the code's random values and scores "
             f"{_values(one.mean for one in chosen)}%. We chose our settings by this study ({seeds} seeds, "
             f"{chosen[0].epochs} epochs), so it is no evidence for the paper."
