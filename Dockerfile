@@ -1,14 +1,21 @@
-# The project and its pinned environment, with Snakemake as the program; how to build and run it: README.md.
-FROM python:3.11.11-slim-bookworm
+# The project and its pinned environment, with Snakemake as the program; how to build and run it: docs/reproduce.md.
+
+# Any image with Python 3.11, its venv, and Debian's packages: --build-arg BASE=...
+ARG BASE=python:3.11.11-slim-bookworm
+FROM ${BASE}
 
 # Triton compiles what launches its kernels, on the machine with the GPU.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
+# Debian's own Python lets pip install nothing beside its packages.
+RUN python3 -m venv /environment
+ENV PATH=/environment/bin:$PATH
 
 WORKDIR /slotmachines
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 
-COPY pyproject.toml README.md LICENSE Snakefile environment.yml ./
+COPY pyproject.toml README.md LICENSE Snakefile ./
 COPY src src
 COPY config config
 COPY profiles profiles

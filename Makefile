@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help paper smoke test test-slow test-all test-slurm test-conda report docs collect measure bench epochs scale lint lock
+.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-faults report docs collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,10 +36,21 @@ test-conda: .venv/installed ## Test --use-conda with a stand-in for conda.
 	$(UV) pip install --quiet --target .venv/rattler py-rattler==0.28.0
 	$(RUN) timeout --kill-after=60 900 pytest -q -n 0 tests/conda
 
+test-container: .venv/installed ## Build the image of the Dockerfile with buildah and run the smoke grid in it (Debian; root; 40 GB of disk).
+	@{ command -v buildah && command -v debootstrap; } > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah debootstrap; }
+	$(RUN) timeout --kill-after=60 7200 pytest -q -n 0 -s tests/container
+
+test-faults: .venv/installed ## Fail each call to the file system of each command once (gcc; half an hour on an idle core).
+	FAULTS=all OMP_NUM_THREADS=1 $(RUN) pytest -q -n 0 -s -m slow tests/faults
+
+test-versions: .venv/installed ## Test the library on each supported Python that is installed, with the oldest and the newest PyTorch.
+	$(RUN) pytest -q -n 0 -rs tests/versions
+
 report: .venv/installed ## Rebuild tables, figures and report of each grid from its runs.csv, without training.
 	@set -e; for grid in $(GRIDS); do $(RUN) snakemake --cores 2 --configfile config/$$grid.yaml $(FROM_RUNS); done
 	$(RUN) slotmachines readme config/reference.csv $(foreach grid,confirmation paper mnist,$(patsubst %/runs.csv,%,$(wildcard results/$(grid)/runs.csv)))
 	$(RUN) slotmachines claims --write > /dev/null
+	$(RUN) slotmachines dictionary docs/data-dictionary.md
 	$(RUN) python -m benchmarks.draw results/benchmark/measurements.csv figures/benchmark
 	$(RUN) python -m benchmarks.write_page results/benchmark
 	$(RUN) python docs/site/draw_method.py figures/method/selection.png

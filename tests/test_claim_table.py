@@ -28,7 +28,7 @@ from slotpipeline.reporting.claim_table import (
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS
-from slotpipeline.reporting.status import status_text
+from slotpipeline.reporting.status import status_of
 from slotpipeline.reporting.summary import summary_text
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import read_results
@@ -111,7 +111,9 @@ def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:
     mean, low, high, n = summary["accuracy-rises-to-eight-lenet"]["mean"]
     assert low < mean < high and n == 10 and mean == pytest.approx(1.1, abs=0.1)
     assert summary["sharing-per-layer-works-lenet"] == {"verdict": "not run"}
-    text = status_text(CONFIG, results / "confirmation", results, REFERENCE, REFERENCE.parent / "seconds_per_epoch.csv")
+    text = str(
+        status_of(CONFIG, results / "confirmation", results, REFERENCE, REFERENCE.parent / "seconds_per_epoch.csv")
+    )
     assert "Of 19 registered claims:" in text
 
 

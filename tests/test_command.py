@@ -35,7 +35,9 @@ def test_bad_input_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "slotmachines: K is missing; give --options\n"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR, errno.EROFS, errno.EACCES, errno.EPERM]
+)
 def test_trouble_with_a_disk_ends_a_program_with_one_line_that_names_the_file(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

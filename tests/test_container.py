@@ -56,7 +56,8 @@ def test_what_is_large_or_private_stays_outside(path: str) -> None:
 
 
 def test_the_base_is_one_version_of_the_python_of_the_other_environments() -> None:
-    (base,) = instructions("FROM")
+    assert instructions("FROM") == ["${BASE}"]
+    (base,) = (words.removeprefix("BASE=") for words in instructions("ARG") if words.startswith("BASE="))
     python = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"][0].removeprefix("python=")
     assert re.fullmatch(rf"python:{re.escape(python)}\.\d+-slim-[a-z]+", base)
 

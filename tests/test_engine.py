@@ -24,24 +24,27 @@ BATCH = 8
 LAST = Engine(channels_last=True)
 
 
-def conv2(engine: Engine = DEFAULT_ENGINE, steps: int = 2, **changes):
+def conv2(engine: Engine = DEFAULT_ENGINE, steps: int = 2, device: str = "cpu", cuda_graph: bool = False, **changes):
     """A slot machine of conv2 without dropout, trained for some steps and a smaller one."""
     run = tiny_run(
         network="conv2", batch_size=BATCH, learning_rate=0.02,
         network_settings={"padding": "same", "dropout": 0.0}, **changes,
     )  # fmt: skip
-    network = starting_network(run, torch.device("cpu"), None).train()
-    step = TrainingStep(network, run.settings, random_splits((3, 32, 32)), engine=engine)
+    network = starting_network(run, torch.device(device), None).train()
+    step = TrainingStep(
+        network, run.settings, random_splits((3, 32, 32), device=device), cuda_graph=cuda_graph, engine=engine
+    )
     torch.manual_seed(0)
     for number in range(steps):
-        step(torch.arange(BATCH * number, BATCH * (number + 1)), 0.02)
-    step(torch.arange(4), 0.02)
+        first = BATCH * number % 40
+        step(torch.arange(first, first + BATCH, device=device), 0.02)
+    step(torch.arange(4, device=device), 0.02)
     return network, step
 
 
-def nearly(network, other) -> bool:
+def nearly(network, other, tolerance: float = 1e-4) -> bool:
     pairs = zip(network.parameters(), other.parameters(), strict=True)
-    return all(bool(((one - two).abs().max() <= 1e-4 * one.abs().max()).item()) for one, two in pairs)
+    return all(bool(((one - two).abs().max() <= tolerance * one.abs().max()).item()) for one, two in pairs)
 
 
 def test_all_of_it_is_off_by_default():
@@ -157,6 +160,26 @@ def test_bfloat16_trains_to_about_the_same_loss():
     (_, step), (_, half) = conv2(), conv2(precision="bfloat16")
     assert half.loss_sum.item() != step.loss_sum.item()
     assert half.loss_sum.item() == pytest.approx(step.loss_sum.item(), rel=0.01)
+
+
+# On a GPU
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.02), ("bfloat16", 0.2)])
+@pytest.mark.parametrize("names", [[], ["channels-last"], ["channels-last", "cudnn-benchmark"], ["compiled"]])
+def test_a_graph_computes_what_single_operations_compute(names, precision, tolerance):
+    """Few steps: rounding alone drives two trainings apart, and TF32 and bfloat16 round coarsely."""
+    engine = engine_of(names)
+    try:
+        prepare_device("cuda", 1, True, engine)
+        single, step = conv2(engine, steps=6, device="cuda", precision=precision)
+        graph, graphed = conv2(engine, steps=6, device="cuda", cuda_graph=True, precision=precision)
+    finally:
+        torch.backends.cudnn.benchmark = False
+    assert nearly(single, graph, tolerance)
+    assert graphed.loss_sum.item() == pytest.approx(step.loss_sum.item(), rel=tolerance / 10)
+    assert graphed.correct.item() == pytest.approx(step.correct.item(), abs=2)
 
 
 # How many operations a step has

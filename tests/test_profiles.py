@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[1]
-DEFAULT, SLURM = (PROJECT / "profiles" / name / "config.yaml" for name in ("default", "slurm"))
+DEFAULT, SLURM, *EXAMPLES = (
+    PROJECT / "profiles" / name / "config.yaml" for name in ("default", "slurm", "one-gpu-node", "shared-cluster")
+)
 
 
 def settings(text: str) -> dict[str, Any]:
@@ -17,15 +20,16 @@ def settings(text: str) -> dict[str, Any]:
     return found
 
 
-def test_the_profile_of_a_cluster_repeats_the_default_one() -> None:
+@pytest.mark.parametrize("profile", [SLURM, *EXAMPLES], ids=lambda path: path.parent.name)
+def test_a_profile_repeats_the_default_one(profile: Path) -> None:
     # An explicit --workflow-profile replaces the default one.
-    default, slurm = settings(DEFAULT.read_text()), settings(SLURM.read_text())
-    assert {name: slurm[name] for name in default} == default
+    default, other = settings(DEFAULT.read_text()), settings(profile.read_text())
+    assert {name: other[name] for name in default} == default
 
 
 def test_all_profiles_are_in_one_place() -> None:
     found = {path for path in PROJECT.glob("*/**/config.yaml") if "profiles" in path.relative_to(PROJECT).parts}
-    assert found == {DEFAULT, SLURM}
+    assert found == {DEFAULT, SLURM, *EXAMPLES}
 
 
 def test_the_examples_can_be_switched_on() -> None:

@@ -22,7 +22,7 @@ from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.drawing import Drawing, save
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS, figure_digest, overview_digests
-from slotpipeline.reporting.status import State, grid_status, status_text
+from slotpipeline.reporting.status import State, grid_status, status_of
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
@@ -69,7 +69,7 @@ def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[st
 
 
 def text(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> str:
-    return status_text(config, *places, REFERENCE, SECONDS)
+    return str(status_of(config, *places, REFERENCE, SECONDS))
 
 
 def test_a_finished_grid_has_nothing_to_do(places: tuple[Path, Path]) -> None:
@@ -252,7 +252,7 @@ def test_missing_files_and_strange_runs_are_named(places: tuple[Path, Path]) -> 
 
 
 def test_nothing_has_run_yet(tmp_path: Path) -> None:
-    said = status_text(CONFIG, tmp_path / "results", tmp_path / "figures", REFERENCE, SECONDS)
+    said = str(status_of(CONFIG, tmp_path / "results", tmp_path / "figures", REFERENCE, SECONDS))
     assert "0 of 27 are finished, 27 to do" in said
     assert "table is missing; figure is missing" in said
 

@@ -67,6 +67,15 @@ def test_each_run_has_the_bits_that_it_has_alone(train, job, tmp_path, monkeypat
         assert not (tmp_path / f"{name}.pt").exists()
 
 
+def test_a_checkpoint_that_a_killed_process_left_beside_its_result_is_removed(job):
+    one = job(tiny_run("learned"), "run")
+    assert trained([one])[1] == []
+    before = (one.folder / "metrics.json").read_bytes()
+    one.checkpoint.write_bytes(b"of the same run, killed before it was removed")
+    assert trained([one])[1] == []
+    assert not one.checkpoint.exists() and (one.folder / "metrics.json").read_bytes() == before
+
+
 def test_a_run_that_fails_does_not_take_the_others_with_it(job, tmp_path, monkeypatch):
     def starting(run: Run, *arguments) -> nn.Module:
         if run.seed == 2:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(ValueError):
     """Something the user gave is wrong: the message is one line, says what is wrong and what to do.
@@ -22,6 +25,13 @@ class NotMeasured(UserError):
 def one_line(what: object) -> str:
     """An error, or something wrong, as a short part of the message of a `UserError`."""
     return _printable(str(what))[:200] or type(what).__name__
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of the message about an unknown name: which of the names was probably meant; blank if no one is near."""
+    known = {one.lower(): one for one in names}
+    near = get_close_matches(name.lower()[:60], known, n=1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def _printable(text: str) -> str:

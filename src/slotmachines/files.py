@@ -45,9 +45,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     except OSError as error:
         raise UserError(f"cannot write to {path.parent}: {_reason(error)}; choose a folder you may write to") from None
-    os.close(handle)
     temporary = Path(name)
     try:
+        os.close(handle)
         yield temporary
         # mkstemp makes files private to the user; results are to be readable like any other new file.
         umask = os.umask(0)
@@ -59,7 +59,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritten(path, error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the next writer removes it
+            temporary.unlink()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, did_you_mean
 
 WORD = 32.0
 """Bits of a trained weight."""
@@ -94,5 +94,5 @@ def find_method(name: str) -> Method:
         UserError: there is none.
     """
     if name not in METHODS:
-        raise UserError(f"unknown method {name!r}: use one of {', '.join(METHODS)}")
+        raise UserError(f"unknown method {name!r}: use one of {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
     return METHODS[name]

@@ -7,22 +7,23 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline import results_verbs, ticket_verbs, trace_verbs, training_verbs
+from slotpipeline import demo_verb, results_verbs, ticket_verbs, trace_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
     "data": ("PIL", "pyarrow", "sklearn", "torchvision"),
+    "tensorboard": ("tensorboard",),
     "report": ("jinja2", "jsonschema", "matplotlib", "scipy", "tabulate"),
 }
 
 app = typer.Typer(
     help="Slot machines: networks that choose each weight among K fixed random values.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 TRAINING: list[Callable[..., None]] = [
+    demo_verb.demo,
     training_verbs.fetch,
     training_verbs.train,
     training_verbs.finetune,
@@ -33,6 +34,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
+    results_verbs.export,
     trace_verbs.explain,
     ticket_verbs.to_ticket,
     ticket_verbs.inspect,
@@ -46,6 +48,7 @@ WORKFLOW: list[Callable[..., None]] = [
     results_verbs.summary,
     results_verbs.report,
     results_verbs.readme,
+    results_verbs.dictionary,
     results_verbs.paper_numbers,
 ]
 for verb in TRAINING:

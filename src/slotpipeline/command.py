@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +19,17 @@ ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
 PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
 
 
+def begins(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """For the shell: those of some names that begin with what was typed."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
 _FREE_SPACE = "free some space, then give the same command again"
 _ADVICE = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
     errno.EIO: "the disk or its connection fails; mend it or use another, then give the same command again",
+    errno.EINTR: "give the same command again",  # a disk over the network, mounted with `intr`
     errno.EROFS: "choose a folder on a disk that may be written to",
     errno.EACCES: "choose a file or folder that you may use, or change its permissions",
     errno.EPERM: "choose a file or folder that you may use, or change its permissions",
@@ -48,7 +54,7 @@ def one_line_errors(program: str) -> Iterator[None]:
     """What ends the program in the block is one line on standard error.
 
     The status is 2 for bad input and for a disk that is full, fails or may not be written to, and, as shells have it,
-    128 and the number of the signal for SIGINT and SIGTERM.
+    128 and the number of the signal for SIGINT and SIGTERM; docs/commands.md lists all of them.
     """
     try:
         with stoppable():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from slotmachines.errors import UserError
 from slotpipeline.command import ReferenceFile, ResultsFolder
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 
 
 def show(
@@ -18,7 +22,10 @@ def show(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     reference: Annotated[Path, typer.Option(help="The paper's numbers.")] = Path("config/reference.csv"),
 ) -> None:
-    """Print the main table of a grid, beside the paper's numbers, and where its report is."""
+    """Print the main table of a grid, beside the paper's numbers, and where its report is.
+
+    Example: slotmachines show config/smoke.yaml
+    """
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.reporting.report import main_table_text
     from slotpipeline.results.read import read_results
@@ -39,15 +46,20 @@ def status(
     figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+    as_json: AsJson = False,
 ) -> None:
-    """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that."""
+    """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them.
+
+    Example: slotmachines status config/mnist.yaml
+    """
     from slotpipeline.experiments.config_schema import checked_config
-    from slotpipeline.reporting.status import status_text
+    from slotpipeline.reporting.status import status_of
     from slotpipeline.runs.config import read_config
 
     settings = checked_config(read_config(config))
     grid = settings["grid"]
-    typer.echo(status_text(settings, results / grid, figures / grid, reference, seconds))
+    found = status_of(settings, results / grid, figures / grid, reference, seconds)
+    typer.echo(_json({"grid": grid, **found.as_dict()}) if as_json else str(found))
 
 
 def watch(
@@ -57,11 +69,15 @@ def watch(
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
     every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Look once, and print JSON, for a program.")] = False,
 ) -> None:
-    """Show how far the runs of a grid are while Snakemake trains them, here or on a cluster, until none is left."""
+    """Show the progress of a grid while Snakemake trains it, here or on a cluster, until all runs are finished.
+
+    Example: slotmachines watch config/mnist.yaml
+    """
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.experiments.grid import grid_runs
-    from slotpipeline.reporting.progress import printed_progress, progress_text
+    from slotpipeline.reporting.progress import printed_progress, progress_of
     from slotpipeline.results.collect import recorded_identities
     from slotpipeline.runs.config import read_config
     from slotpipeline.runs.run_time import read_seconds
@@ -72,16 +88,23 @@ def watch(
     while True:
         to_do = runs_to_do(runs, recorded_identities(folder), folder)
         printed = printed_progress(logs / settings["grid"] / "train", time.time())
+        found = progress_of(runs, to_do, printed, folder, measured)
+        if as_json:
+            typer.echo(_json(asdict(found)))
+            return
         if sys.stdout.isatty() and not once:
             typer.echo("\033[2J\033[H", nl=False)  # a clear screen
-        typer.echo(progress_text(runs, to_do, printed, folder, measured))
+        typer.echo(str(found))
         if once or not to_do:
             return
         time.sleep(every)
 
 
 def collect(folder: ResultsFolder) -> None:
-    """Gather the finished runs of a grid, which lie in FOLDER/runs, into its small result files."""
+    """Gather the finished runs in FOLDER/runs into the small result files of the grid.
+
+    Example: slotmachines collect results/mnist
+    """
     from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
     from slotpipeline.results.collect import collect as collect_runs
     from slotpipeline.runs.config import read_config
@@ -101,7 +124,10 @@ def table(
     experiment: Annotated[str, typer.Argument(help="name of the experiment")],
     folder: Annotated[Path, typer.Argument(help="the folder of the tables")],
 ) -> None:
-    """Write the table of one experiment of a grid as CSV and Markdown."""
+    """Write the table of one experiment of a grid as CSV and Markdown.
+
+    Example: slotmachines table results/mnist config/reference.csv k-sweep results/mnist/tables
+    """
     from slotpipeline.reporting.table_files import write_table
     from slotpipeline.results.read import read_results
 
@@ -113,7 +139,10 @@ def summary(
     reference_csv: ReferenceFile,
     output: Annotated[Path, typer.Argument(help="the JSON file to write")],
 ) -> None:
-    """Write the accuracies and the verdicts of a grid as JSON."""
+    """Write the accuracies and the verdicts of a grid as JSON.
+
+    Example: slotmachines summary results/mnist config/reference.csv results/mnist/summary.json
+    """
     from slotpipeline.reporting.summary import write_summary
     from slotpipeline.results.read import read_results
 
@@ -126,7 +155,10 @@ def report(
     reference_csv: ReferenceFile,
     output: Annotated[Path, typer.Argument(help="the HTML file to write")],
 ) -> None:
-    """Write the report of a grid from its small result files and its figures."""
+    """Write the report of a grid from its small result files and its figures.
+
+    Example: slotmachines report results/mnist figures/mnist config/reference.csv results/mnist/report.html
+    """
     from slotpipeline.reporting.report import write_report
     from slotpipeline.results.read import read_results
 
@@ -137,22 +169,62 @@ def claims(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     write: Annotated[bool, typer.Option(help="Write claims.csv and claims.md into the folder of results.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say whether the paper holds: the verdict of each registered claim by the runs that are recorded."""
-    from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, write_claims
+    """Say whether the paper holds: the verdict of each registered claim, from the recorded runs.
+
+    Example: slotmachines claims
+    """
+    from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, counts, tidy, write_claims
 
     judged = claims_so_far(results, reference)
     if judged is None:
         raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
-    typer.echo(claims_markdown(judged))
+    if as_json:
+        rows = json.loads(tidy(judged).to_json(orient="records"))  # what is not a number becomes null
+        typer.echo(_json({"counts": counts(judged.judged), "claims": rows}))
+    else:
+        typer.echo(claims_markdown(judged))
     if write:
         write_claims(judged, results)
+
+
+def export(
+    results: ResultsFolder,
+    output: Annotated[Path, typer.Argument(help="The file to write; ends in .csv, .csv.gz or .parquet.")],
+    table: Annotated[
+        str,
+        typer.Option(help="runs, curves, selected-weights or first-epoch; docs/data-dictionary.md has the columns."),
+    ] = "runs",
+) -> None:
+    """Write the recorded runs of a grid as a tidy table, CSV or Parquet, for other programs.
+
+    Example: slotmachines export results/mnist curves.parquet --table curves
+    """
+    from slotpipeline.results.tidy_export import export as write
+
+    typer.echo(f"{output}: {write(results, output, table):,} rows")
+
+
+def dictionary(page: Annotated[Path, typer.Argument(help="the page to write")]) -> None:
+    """Write the page that says what the columns of exported tables mean.
+
+    Example: slotmachines dictionary docs/data-dictionary.md
+    """
+    from slotmachines.files import replacing
+    from slotpipeline.results.data_dictionary import dictionary_text
+
+    with replacing(page) as temporary:
+        temporary.write_text(dictionary_text(), encoding="utf-8")
 
 
 def predictions(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:
-    """Compare what was predicted of runs before they ran, in config/predictions.yaml, with the runs."""
+    """Compare the predictions in config/predictions.yaml, made before the runs, with the runs.
+
+    Example: slotmachines predictions
+    """
     from slotpipeline.reporting.prediction_table import predictions_text
     from slotpipeline.results.predictions_file import PREDICTIONS_YAML, read_predictions
 
@@ -185,7 +257,10 @@ def readme(
     seconds: Annotated[Path, typer.Option(help="seconds per epoch on a core")] = Path("config/seconds_per_epoch.csv"),
     epochs: Annotated[Path, typer.Option(help="seconds per epoch on a GPU")] = Path("results/benchmark/epochs.csv"),
 ) -> None:
-    """Fill the marks `answer`, `claims`, `scoreboard` and `grids` of a page, from recorded runs and measured times."""
+    """Fill the marks `answer`, `claims`, `scoreboard` and `grids` of a page, from recorded runs and measured times.
+
+    Example: slotmachines readme config/reference.csv results/paper results/mnist
+    """
     from slotpipeline.reporting.claim_table import claims_so_far
     from slotpipeline.reporting.grid_costs import grids_markdown
     from slotpipeline.reporting.marked_page import fill_marks
@@ -205,3 +280,7 @@ def readme(
     }
     for name, text in texts.items():
         fill_marks(page, name, text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

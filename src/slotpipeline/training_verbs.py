@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from slotmachines.errors import UserError, one_line
-from slotmachines.methods import METHODS
+from slotmachines.methods import METHODS, SLOT_METHODS
 from slotmachines.networks.names import NETWORKS
-from slotpipeline.command import one_line_errors
+from slotpipeline.command import begins, one_line_errors
 from slotpipeline.data.datasets import DATASETS
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.planning.engine import ENGINE_NAMES, engine_of
 from slotpipeline.planning.training_job import TrainingJob
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
+from slotpipeline.runs.recipe import recipe_names
 
 if TYPE_CHECKING:
     from slotpipeline.runs.run import Run
@@ -31,8 +32,8 @@ P = ParamSpec("P")
 DEFAULT_RECIPE = "paper-glorot"
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the datasets that `slotmachines fetch` wrote.")]
-Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")]
-Dataset = Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.")]
+Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.", autocompletion=begins(lambda: NETWORKS))]
+Dataset = Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.", autocompletion=begins(lambda: DATASETS))]
 Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
 Recipe = Annotated[
@@ -41,6 +42,7 @@ Recipe = Annotated[
         help="Name of a recipe (paper, code, paper-glorot, ...), or a YAML file; default: that of a rival's authors, "
         "paper-glorot for all others.",
         show_default=False,
+        autocompletion=begins(recipe_names),
     ),
 ]
 Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
@@ -55,6 +57,13 @@ CudaGraph = Annotated[
         show_default=False,
     ),
 ]
+LogDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SLOTMACHINES_LOG_DIR",
+        help="Folder for scalars that TensorBoard shows, in a folder per run; no part of the run's identity.",
+    ),
+]
 EngineNames = Annotated[
     list[str],
     typer.Option(
@@ -65,14 +74,19 @@ Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected
 
 
 def fetch(
-    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")],
+    dataset: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(DATASETS)}.", autocompletion=begins(lambda: DATASETS))
+    ],
     data: DataFolder = Path("data"),
     source: Annotated[
         Path | None,
         typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read it from, instead of a download."),
     ] = None,
 ) -> None:
-    """Get a dataset, once, into the data folder."""
+    """Download a dataset into the data folder, or take it from another folder; once.
+
+    Example: slotmachines fetch mnist
+    """
     from slotpipeline.data import fetch as fetch_dataset
 
     typer.echo(f"{dataset} is at {fetch_dataset(dataset, data, source)}")
@@ -95,7 +109,9 @@ def _trains(describe: Callable[P, TrainingJob]) -> Callable[P, None]:
 def train(
     network: Network = "lenet",
     dataset: Dataset = "mnist",
-    method: Annotated[str, typer.Option(help=f"{', '.join(METHODS)}.")] = "greedy",
+    method: Annotated[
+        str, typer.Option(help=f"{', '.join(METHODS)}.", autocompletion=begins(lambda: METHODS))
+    ] = "greedy",
     options: Options = None,
     seed: Seed = 0,
     recipe: Recipe = "",
@@ -107,9 +123,13 @@ def train(
     device: Device = "auto",
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
+    log_dir: LogDir = None,
     engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
-    """Train one network: a slot machine, or its learned or random counterpart. A finished run stays as it is."""
+    """Train one network: a slot machine, or its learned or random counterpart. A finished run stays as it is.
+
+    Example: slotmachines train --network lenet --dataset mnist --options 8
+    """
     from slotpipeline.runs.run import make_run
 
     run = make_run(
@@ -118,7 +138,7 @@ def train(
     )  # fmt: skip
     return _job(
         run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads,
-        cuda_graph=cuda_graph, engine=engine_of(engine),
+        cuda_graph=cuda_graph, engine=engine_of(engine), log_dir=log_dir,
     )  # fmt: skip
 
 
@@ -128,7 +148,10 @@ def finetune(
     start_epoch: Annotated[int, typer.Option(help="Epochs that the slot machine was trained for by then.")],
     network: Network = "lenet",
     dataset: Dataset = "mnist",
-    method: Annotated[str, typer.Option(help="Of the slot machine: greedy or probabilistic.")] = "greedy",
+    method: Annotated[
+        str,
+        typer.Option(help="Of the slot machine: greedy or probabilistic.", autocompletion=begins(lambda: SLOT_METHODS)),
+    ] = "greedy",
     options: Options = None,
     seed: Seed = 0,
     recipe: Recipe = "",
@@ -139,9 +162,13 @@ def finetune(
     device: Device = "auto",
     threads: Threads = 1,
     cuda_graph: CudaGraph = None,
+    log_dir: LogDir = None,
     engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
-    """Train the selected weights of a slot machine in the usual way, up to the slot machine's number of epochs."""
+    """Train the selected weights of a slot machine as ordinary weights, up to the slot machine's number of epochs.
+
+    Example: slotmachines finetune --options 8 --start-epoch 75 --weights runs/parent/weights/epoch-75.safetensors
+    """
     from slotpipeline.runs.run import finetuned, make_run
 
     parent = make_run(
@@ -150,7 +177,7 @@ def finetune(
     )  # fmt: skip
     return _job(
         finetuned(parent, start_epoch), folder, checkpoint, data_folder=data, start_weights=weights, device=device,
-        threads=threads, cuda_graph=cuda_graph, engine=engine_of(engine),
+        threads=threads, cuda_graph=cuda_graph, engine=engine_of(engine), log_dir=log_dir,
     )  # fmt: skip
 
 
@@ -176,7 +203,10 @@ def job_of(words: Sequence[str]) -> TrainingJob:
 def train_all(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
 ) -> None:
-    """Train the runs of a plan one after the other in one process; a run that fails does not stop the others."""
+    """Train the runs of a plan one after the other in one process. A failed run does not stop the others.
+
+    Example: slotmachines train-all plan.txt
+    """
     from slotpipeline.training.jobs import train_all as train_jobs
 
     jobs = [job_of(words) for words in _plan(plan)]
@@ -190,7 +220,10 @@ def plan(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
-    """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake."""
+    """Print the unfinished runs of a grid as commands, in a given order, for a machine without Snakemake.
+
+    Example: slotmachines plan config/paper.yaml config/orders/gpu.yaml
+    """
     from slotpipeline.experiments.config_schema import checked_config
     from slotpipeline.experiments.grid import grid_runs, kept_epochs
     from slotpipeline.planning.plan import in_order, plan_lines, read_order
@@ -210,7 +243,10 @@ def work(
     minutes: Annotated[float, typer.Option(min=0, help="Stop by then; stopped runs go on the next time.")] = 1e6,
     log: Annotated[Path, typer.Option(help="File for what the runs print.")] = Path("logs/work.log"),
 ) -> None:
-    """Train the runs of a plan, one after the other or some at a time, up to a deadline."""
+    """Train the runs of a plan, one or several at a time, until a deadline.
+
+    Example: slotmachines work plan.txt --jobs 4 --minutes 55
+    """
     from slotpipeline.planning.worker import work as work_at
 
     done = work_at(_plan(plan), train_one, jobs=jobs, seconds=60 * minutes, log=log)

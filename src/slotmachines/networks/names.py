@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def find_network(name: str) -> Network:
         UserError: there is none.
     """
     if name not in NETWORKS:
-        raise UserError(f"unknown network {name!r}: use one of {', '.join(NETWORKS)}")
+        raise UserError(f"unknown network {name!r}: use one of {', '.join(NETWORKS)}{did_you_mean(name, NETWORKS)}")
     return NETWORKS[name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pkgutil import resolve_name
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, did_you_mean
 from slotpipeline.data.dataset import Dataset
 
 _DATASETS = (
@@ -23,7 +23,7 @@ def find(name: str) -> Dataset:
         UserError: the name is unknown.
     """
     if name not in DATASETS:
-        raise UserError(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}")
+        raise UserError(f"unknown dataset {name!r}; choose one of {', '.join(DATASETS)}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
 
 

@@ -16,6 +16,7 @@ class TrainingJob:
     Attributes:
         folder: of the run's files.
         device: of torch, or "auto", see `slotpipeline.training.placement`.
+        log_dir: where TensorBoard's scalars go, in a folder per run; None for no scalars.
         cuda_graph: whether each step is one CUDA graph; None leaves it to `slotpipeline.training.device`.
         engine: how a step is computed.
     """
@@ -29,4 +30,5 @@ class TrainingJob:
     device: str = "auto"
     threads: int = 1
     cuda_graph: bool | None = None
+    log_dir: Path | None = None
     engine: Engine = DEFAULT_ENGINE

@@ -107,24 +107,51 @@ def _expected(run: Run, measured: pd.DataFrame) -> float | None:
         return None
 
 
-def progress_text(
+@dataclass(frozen=True)
+class GridProgress:
+    """The runs of a grid that are finished, running, waiting and failed, and when the last one ends.
+
+    Attributes:
+        planned, finished, waiting: how many runs.
+        running: what they printed last, by name.
+        failed: folder of a run -> why.
+        seconds_left: until the last run ends, if as many run at a time as now; None where nothing tells.
+    """
+
+    planned: int
+    finished: int
+    waiting: int
+    running: Sequence[RunProgress]
+    failed: Mapping[str, str]
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        counts = f"{self.finished} of {self.planned} finished, {len(self.running)} running, {self.waiting} waiting"
+        lines = [f"{counts}, {len(self.failed)} failed"]
+        lines += [_line(one) for one in self.running]
+        lines += [f"  failed: {name}: {why}" for name, why in self.failed.items()]
+        if self.seconds_left is not None:
+            end = time.strftime("%a %H:%M", time.localtime(time.time() + self.seconds_left))
+            left = duration_text(self.seconds_left / 3600)
+            lines.append(f"ends in {left}, {end}, if {len(self.running)} run at a time as now")
+        return "\n".join(lines)
+
+
+def progress_of(
     runs: Sequence[Run], to_do: Sequence[Run], printed: Mapping[str, RunProgress], results: Path, measured: pd.DataFrame
-) -> str:
-    """The runs of a grid that are finished, running, waiting and failed, and when the last one ends."""
+) -> GridProgress:
+    """How far a grid is, by the runs that it asks for, those to do, and what runs printed last."""
     left = {run.folder for run in to_do}
     running = {name: one for name, one in printed.items() if name in left and one.is_running and one.epoch < one.epochs}
     failed = {name: why for name, why in failures(to_do, results).items() if name not in running}
-    waiting = len(left) - len(running) - len(failed)
-    counts = f"{len(runs) - len(left)} of {len(runs)} finished, {len(running)} running, {waiting} waiting"
-    lines = [f"{counts}, {len(failed)} failed"]
-    lines += [_line(one) for one in _by_name(running.values())]
-    lines += [f"  failed: {name}: {why}" for name, why in failed.items()]
-    waiting_too = [run for run in to_do if run.folder not in failed]
-    seconds = seconds_left(waiting_too, running, measured)
-    if seconds is not None:
-        end = time.strftime("%a %H:%M", time.localtime(time.time() + seconds))
-        lines.append(f"ends in {duration_text(seconds / 3600)}, {end}, if {len(running)} run at a time as now")
-    return "\n".join(lines)
+    return GridProgress(
+        planned=len(runs),
+        finished=len(runs) - len(left),
+        waiting=len(left) - len(running) - len(failed),
+        running=_by_name(running.values()),
+        failed=failed,
+        seconds_left=seconds_left([run for run in to_do if run.folder not in failed], running, measured),
+    )
 
 
 def _by_name(running: Iterable[RunProgress]) -> list[RunProgress]:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from slotmachines.errors import UserError
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import claims_of_grid, counted
+from slotpipeline.reporting.claim_table import claims_of_grid, counted, counts
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
     OVERVIEWS,
@@ -29,7 +31,7 @@ from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import time_text
+from slotpipeline.runs.run_time import estimated_hours, time_text
 from slotpipeline.runs.to_do import failures, missing_parents, runs_to_do
 
 
@@ -119,8 +121,117 @@ def grid_status(
     return standings
 
 
-def status_text(config: Config, results: Path, figures: Path, reference_csv: Path, seconds_csv: Path) -> str:
-    """The status of a grid for the terminal: a line per experiment, and what is left in total.
+@dataclass(frozen=True)
+class GridStatus:
+    """How a whole grid stands.
+
+    Attributes:
+        folder: the grid's folder of results.
+        seconds_csv: what an epoch costs.
+        standings: of each experiment.
+        overviews: figure of the whole grid -> how it stands.
+        claims: verdict -> how many of the claims that the grid tests have it; empty if it tests none.
+        claims_text: the same in words.
+        others: how many recorded runs the grid does not plan.
+    """
+
+    folder: Path
+    seconds_csv: Path
+    standings: Sequence[Standing]
+    report: State
+    summary: State
+    overviews: Mapping[str, State]
+    claims: Mapping[str, int]
+    claims_text: str
+    others: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs the grid asks for, each counted once."""
+        return len({run.identity for one in self.standings for run in one.runs})
+
+    @property
+    def to_do(self) -> list[Run]:
+        """The runs to do, each once."""
+        return list({run.identity: run for one in self.standings for run in one.to_do}.values())
+
+    @property
+    def again(self) -> list[Run]:
+        """The slot machines that must be trained again, each once."""
+        return list({run.identity: run for one in self.standings for run in one.again}.values())
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Folder of a run that failed -> why."""
+        return {folder: why for one in self.standings for folder, why in one.failed.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program: counts of runs, hours on one core (None where an epoch was not measured), states of files."""
+        return {
+            "runs": self.runs,
+            "finished": self.runs - len(self.to_do),
+            "to_do": len(self.to_do),
+            "to_train_again": len(self.again),
+            "hours": self._hours([*self.to_do, *self.again]),
+            "failed": self.failed,
+            "not_planned": self.others,
+            "files": {"report.html": str(self.report), "summary.json": str(self.summary)}
+            | {f"{name}.png": str(state) for name, state in self.overviews.items()},
+            "claims": dict(self.claims),
+            "experiments": [
+                {
+                    "experiment": one.experiment, "table": str(one.table), "figure": str(one.figure),
+                    "runs": len(one.runs), "recorded": one.recorded, "not_collected": one.uncollected,
+                    "to_do": len(one.to_do), "hours": self._hours([*one.to_do, *one.again]), "why": one.reasons,
+                }
+                for one in self.standings
+            ],
+        }  # fmt: skip
+
+    def _hours(self, runs: Sequence[Run]) -> float | None:
+        try:
+            return round(estimated_hours(runs, self.seconds_csv), 3)
+        except UserError:  # not measured
+            return None
+
+    def __str__(self) -> str:
+        rows = [
+            {
+                "experiment": one.experiment,
+                "table": one.table,
+                "figure": one.figure,
+                "runs": f"{one.recorded} of {len(one.runs)}",
+                "to do": f"{len(one.to_do)} ({self._time(one.to_do, one.again)})" if one.to_do else "",
+                "why": "; ".join(one.reasons),
+            }
+            for one in self.standings
+        ]
+        states = "; ".join(f"{name}.png: {state}" for name, state in self.overviews.items())
+        repeated = f", {len(self.again)} to be trained again" if self.again else ""
+        hours = time_text([*self.to_do, *self.again], self.seconds_csv, explained=True)
+        lines = [
+            pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
+            "",
+            f"report: {self.report}; summary.json: {self.summary}; {states}.",
+            f"Each run counts once: {self.runs - len(self.to_do)} of {self.runs} are finished, {len(self.to_do)} to do"
+            f"{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
+            *(f"failed: {folder}: {why}" for folder, why in self.failed.items()),
+        ]
+        if self.claims_text:
+            lines.append(f"{self.claims_text} See `slotmachines claims`.")
+        if self.others:
+            count = "1 run" if self.others == 1 else f"{self.others} runs"
+            lines.append(
+                f"{self.folder / RUNS_CSV} also holds {count} that this grid does not plan; collecting keeps them."
+            )
+        return "\n".join(lines)
+
+    def _time(self, to_do: Sequence[Run], again: Sequence[Run]) -> str:
+        return time_text([*to_do, *again], self.seconds_csv)
+
+
+def status_of(config: Config, results: Path, figures: Path, reference_csv: Path, seconds_csv: Path) -> GridStatus:
+    """The status of a grid: as text for the terminal, a line per experiment and what is left in total, or as data.
 
     Raises:
         UserError: a file that is there cannot be read.
@@ -128,47 +239,43 @@ def status_text(config: Config, results: Path, figures: Path, reference_csv: Pat
     there = results_so_far(config, results, reference_csv)
     found = grid_results(there)
     standings = grid_status(config, there, found, results, figures)
-    rows = [
-        {
-            "experiment": one.experiment,
-            "table": one.table,
-            "figure": one.figure,
-            "runs": f"{one.recorded} of {len(one.runs)}",
-            "to do": f"{len(one.to_do)} ({time_text([*one.to_do, *one.again], seconds_csv)})" if one.to_do else "",
-            "why": "; ".join(one.reasons),
-        }
-        for one in standings
-    ]
-    to_do = {run.identity: run for one in standings for run in one.to_do}
-    again = {run.identity: run for one in standings for run in one.again}
-    runs = {run.identity for one in standings for run in one.runs}
     sources = {one.experiment: one.figure_source for one in standings}
     overviews = overview_digests(found, sources)
-    states = "; ".join(
-        f"{name}.png: {_state(figures / f'{name}.png', picture_source, overviews[name])}" for name in OVERVIEWS
-    )
-    summary = _files_state(results, {"summary.json": summary_text(there, found)})
     sources |= overviews
     shown = {sources[name] for name in drawn(found)}
-    report = _report_state(results / "report.html", report_digest(there, found), shown)
-    repeated = f", {len(again)} to be trained again" if again else ""
-    hours = time_text([*to_do.values(), *again.values()], seconds_csv, explained=True)
-    lines = [
-        pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
-        "",
-        f"report: {report}; summary.json: {summary}; {states}.",
-        f"Each run counts once: {len(runs) - len(to_do)} of {len(runs)} are finished, {len(to_do)} to do"
-        f"{repeated}{f', {hours}, on one core like that of {seconds_csv}' if to_do else ''}.",
-    ]
-    failed = {folder: why for one in standings for folder, why in one.failed.items()}
-    lines += [f"failed: {folder}: {why}" for folder, why in failed.items()]
-    if claims := claims_of_grid(there):
-        lines.append(f"{counted(claims.judged)} See `slotmachines claims`.")
-    others = len(set(there.runs["identity"]) - runs)
-    if others:
-        count = "1 run" if others == 1 else f"{others} runs"
-        lines.append(f"{results / RUNS_CSV} also holds {count} that this grid does not plan; collecting keeps them.")
-    return "\n".join(lines)
+    claims = claims_of_grid(there)
+    return GridStatus(
+        folder=results,
+        seconds_csv=seconds_csv,
+        standings=standings,
+        report=_report_state(results / "report.html", report_digest(there, found), shown),
+        summary=_files_state(results, {"summary.json": summary_text(there, found)}),
+        overviews={name: _state(figures / f"{name}.png", picture_source, overviews[name]) for name in OVERVIEWS},
+        claims=counts(claims.judged) if claims else {},
+        claims_text=counted(claims.judged) if claims else "",
+        others=len(set(there.runs["identity"]) - {run.identity for one in standings for run in one.runs}),
+    )
+
+
+def file_states(config: Config, results: Path, figures: Path, reference_csv: Path) -> dict[Path, State]:
+    """How each table, figure and page of a grid stands to what was collected, by its content or its digest alone.
+
+    Raises:
+        UserError: a file that is there cannot be read.
+    """
+    there = results_so_far(config, results, reference_csv)
+    found = grid_results(there)
+    sources = {name: figure_digest(there, name, part) for name, part in found.items()}
+    sources |= overview_digests(found, sources)
+    texts = {"summary.json": summary_text(there, found)}
+    for name, part in found.items():
+        texts |= {f"tables/{file}": text for file, text in table_texts(there, name, part).items()}
+    states = {results / name: _files_state(results, {name: text}) for name, text in texts.items()}
+    for name, source in sources.items():
+        states[figures / f"{name}.png"] = _state(figures / f"{name}.png", picture_source, source)
+    shown = {sources[name] for name in drawn(found)}
+    page = results / "report.html"
+    return states | {page: _report_state(page, report_digest(there, found), shown)}
 
 
 def _state(path: Path, source_of: Callable[[Path], str | None], expected: str) -> State:

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Any
 
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError, one_line
+from slotmachines.errors import UserError, did_you_mean, one_line
 from slotpipeline.data.datasets import find
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.runs.checked_fields import Prose, from_fields
@@ -189,7 +189,8 @@ def _recipe_text(name: str) -> str:
         return packaged
     names = ", ".join(recipe_names())
     if not _own_file(name):
-        raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file")
+        near = did_you_mean(name, recipe_names())
+        raise UserError(f"unknown recipe {name!r}: use one of {names}, or a path to a YAML file{near}")
     if not Path(name).is_file():
         raise UserError(f"the recipe file {name} does not exist; give a name ({names}) or a YAML file")
     if recipe_name(name) in recipe_names():
@@ -262,7 +263,8 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     types = _types(Settings)
     unknown = sorted(map(str, set(values) - set(types)))
     if unknown:
-        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(types)}")
+        near = did_you_mean(unknown[0], types)
+        raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(types)}{near}")
     settings = {name: _convert(name, types[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
     not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")

@@ -36,28 +36,40 @@ class RunRecord:
     not the same. Fields with a default are missing in the files of older versions.
 
     Attributes:
-        dataset, network, method, options, seed, recipe, parent: as in `slotpipeline.runs.run.Run`; the recipe by its
-            name, the parent by its identity.
+        dataset: name of the dataset.
+        network: name of the network.
+        method: name of the method: "greedy", "learned" and others.
+        seed: of the options, the order of the images, and all that is drawn in training.
+        options: K, the number of values per connection of a slot machine; missing for all others.
+        recipe: name of the recipe that gave the settings.
+        parent: of a finetuned network, the identity of its slot machine's run.
         variant: "finetuned", or blank.
-        epochs: in total; of a finetuned network those of its slot machine included.
-        start_epoch: of a finetuned network, the epochs of its slot machine; None for all others.
-        test_accuracy, val_accuracy: percent, at the best epoch on validation.
-        best_epoch: counted from 1; 0 of a network that is not trained.
+        epochs: number of epochs in total; of a finetuned network those of its slot machine included.
+        start_epoch: of a finetuned network, the epochs of its slot machine; missing for all others.
+        test_accuracy: on the test images, at the best epoch on validation.
+        val_accuracy: on the validation images, at the best epoch.
+        best_epoch: the epoch with the best accuracy on validation, from 1; 0 of a network that is not trained.
         wall_seconds: spent on training and evaluating.
         share_seconds: on a GPU, the same with each epoch divided by the number of runs that shared the GPU then; summed
             over these runs, the time that the GPU spent. None where it is not known, and on a processor, of which each
             run has cores to itself. Runs that commit add6c9d trained on a GPU, several in one process, have in
             wall_seconds what the process spent in their turns: only the sum over the process means something.
         device: name of the GPU, or "cpu".
-        commit: of the source, see `slotpipeline.training.provenance.commit`.
-        started: ISO 8601, UTC.
+        processor: name of the processor.
+        threads: number of processor threads.
+        python: version of Python.
+        torch: version of PyTorch.
+        commit: git commit of the source, "-dirty" behind it if the source was changed; see
+            `slotpipeline.training.provenance.commit`.
+        started: when training began, ISO 8601, UTC.
         data_note: what a result on these data has to mention.
-        identity: eight hexadecimal digits, see `Run.identity`.
+        identity: eight hexadecimal digits that depend on what is trained and with which settings; see `Run.identity`.
         tf32: where a GPU rounded to TF32; blank on a processor, where older versions wrote false.
-        cuda: version of CUDA; None on a processor.
+        cuda: version of CUDA; missing on a processor.
         settings: all of them, see `slotpipeline.runs.recipe.Settings`.
         data_sha256: digest of the dataset.
         slotmachines: version of the installed package.
+        system: name and version of the operating system.
         cuda_graph: whether each step was replayed as one CUDA graph.
         engine: how a step was computed otherwise, see `slotpipeline.planning.engine.Engine.words`.
         first_epoch: of a network whose masks are not drawn at random, what its first epoch measured.
@@ -103,10 +115,13 @@ class CurveRow:
     """One epoch of a run: a row of its curve.csv.
 
     Attributes:
-        epoch: counted from 1; a finetuned network goes on counting from its slot machine.
-        learning_rate: at the last step.
-        train_loss, train_accuracy: mean cross-entropy and percent, over the steps of the epoch.
-        val_loss, val_accuracy, test_accuracy: after the epoch, in evaluation mode.
+        epoch: number of the epoch, from 1; a finetuned network goes on counting from its slot machine.
+        learning_rate: at the last step of the epoch.
+        train_loss: mean cross-entropy over the steps of the epoch.
+        train_accuracy: on the training images, over the steps of the epoch.
+        val_loss: mean cross-entropy on the validation images, after the epoch, in evaluation mode.
+        val_accuracy: on the validation images, after the epoch, in evaluation mode.
+        test_accuracy: on the test images, after the epoch, in evaluation mode.
         changed_share: of a selection, the share of connections whose best option is another than one epoch before.
         mean_magnitude: of a slot machine, the mean of abs(w) / b.
         altered_share: of a rival with masks, the share of connections that are pruned or flipped.

@@ -26,6 +26,8 @@ def train_job(job: TrainingJob) -> RunRecord:
     """
     finished = finished_result(job.run, RunFiles(job.folder), job.keep_epochs)
     if finished is not None:
+        # A process that was killed between its result and the removal of its checkpoint leaves the latter.
+        job.checkpoint.unlink(missing_ok=True)
         return finished
     with device_of_job(job.device) as device:
         return train_run(
@@ -38,6 +40,7 @@ def train_job(job: TrainingJob) -> RunRecord:
             device=device,
             threads=job.threads,
             cuda_graph=graph_by_default(device, job.run.method) if job.cuda_graph is None else job.cuda_graph,
+            log_dir=job.log_dir,
             engine=job.engine,
             # A job that named its device has not taken it: others do not count it, and it cannot count them.
             jobs=(lambda: jobs_on(device)) if job.device == "auto" else lambda: None,

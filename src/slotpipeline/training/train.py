@@ -38,6 +38,7 @@ from slotpipeline.training.device import prepare_device
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.provenance import provenance
 from slotpipeline.training.result import last_round, record_of, write_result
+from slotpipeline.training.scalars import scalar_log
 from slotpipeline.training.start import starting_network
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -57,6 +58,7 @@ def train_run(
     engine: Engine = DEFAULT_ENGINE,
     jobs: Callable[[], int | None] = lambda: None,
     show_progress: bool = True,
+    log_dir: Path | None = None,
 ) -> RunRecord:
     """Train, and write metrics.json, curve.csv and weights/ (best.safetensors, epoch-N.safetensors) into `folder`.
 
@@ -77,6 +79,7 @@ def train_run(
         device: of torch, such as "cpu" or "cuda:1".
         threads: number of processor threads; part of what makes a result repeatable to the bit.
         cuda_graph: replay each step of training as one CUDA graph.
+        log_dir: folder of TensorBoard's scalars, which get a folder per run in it; no scalars without it.
         engine: how a step is computed.
         jobs: how many jobs share the GPU at the moment, this one included; None where that is not known.
 
@@ -102,8 +105,11 @@ def train_run(
         origin={**provenance(target, load_recipe(run.recipe).files), "cuda_graph": cuda_graph, "engine": engine.words},
     )
     try:
-        with stoppable(lambda: unfinished.is_saved) as signal_number:
-            _train_epochs(unfinished, signal_number, show_progress, jobs)
+        with (
+            scalar_log(log_dir, run.folder, unfinished.progress.curve) as log,
+            stoppable(lambda: unfinished.is_saved) as signal_number,
+        ):
+            _train_epochs(unfinished, signal_number, show_progress, jobs, log)
             return unfinished.finish()
     except Stopped as stopped:
         stopped.where = unfinished.saved_so_far
@@ -115,8 +121,9 @@ def _train_epochs(
     signal_number: Callable[[], int],
     show_progress: bool,
     jobs: Callable[[], int | None],
+    log: Callable[[CurveRow], None],
 ) -> None:
-    """Train the epochs that are left; `jobs`: see `train_run`."""
+    """Train the epochs that are left; `jobs`: see `train_run`; `log` takes each row of the curve."""
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
@@ -126,6 +133,7 @@ def _train_epochs(
             begin = time.perf_counter()
             row = unfinished.trainer.train_epoch(epoch)
             unfinished.record(row)
+            log(row)
             unfinished.progress.spend(time.perf_counter() - begin, jobs())
             bar.set_postfix(val=f"{row.val_accuracy:.2f}%", loss=f"{row.train_loss:.4f}", refresh=False)
             unfinished.save_sometimes(at_once=signal_number() > 0)
