@@ -82,7 +82,7 @@ def test_the_navigation_holds_every_page() -> None:
     there = {page.name for page in (PROJECT / "docs").glob("*.md")} | {"index.md", "answer.md"}
     there |= {f"gallery/{script.stem}.md" for script in (PROJECT / "docs/gallery").glob("*.py")}
     pages = pages_of(config["nav"])
-    assert sorted(pages) == sorted(there)
+    assert sorted(pages) == sorted(there), "list each page under nav in docs/site/mkdocs.yml"
 
 
 def test_the_reference_has_every_public_name() -> None:

@@ -48,7 +48,7 @@ def status(
     seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
     as_json: AsJson = False,
 ) -> None:
-    """Tell which table and figure of a grid is missing or out of date, why, and what it would cost to change that.
+    """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them.
 
     Example: slotmachines status config/mnist.yaml
     """
@@ -71,7 +71,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Look once, and print JSON, for a program.")] = False,
 ) -> None:
-    """Show how far the runs of a grid are while Snakemake trains them, here or on a cluster, until none is left.
+    """Show the progress of a grid while Snakemake trains it, here or on a cluster, until all runs are finished.
 
     Example: slotmachines watch config/mnist.yaml
     """
@@ -101,7 +101,7 @@ def watch(
 
 
 def collect(folder: ResultsFolder) -> None:
-    """Gather the finished runs of a grid, which lie in FOLDER/runs, into its small result files.
+    """Gather the finished runs in FOLDER/runs into the small result files of the grid.
 
     Example: slotmachines collect results/mnist
     """
@@ -171,7 +171,7 @@ def claims(
     write: Annotated[bool, typer.Option(help="Write claims.csv and claims.md into the folder of results.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the paper holds: the verdict of each registered claim by the runs that are recorded.
+    """Say whether the paper holds: the verdict of each registered claim, from the recorded runs.
 
     Example: slotmachines claims
     """
@@ -221,7 +221,7 @@ def dictionary(page: Annotated[Path, typer.Argument(help="the page to write")]) 
 def predictions(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
 ) -> None:
-    """Compare what was predicted of runs before they ran, in config/predictions.yaml, with the runs.
+    """Compare the predictions in config/predictions.yaml, made before the runs, with the runs.
 
     Example: slotmachines predictions
     """

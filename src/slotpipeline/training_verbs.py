@@ -83,7 +83,7 @@ def fetch(
         typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read it from, instead of a download."),
     ] = None,
 ) -> None:
-    """Get a dataset, once, into the data folder.
+    """Download a dataset into the data folder, or take it from another folder; once.
 
     Example: slotmachines fetch mnist
     """
@@ -165,7 +165,7 @@ def finetune(
     log_dir: LogDir = None,
     engine: EngineNames = [],  # noqa: B006
 ) -> TrainingJob:
-    """Train the selected weights of a slot machine in the usual way, up to the slot machine's number of epochs.
+    """Train the selected weights of a slot machine as ordinary weights, up to the slot machine's number of epochs.
 
     Example: slotmachines finetune --options 8 --start-epoch 75 --weights runs/parent/weights/epoch-75.safetensors
     """
@@ -203,7 +203,7 @@ def job_of(words: Sequence[str]) -> TrainingJob:
 def train_all(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
 ) -> None:
-    """Train the runs of a plan one after the other in one process; a run that fails does not stop the others.
+    """Train the runs of a plan one after the other in one process. A failed run does not stop the others.
 
     Example: slotmachines train-all plan.txt
     """
@@ -220,7 +220,7 @@ def plan(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
-    """Print the runs of a grid that are to do in an order, a command per line, for a machine without Snakemake.
+    """Print the unfinished runs of a grid as commands, in a given order, for a machine without Snakemake.
 
     Example: slotmachines plan config/paper.yaml config/orders/gpu.yaml
     """
@@ -243,7 +243,7 @@ def work(
     minutes: Annotated[float, typer.Option(min=0, help="Stop by then; stopped runs go on the next time.")] = 1e6,
     log: Annotated[Path, typer.Option(help="File for what the runs print.")] = Path("logs/work.log"),
 ) -> None:
-    """Train the runs of a plan, one after the other or some at a time, up to a deadline.
+    """Train the runs of a plan, one or several at a time, until a deadline.
 
     Example: slotmachines work plan.txt --jobs 4 --minutes 55
     """

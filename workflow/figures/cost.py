@@ -52,11 +52,10 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
                 empty(panel, "cost not measured")
     notes = [
         "Cost of training up to and including an epoch; evaluation is not counted. Left: operations of forward and "
-        "backward pass, optimiser and selection, for slot machines that train one number per connection; choosing "
-        "anew, for the few connections that do, is left out. Right: epochs times the measured time of a step, by that "
-        "of a step of ordinary training of the same network, taken in turns on one processor core (at the nearest K "
-        "that was measured). Lines: means "
-        "over the seeds; bands: from the lowest to the highest seed. The accuracy axis leaves out the first epochs.",
+        "backward pass, optimiser and selection, with one trained number per connection; the rare re-selection of "
+        "options is not counted. Right: epochs times the time of a step, in steps of ordinary training of the same "
+        "network, measured in turns on one core (at the nearest K that was measured). Lines: means over the seeds; "
+        "bands: from the lowest to the highest seed. The accuracy axis leaves out the first epochs.",
         f"Costs that were not measured are left out: {', '.join(dict.fromkeys(unmeasured))}." if unmeasured else "",
         not_run(found),
     ]

@@ -47,8 +47,8 @@ def columns_figure(results: Results, experiment: str, found: Sequence[CellResult
         columns(panel, part)
         panel.set(title=network_title(dataset, network), ylabel="test accuracy (%)")
     caption = [
-        "Finetuned: ordinary training from the weights that a slot machine had selected after "
-        f"{results.config['experiments'][experiment]['start_epoch']} epochs, which count. Filled marks and the numbers "
+        f"Finetuned: {results.config['experiments'][experiment]['start_epoch']} epochs of selection, then ordinary "
+        "training of the selected weights; both count as epochs. Filled marks and the numbers "
         "beside them: means, with 95% t-intervals (from three seeds on); small dots: single seeds; hollow: the "
         "paper's mean, with its range over the seeds where that is known.",
         *notes,

@@ -21,7 +21,7 @@ from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import ByRecipe
 
-LISTED = 3
+LISTED = 2
 """Claims of one verdict that are named before the table; contradicted ones all are."""
 WHOSE = {"paper": "the text's settings", "code": "the code's"}
 """Recipes of the published settings -> whose they are."""
@@ -50,9 +50,16 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     registered = _registered_grids(claims)
     exploratory = [results for results in grids if results.config["grid"] not in registered]
     for results in exploratory:
-        lines += [recipe_finding(results, claims), main_finding(results)]
+        lines += [recipe_finding(results, claims)]
+        if not _decided(claims):
+            lines += [main_finding(results)]
     lines += [f"* {_progress(claims, grids)} {claims.registration.history}"]
     return "\n".join(line for i, line in enumerate(lines) if line or i == 1)
+
+
+def _decided(claims: JudgedClaims) -> bool:
+    """Whether any claim holds or does not: exploratory numbers then need no place at the top."""
+    return any(one.verdict in (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED) for one in claims.judged)
 
 
 def _registered_grids(claims: JudgedClaims) -> set[str]:
@@ -129,14 +136,29 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
         at = " and ".join(map(str, options))
         seeds = min(one.n for one in [*text, *code, *chosen])
         lines.append(
-            f"* **Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture "
-            f"does.** {network_title(here[0].dataset, network)} at K = {at}: the paper says {published}%, the text's "
-            f"settings give {_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%, the "
-            f"text's with the code's random values and scores {_values(one.mean for one in chosen)}%. We chose our "
-            f"settings by this study ({seeds} seeds, {chosen[0].epochs} epochs), so it is no evidence for the paper."
+            f"* **{_headline(text, code, chosen)}** {network_title(here[0].dataset, network)} at K = {at}: the paper "
+            f"says {published}%, the text's settings give {_values(one.mean for one in text)}%, the code's "
+            f"{_values(one.mean for one in code)}%, the text's with the code's random values and scores "
+            f"{_values(one.mean for one in chosen)}%. We chose our settings by this study ({seeds} seeds, "
+            f"{chosen[0].epochs} epochs), so it is no evidence for the paper."
             f"{_registered(claims, network)}"
         )
     return "\n".join(lines)
+
+
+def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Sequence[CellResult]) -> str:
+    """What the recipe study of a network found, in one sentence; no more than its means say."""
+
+    def give(found: Sequence[CellResult]) -> bool:
+        pairs = [(one.mean - one.paper.value, one.tolerance) for one in found if one.paper is not None]
+        return all(tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs)
+
+    if give(chosen) and not give(text) and not give(code):
+        return (
+            "Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
+        )
+    giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
+    return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
 
 
 def _registered(claims: JudgedClaims | None, network: str) -> str:
@@ -161,7 +183,7 @@ def _values(means: Iterable[float | None]) -> str:
 
 def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
     """One row per claim that was tested, short enough for the README: of its parts the one that it hangs on."""
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "claim": f"{one.claim.name.replace('-', ' ')}{claims.mark(one)}",
             "network": network_label(one.scope.network),
@@ -171,6 +193,9 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
         for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
         if one.verdict is not ClaimVerdict.NOT_RUN
     )
+    if not rows.empty and rows["network"].nunique() == 1:
+        return rows.drop(columns="network").rename(columns={"claim": f"claim, on {rows['network'].iloc[0]}"})
+    return rows
 
 
 def _weakest(one: JudgedClaim) -> str:
@@ -178,7 +203,7 @@ def _weakest(one: JudgedClaim) -> str:
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
-    others = f" (of {len(one.deciding)})" if len(one.deciding) > 1 else ""
+    others = f" (1 of {len(one.deciding)} comparisons)" if len(one.deciding) > 1 else ""
     return f"{part_words(one, part)}{others}"
 
 
