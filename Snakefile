@@ -52,6 +52,10 @@ if given and config["grid"] != given[0].stem:
     )
 
 
+# The text that opens Snakemake's own report: snakemake --report report.zip
+report: "workflow/report/grid.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

@@ -81,7 +81,7 @@ def test_an_empty_environment(packages, tmp_path: Path) -> None:
     # The command without its extra: one line that says how to get it.
     for words in ([command, "demo"], [python, "-m", "slotmachines"]):
         answer = run(*words, cwd=tmp_path, check=False)
-        assert answer.returncode != 0 and answer.stdout == ""
+        assert answer.returncode == 2 and answer.stdout == ""
         assert answer.stderr.count("\n") == 1 and "slotmachines[pipeline]" in answer.stderr
 
     install(folder, f"slotmachines[pipeline] @ {packages['wheel'].as_uri()}")

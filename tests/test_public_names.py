@@ -110,12 +110,13 @@ def test_the_library_works_without_the_packages_of_the_pipeline_and_says_once_wh
     assert "numba is not installed" in line and 'pip install "slotmachines[fast]"' in line
 
 
-def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeypatch):
+def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeypatch, capsys):
     lacking = {"typer", "pandas"}
     monkeypatch.setattr(command, "find_spec", lambda name: None if name in lacking else find_spec(name))
     with pytest.raises(SystemExit) as stopped:
         command.main()
-    (line,) = str(stopped.value).splitlines()
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert "pandas, typer is missing" in line and 'pip install "slotmachines[pipeline]"' in line
 
 

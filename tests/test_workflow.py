@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from base64 import urlsafe_b64encode
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,37 @@ def finished(swept: Path, after_sweep: dict[str, str]) -> Path:
     assert f"grid tiny: {RUNS - 2} of {RUNS} runs to do, less than a minute" in answer.stderr
     assert jobs(answer)["train"] == (RUNS - 2) / 3
     return swept
+
+
+def as_cloned(finished: Path, folder: Path) -> Path:
+    """A copy as a clone of a committed grid has it: no runs, no vector figures, no notes, and arbitrary times."""
+    left_out = shutil.ignore_patterns(".snakemake", "runs", "checkpoints", "logs", "data", "*.svg", "*.pdf")
+    shutil.copytree(finished, folder, ignore=left_out, symlinks=True)
+    # Of each grid alone: src/slotpipeline/runs is code.
+    for name in ("runs", "data"):
+        shutil.copytree(finished / "src/slotpipeline" / name, folder / "src/slotpipeline" / name)
+    for place, path in enumerate(sorted(folder.rglob("*"), reverse=True)):
+        if path.is_file():
+            os.utime(path, (1_700_000_000 + 7919 * place % 1009,) * 2)
+    return folder
+
+
+def test_in_a_fresh_clone_of_a_current_grid_nothing_is_to_be_done(finished: Path, tmp_path: Path) -> None:
+    clone = as_cloned(finished, tmp_path / "clone")
+    answer = snakemake(clone, "-n")
+    assert "Nothing to be done" in answer.stdout + answer.stderr and not jobs(answer), answer.stdout[-3000:]
+    (clone / "results/tiny/tables/churn.md").write_text("another table")
+    os.utime(clone / "results/tiny/tables/churn.md", (1_600_000_000,) * 2)
+    (clone / "figures/tiny/churn.png").unlink()
+    assert jobs(snakemake(clone, "-n")) == {"all": 1, "table": 1, "total": 2}
+
+
+def test_snakemakes_own_report_holds_the_figures_tables_and_verdicts(finished: Path, tmp_path: Path) -> None:
+    answer = snakemake(finished, "--report", str(tmp_path / "report.zip"))
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    with zipfile.ZipFile(tmp_path / "report.zip") as report:
+        names = {Path(name).name for name in report.namelist()}
+    assert {"report.html", "summary.json", "churn.csv", "churn.png"} <= names
 
 
 def test_an_experiment_that_is_asked_for_by_name_trains_its_runs_alone(after_sweep: dict[str, str]) -> None:

@@ -11,10 +11,12 @@ def main() -> None:
     """Run the pipeline's command line; without its packages, say in one line how to get them."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        sys.exit(
+        print(
             f"slotmachines: the command needs the pipeline, and {', '.join(missing)} is missing; "
-            'install it with: pip install "slotmachines[pipeline]"'
+            'install it with: pip install "slotmachines[pipeline]"',
+            file=sys.stderr,
         )
+        sys.exit(2)
     from slotpipeline.cli import main as run
 
     run()

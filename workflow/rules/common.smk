@@ -14,6 +14,7 @@ from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.run_files import is_finished, run_files
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.runs.to_do import missing_parents, runs_to_do
+from support.fresh_clone import take_current_results
 from support.imported_code import files_behind, import_graph, modules_of_script
 from support.job_groups import grouped, job_name, runs_of_job
 
@@ -136,3 +137,8 @@ def train_plan(wildcards, resources):
     """The commands of the runs, a line each."""
     lines = plan_lines(runs_of(wildcards), KEPT, Path(RESULTS))
     return "\n".join(f"{line} --threads {resources.torch_threads}" for line in lines)
+
+
+# In a fresh clone the times of files say nothing, so the content of the results says which of them are current.
+if workflow.is_main_process and config_is_written():
+    take_current_results(config, Path(RESULTS), Path(FIGURES), Path(REFERENCE), before=STARTED)

@@ -34,7 +34,12 @@ rule table:
         measured_inputs,
         **SMALL,
     output:
-        csv=f"{RESULTS}/tables/{{experiment}}.csv",
+        csv=report(
+            f"{RESULTS}/tables/{{experiment}}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"experiment": "{experiment}"},
+        ),
         markdown=f"{RESULTS}/tables/{{experiment}}.md",
         latex=f"{RESULTS}/tables/{{experiment}}.tex",
     log:
@@ -59,7 +64,7 @@ rule summary:
         code_of("slotpipeline.reporting.summary"),
         **SMALL,
     output:
-        f"{RESULTS}/summary.json",
+        report(f"{RESULTS}/summary.json", caption="../report/summary.rst", category="Claims and verdicts"),
     log:
         f"{LOGS}/summary.log",
     localrule: True
@@ -81,7 +86,12 @@ rule figure:
         **SMALL,
         script=figure_script,
     output:
-        png=f"{FIGURES}/{{experiment}}.png",
+        png=report(
+            f"{FIGURES}/{{experiment}}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"experiment": "{experiment}"},
+        ),
         svg=f"{FIGURES}/{{experiment}}.svg",
         pdf=f"{FIGURES}/{{experiment}}.pdf",
     log:
@@ -108,7 +118,7 @@ rule report:
         **SMALL,
         figures=expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS]),
     output:
-        f"{RESULTS}/report.html",
+        report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Claims and verdicts"),
     log:
         f"{LOGS}/report.log",
     localrule: True

@@ -257,6 +257,27 @@ def status_of(config: Config, results: Path, figures: Path, reference_csv: Path,
     )
 
 
+def file_states(config: Config, results: Path, figures: Path, reference_csv: Path) -> dict[Path, State]:
+    """How each table, figure and page of a grid stands to what was collected, by its content or its digest alone.
+
+    Raises:
+        UserError: a file that is there cannot be read.
+    """
+    there = results_so_far(config, results, reference_csv)
+    found = grid_results(there)
+    sources = {name: figure_digest(there, name, part) for name, part in found.items()}
+    sources |= overview_digests(found, sources)
+    texts = {"summary.json": summary_text(there, found)}
+    for name, part in found.items():
+        texts |= {f"tables/{file}": text for file, text in table_texts(there, name, part).items()}
+    states = {results / name: _files_state(results, {name: text}) for name, text in texts.items()}
+    for name, source in sources.items():
+        states[figures / f"{name}.png"] = _state(figures / f"{name}.png", picture_source, source)
+    shown = {sources[name] for name in drawn(found)}
+    page = results / "report.html"
+    return states | {page: _report_state(page, report_digest(there, found), shown)}
+
+
 def _state(path: Path, source_of: Callable[[Path], str | None], expected: str) -> State:
     if not path.is_file():
         return State.MISSING
