@@ -105,7 +105,7 @@ class SlotMachine(nn.Module):
             cache = Cache.empty(numbers)
         kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
         weight: Tensor = kernels.select_best_(numbers, scale, cache, self.pool)
-        self._cache = cache
+        self.__dict__["_cache"] = cache  # no module, parameter or buffer: PyTorch need not ask
         return weight.view(theta.shape).to(theta.dtype)
 
     def _traced_best(self, numbers: Tensor, scale: Tensor) -> Tensor:

@@ -297,7 +297,7 @@ def exponentials(logits, highest, sums):
 @njit(**_COMPILATION)
 def sample_memory(options, lanes, dtype):
     """What `scan` and `locate` work in."""
-    values, weights = np.empty((options, lanes), dtype), np.empty((options, lanes), np.float32)
+    values, weights = np.empty(options * lanes, dtype), np.empty(options * lanes, np.float32)
     scores, started, highest = np.empty(lanes, dtype), np.empty((3, lanes), np.uint64), np.empty(lanes, np.float32)
     few = np.empty(lanes, np.uint64), np.empty(lanes, dtype), np.empty(lanes, dtype), np.empty(lanes, np.int64)
     totals, unsure = np.empty(lanes, np.float32), np.empty(lanes, np.int32)
@@ -305,10 +305,13 @@ def sample_memory(options, lanes, dtype):
 
 
 @njit(**_COMPILATION)
-def scan(connections, theta, scale, draw_key, pool, memory, out):
+def scan(connections, theta, scale, draw_key, pool, options, memory, out):
     """Draw an option of each of some connections by one number in the cumulative distribution: its value."""
-    values, weights, scores, started, highest, sums, chosen, _, _, _ = memory
-    options, lanes = values.shape[0], connections.shape[0]
+    all_values, all_weights, scores, started, highest, sums, chosen, _, _, _ = memory
+    lanes = connections.shape[0]
+    # In one piece, however few the connections.
+    values = all_values[: options * lanes].reshape(options, lanes)
+    weights = all_weights[: options * lanes].reshape(options, lanes)
     start(pool, connections, started)
     highest[:], sums[:], chosen[:] = float32(-np.inf), 0.0, int32(0)
     for option in range(options):
@@ -346,7 +349,7 @@ def rough_power(x):
 
 
 @njit(**_COMPILATION)
-def locate(connections, theta, scale, draw_key, pool, memory, tabled, out):
+def locate(connections, theta, scale, draw_key, pool, options, memory, tabled, out):
     """As `scan`, by sums in float32 of approximated powers; where their error could matter, `scan` decides.
 
     Where no score is beyond `_HIGH`, logits and powers here and there are right to a relative 6e-6 of their sum, and
@@ -355,8 +358,10 @@ def locate(connections, theta, scale, draw_key, pool, memory, tabled, out):
     Args:
         tabled: (2, K, lanes), values and initial scores of the options; without rows where they have to be drawn.
     """
-    values, weights, scores, started, _, _, chosen, totals, unsure, few = memory
-    options, lanes = weights.shape[0], connections.shape[0]
+    all_values, all_weights, scores, started, _, _, chosen, totals, unsure, few = memory
+    lanes = connections.shape[0]
+    values = all_values[: options * lanes].reshape(options, lanes)
+    weights = all_weights[: options * lanes].reshape(options, lanes)
     has_table = tabled.shape[1] > 0
     if not has_table:
         start(pool, connections, started)
@@ -404,7 +409,7 @@ def locate(connections, theta, scale, draw_key, pool, memory, tabled, out):
             if unsure[lane]:
                 numbers[count], thetas[count], places[count] = connections[lane], theta[lane], lane
                 count += 1
-        scan(numbers[:count], thetas[:count], scale, draw_key, pool, memory, drawn)
+        scan(numbers[:count], thetas[:count], scale, draw_key, pool, options, memory, drawn)
         for lane in range(count):
             out[places[lane]] = drawn[lane]
 
@@ -510,7 +515,7 @@ def select_sample(first, last, theta, scale, draw_key, out, pool, options, propo
                 waiting[lane] = uint64(begin + lane)
             numbers = waiting[: block.stop - begin]
             tabled = table[begin // lanes if table.shape[0] > 1 else 0]
-            locate(numbers, theta[block], scale, draw_key, pool, memory, tabled, out[block])
+            locate(numbers, theta[block], scale, draw_key, pool, options, memory, tabled, out[block])
         return
     here, drawn = np.empty(lanes, theta.dtype), np.empty(lanes, theta.dtype)
     waits = 0  # connections without an accepted proposal
@@ -524,7 +529,7 @@ def select_sample(first, last, theta, scale, draw_key, out, pool, options, propo
             numbers = waiting[max(waits - lanes, 0) : waits]
             for lane in range(numbers.shape[0]):
                 here[lane] = theta[numbers[lane]]
-            locate(numbers, here, scale, draw_key, pool, memory, table[0], drawn)
+            locate(numbers, here, scale, draw_key, pool, options, memory, table[0], drawn)
             for lane in range(numbers.shape[0]):
                 out[numbers[lane]] = drawn[lane]
             waits -= numbers.shape[0]
