@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import slotmachines
-from docs.site.assemble import BrokenLink, assemble, rewritten
+from docs.site.assemble import BrokenLink, assemble, rewritten, with_all_pages
 from docs.site.check_links import broken_links
 from docs.site.draw_method import SCORES, VALUES, breaks, lines, selected
 
@@ -77,12 +77,15 @@ def test_broken_links_of_a_built_site_are_found(tmp_path: Path) -> None:
     assert broken_links(tmp_path) == ["a.html: b.html#part", "a.html: c.html", "b.html: picture.png"]
 
 
-def test_the_navigation_holds_every_page() -> None:
-    config = yaml.safe_load((PROJECT / "docs/site/mkdocs.yml").read_text())
+def test_the_navigation_holds_every_page_once() -> None:
+    settings = (PROJECT / "docs/site/mkdocs.yml").read_text()
     there = {page.name for page in (PROJECT / "docs").glob("*.md")} | {"index.md", "answer.md"}
-    there |= {f"gallery/{script.stem}.md" for script in (PROJECT / "docs/gallery").glob("*.py")}
-    pages = pages_of(config["nav"])
-    assert sorted(pages) == sorted(there), "list each page under nav in docs/site/mkdocs.yml"
+    listed = pages_of(yaml.safe_load(settings)["nav"])
+    assert len(set(listed)) == len(listed)
+    examples = {f"gallery/{script.stem}.md" for script in (PROJECT / "docs/gallery").glob("*.py")}
+    assert set(listed) - there == examples
+    whole = with_all_pages(settings, [*there, "new-page.md", "results/claims.md"])
+    assert sorted(pages_of(yaml.safe_load(whole)["nav"])) == sorted([*there, *examples, "new-page.md"])
 
 
 def test_the_reference_has_every_public_name() -> None:

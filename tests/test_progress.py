@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from slotpipeline.cli import app
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.reporting.progress import printed_progress, progress_of, seconds_left
+from slotpipeline.reporting.progress import RunProgress, printed_progress, progress_of, seconds_left
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
-from slotpipeline.runs.run_time import read_seconds
+from slotpipeline.runs.run_time import read_seconds, seconds_per_epoch
 from synthetic import REFERENCE, make_config
 
 RUNS = grid_runs(make_config({"lenet": "mnist"}, seeds=2, experiments=["k-sweep"]))
@@ -89,3 +89,31 @@ def test_the_command_ends_when_nothing_is_left(tmp_path: Path, monkeypatch: pyte
     answer = CliRunner().invoke(app, ["watch", "config/smoke.yaml", "--once"])
     assert answer.exit_code == 0, answer.output
     assert answer.output.startswith("0 of 36 finished, 0 running, 36 waiting, 0 failed")
+
+
+@pytest.mark.parametrize("side_by_side", [1, 2, 4])
+def test_after_a_tenth_of_a_grid_the_end_is_told_within_a_fifth(side_by_side: int) -> None:
+    runs = grid_runs(make_config({"lenet": "mnist"}, seeds=5, experiments=["k-sweep", "selection", "finetune"]))
+    slower = 2.5  # than the machine that measured
+    took = [
+        0.0 if run.settings.epochs == run.start_epoch else slower * seconds_per_epoch(run, MEASURED) for run in runs
+    ]
+    free, spans = [0.0] * side_by_side, []
+    for run, seconds in zip(runs, took, strict=True):
+        start = min(free)
+        end = start + seconds * (run.settings.epochs - run.start_epoch)
+        free[free.index(start)] = end
+        spans.append((start, end))
+    whole = max(free)
+    now = whole / 10
+    planned = list(zip(runs, took, spans, strict=True))
+    running = {
+        run.folder: RunProgress(
+            run.folder, run.start_epoch + int((now - start) / seconds), run.settings.epochs, seconds, None, 0.0
+        )
+        for run, seconds, (start, end) in planned
+        if start <= now < end
+    }
+    done = [(run, seconds) for run, seconds, (_, end) in planned if end <= now]
+    to_do = [run for run, _, (_, end) in planned if end > now]
+    assert seconds_left(to_do, running, MEASURED, done) == pytest.approx(whole - now, rel=0.2)

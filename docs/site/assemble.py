@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 PROJECT = Path(__file__).parents[2]
@@ -96,6 +97,13 @@ def answer_page(project: Path = PROJECT) -> str:
     )
 
 
+def with_all_pages(settings: str, places: Iterable[str]) -> str:
+    """mkdocs.yml, whose last entry is the navigation, with the pages at the top that it does not list yet."""
+    missing = sorted(place for place in places if re.fullmatch(r"[\w-]+\.md", place) and f": {place}\n" not in settings)
+    more = "".join(f"      - {place}\n" for place in missing)
+    return f"{settings}  - More:\n{more}" if more else settings
+
+
 def assemble(folder: Path, *, gallery: bool = True, project: Path = PROJECT) -> list[str]:
     """Fill FOLDER/pages and FOLDER/mkdocs.yml; the places of all files, relative to FOLDER/pages.
 
@@ -126,7 +134,8 @@ def assemble(folder: Path, *, gallery: bool = True, project: Path = PROJECT) -> 
         else:
             shutil.copy(project / name, goal)
     shutil.copytree(project / "docs/site/assets", pages / "assets")
-    shutil.copy(project / "docs/site/mkdocs.yml", folder)
+    settings = (project / "docs/site/mkdocs.yml").read_text(encoding="utf-8")
+    (folder / "mkdocs.yml").write_text(with_all_pages(settings, done.values()), encoding="utf-8")
     if gallery:
         sys.path.insert(0, str(project))
         from docs.site.render_gallery import render_all

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 import pandas as pd
 
@@ -79,25 +81,49 @@ def _seconds(value: float, unit: str) -> float | None:
     return 1 / value if value else None
 
 
-def seconds_left(to_do: Sequence[Run], running: Mapping[str, RunProgress], measured: pd.DataFrame) -> float | None:
+def seconds_left(
+    to_do: Sequence[Run],
+    running: Mapping[str, RunProgress],
+    measured: pd.DataFrame,
+    finished: Sequence[tuple[Run, float]] = (),
+) -> float | None:
     """Seconds until the last run ends, if as many run at a time as now; None where nothing tells.
 
     Runs under way say how long an epoch takes. Others take what was measured, times how much slower or faster than
-    measured the runs under way are; where nothing was measured, they take what the runs under way do on average.
+    measured the finished runs and those under way were, of their network and method where there are any. Where nothing
+    was measured, they take what the runs under way do on average.
+
+    Args:
+        finished: finished runs of the grid, and the seconds that an epoch of each took.
     """
     known = {name: one.seconds_per_epoch for name, one in running.items() if one.seconds_per_epoch}
     if not known:
         return None
     expected = {run.folder: _expected(run, measured) for run in to_do}
-    ratios = [known[name] / one for name, one in expected.items() if name in known and one]
-    speed, usual = median(ratios) if ratios else 1.0, fmean(known.values())
-    total = 0.0
-    for run in to_do:
+    pairs = [(run, known[run.folder], run.settings.epochs) for run in to_do if run.folder in known]
+    pairs += [(run, seconds, run.settings.epochs) for run, seconds in finished]
+    actual: dict[tuple[str, ...], float] = defaultdict(float)
+    planned: dict[tuple[str, ...], float] = defaultdict(float)
+    for run, seconds, epochs in pairs:
+        one = expected.get(run.folder) or _expected(run, measured)
+        for key in ((), _kind(run)) if one else ():
+            actual[key] += seconds * epochs
+            planned[key] += (one or 0.0) * epochs
+    usual = fmean(known.values())
+    free = [0.0] * len(running)
+    # Those under way first: each has a place of its own.
+    for run in sorted(to_do, key=lambda run: run.folder not in running):
         first = running[run.folder].epoch if run.folder in running else run.start_epoch
-        one = expected[run.folder]
+        one, key = expected[run.folder], _kind(run) if _kind(run) in planned else ()
+        speed = actual[key] / planned[key] if key in planned else 1.0
         seconds = known.get(run.folder) or (usual if one is None else one * speed)
-        total += seconds * max(run.settings.epochs - first, 0)
-    return total / len(running)
+        heapq.heapreplace(free, free[0] + seconds * max(run.settings.epochs - first, 0))
+    return max(free)
+
+
+def _kind(run: Run) -> tuple[str, ...]:
+    """What runs have in common that are as much slower or faster than measured."""
+    return run.network, run.dataset, run.method, str(run.parent is not None)
 
 
 def _expected(run: Run, measured: pd.DataFrame) -> float | None:
@@ -144,13 +170,19 @@ def progress_of(
     left = {run.folder for run in to_do}
     running = {name: one for name, one in printed.items() if name in left and one.is_running and one.epoch < one.epochs}
     failed = {name: why for name, why in failures(to_do, results).items() if name not in running}
+    done = [
+        (run, seconds)
+        for run in runs
+        if run.folder not in left and run.folder in printed and (seconds := printed[run.folder].seconds_per_epoch)
+    ]
+    waiting_too = [run for run in to_do if run.folder not in failed]
     return GridProgress(
         planned=len(runs),
         finished=len(runs) - len(left),
         waiting=len(left) - len(running) - len(failed),
         running=_by_name(running.values()),
         failed=failed,
-        seconds_left=seconds_left([run for run in to_do if run.folder not in failed], running, measured),
+        seconds_left=seconds_left(waiting_too, running, measured, done),
     )
 
 
