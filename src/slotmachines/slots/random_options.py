@@ -23,7 +23,8 @@ _CHUNK = 1 << 18  # numbers generated at a time; bounds the memory of the genera
 class OptionPool:
     """All values W ~ U(-b, b) and initial scores s ~ U(0, r b) (paper, section 3) of one weight tensor.
 
-    None of them is stored. Each is computed when it is needed, and depends on the seed, the name, the number of the
+    None of them is stored here. Each is computed when it is needed (sampling on a CPU keeps those of small tensors:
+    `slots.kernels.cpu`), and depends on the seed, the name, the number of the
     connection and that of the option alone; with more options the first ones stay the same.
 
     Attributes:
