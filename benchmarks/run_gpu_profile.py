@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu_profile import Way, alone, processes, profile, rival_graphs, smaller, together
+from benchmarks.gpu_processes import processes
+from benchmarks.gpu_profile import Way, alone, profile, rival_graphs, smaller, together
 from slotmachines.errors import UserError, one_line
 from slotmachines.methods import RIVALS
 from slotpipeline.planning.engine import Engine

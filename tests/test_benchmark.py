@@ -28,7 +28,6 @@ from benchmarks.goals import limit_of, verdict
 from benchmarks.measurements import by_device, is_measured, read_measurements, rows_of_case, write_measurements
 from benchmarks.peak_memory import peak_bytes
 from benchmarks.performance_page import benchmark_text
-from benchmarks.precision_table import precision_text
 from benchmarks.timing import Effort, time_case
 from benchmarks.training_arms import Training
 from slotmachines.errors import UserError
@@ -276,27 +275,3 @@ def test_an_unknown_case_is_one_line(
     assert script(monkeypatch, "run_steps", tmp_path / "measurements.csv", "--only", "alexnet") == 2
     assert "alexnet" in capsys.readouterr().err
     assert not (tmp_path / "measurements.csv").exists()
-
-
-def test_the_page_shows_how_often_float32_selects_another_option() -> None:
-    place = {"options": 8, "compared_every": 10, "commit": "0123456789"}
-    selections = pd.DataFrame(
-        {
-            **place,
-            "formulation": name,
-            "compared_steps": steps,
-            "mean_share": share,
-            "max_share": 2 * share,
-            "largest_gap": 3e-7,
-        }
-        for name, steps, share in (("one", 10, 1e-6), ("one", 30, 5e-6), ("K scores", 40, 7e-5))
-    )
-    whole = {"options": 8, "epochs": 3, "mean_difference": 0.0124, "low": 0.001, "high": 0.075, "commit": "fedcba9876"}
-    accuracy = pd.DataFrame(
-        [{**whole, "one_number": 96.0, "k_scores": 96.5}, {**whole, "one_number": 97.0, "k_scores": 96.5}]
-    )
-    text = precision_text(selections, accuracy)
-    assert "| 4.0e-06      | 1.0e-05         | 3e-07         |" in text  # the mean weighted by steps
-    assert "2 seeds of 3 epochs at K = 8: test accuracy 96.50% with one number" in text
-    assert "+0.012 points (95% t-interval +0.001 to +0.075)" in text
-    assert "Measured at commit 0123456, fedcba9." in text

@@ -289,9 +289,7 @@ def test_columns_say_how_long_was_trained_also_where_nothing_was_run() -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_bad_input_is_one_line_and_status_2(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_one_line_and_status_2(file, tmp_path, monkeypatch, capsys) -> None:
     folder = write_grid(tmp_path / "grid", make_config({"lenet": "mnist"}, experiments=["k-sweep"]))
     (folder / file).unlink()
     output = tmp_path / "figure.png"

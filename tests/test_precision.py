@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks.precision_table import precision_text
 from slotpipeline.data import load
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "run_precision.py"
@@ -80,3 +81,27 @@ def test_the_script_writes_both_tables(
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert ended.value.code == 2
+
+
+def test_the_page_shows_how_often_float32_selects_another_option() -> None:
+    place = {"options": 8, "compared_every": 10, "commit": "0123456789"}
+    selections = pd.DataFrame(
+        {
+            **place,
+            "formulation": name,
+            "compared_steps": steps,
+            "mean_share": share,
+            "max_share": 2 * share,
+            "largest_gap": 3e-7,
+        }
+        for name, steps, share in (("one", 10, 1e-6), ("one", 30, 5e-6), ("K scores", 40, 7e-5))
+    )
+    whole = {"options": 8, "epochs": 3, "mean_difference": 0.0124, "low": 0.001, "high": 0.075, "commit": "fedcba9876"}
+    accuracy = pd.DataFrame(
+        [{**whole, "one_number": 96.0, "k_scores": 96.5}, {**whole, "one_number": 97.0, "k_scores": 96.5}]
+    )
+    text = precision_text(selections, accuracy)
+    assert "| 4.0e-06      | 1.0e-05         | 3e-07         |" in text  # the mean weighted by steps
+    assert "2 seeds of 3 epochs at K = 8: test accuracy 96.50% with one number" in text
+    assert "+0.012 points (95% t-interval +0.001 to +0.075)" in text
+    assert "Measured at commit 0123456, fedcba9." in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +81,18 @@ def require_plain(content: Any, where: str) -> None:
             waiting += [(one, depth + 1) for one in value]
         elif isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{where}: {value} is not finite; give a finite number")
+
+
+def named_values(changes: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """What the words NAME=VALUE of an option say, each value in YAML.
+
+    Raises:
+        UserError: a word has another form.
+    """
+    settings = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise UserError(f"{option} {change} is not of the form NAME=VALUE")
+        settings[name] = parse_yaml(value, f"{option} {change}")
+    return settings

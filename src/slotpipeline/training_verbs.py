@@ -17,7 +17,7 @@ from slotmachines.methods import METHODS, SLOT_METHODS
 from slotmachines.networks.names import NETWORKS
 from slotpipeline.command import begins, one_line_errors
 from slotpipeline.data.datasets import DATASETS
-from slotpipeline.plain_yaml import parse_yaml
+from slotpipeline.plain_yaml import named_values
 from slotpipeline.planning.engine import ENGINE_NAMES, engine_of
 from slotpipeline.planning.training_job import TrainingJob
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
@@ -134,7 +134,7 @@ def train(
 
     run = make_run(
         network=network, dataset=dataset, method=method, options=options, seed=seed,
-        recipe=recipe or AUTHORS_RECIPES.get(method, DEFAULT_RECIPE), changes=_settings(changes),
+        recipe=recipe or AUTHORS_RECIPES.get(method, DEFAULT_RECIPE), changes=named_values(changes),
     )  # fmt: skip
     return _job(
         run, folder, checkpoint, data_folder=data, keep_epochs=tuple(keep_epochs), device=device, threads=threads,
@@ -173,7 +173,7 @@ def finetune(
 
     parent = make_run(
         network=network, dataset=dataset, method=method, options=options, seed=seed, recipe=recipe or DEFAULT_RECIPE,
-        changes=_settings(changes),
+        changes=named_values(changes),
     )  # fmt: skip
     return _job(
         finetuned(parent, start_epoch), folder, checkpoint, data_folder=data, start_weights=weights, device=device,
@@ -291,13 +291,3 @@ def _print_result(job: TrainingJob, record: RunRecord) -> None:
         f"test accuracy {record.test_accuracy:.2f}% at epoch {record.best_epoch}, the best on validation "
         f"({record.val_accuracy:.2f}%): {job.folder}"
     )
-
-
-def _settings(changes: list[str]) -> dict[str, Any]:
-    settings = {}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise UserError(f"--set {change} is not of the form NAME=VALUE")
-        settings[name] = parse_yaml(value, f"--set {change}")
-    return settings

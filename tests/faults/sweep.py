@@ -18,7 +18,6 @@ import argparse
 import ctypes
 import errno
 import importlib
-import json
 import os
 import pkgutil
 import random
@@ -36,6 +35,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from trees import Tree, difference, finished, is_unfinished, tree
 
 import slotpipeline
 import slotpipeline.training.train
@@ -63,11 +63,7 @@ experiments:
 EXPERIMENT = "k-sweep"
 FAIL, KILL_BEFORE, KILL_AFTER = range(3)
 READS = {"open", "open-folder", "read", "stat", "stat-file", "access"}
-NEVER_THE_SAME = {"started", "wall_seconds", "processor"}
-"""Fields of a run's metrics.json that say when and where it was trained."""
 RESULTS, FIGURES, REFERENCE = "results/small", "figures/small", "config/reference.csv"
-
-Tree = dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -237,38 +233,6 @@ class Sweep:
         elif finished(tree(self.work)) != finished(expected):
             found.append(f"the same command, given again, gives other bytes: {difference(tree(self.work), expected)}")
         return found
-
-
-def is_unfinished(name: str) -> bool:
-    """Whether a file is what a process was writing, or the state of a run that is not finished."""
-    return any(part.startswith(".") for part in Path(name).parts) or "/checkpoints/" in name
-
-
-def finished(files: Tree) -> Tree:
-    """The files without what a killed process was writing: that is removed a day later."""
-    return {name: content for name, content in files.items() if not any(part[0] == "." for part in Path(name).parts)}
-
-
-def difference(files: Tree, expected: Tree) -> str:
-    one, other = finished(files), finished(expected)
-    return ", ".join(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
-
-
-def tree(folder: Path) -> Tree:
-    """Every file below a folder, with its content; of a run's metrics without what differs from time to time."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            if path.name == "metrics.json":
-                try:
-                    fields = json.loads(content)
-                    same = {name: fields[name] for name in fields.keys() - NEVER_THE_SAME}
-                    content = json.dumps(same, sort_keys=True).encode()
-                except ValueError:
-                    pass
-            found[str(path.relative_to(folder))] = content
-    return found
 
 
 def warm_up() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from slotmachines.errors import UserError
-from slotpipeline.reporting.status import State, file_states
+from slotpipeline.reporting.file_states import State, file_states
 from slotpipeline.results.collect import CURVES_CSV, RUNS_CSV, SELECTED_CSV
 
 _SMALL = (RUNS_CSV, CURVES_CSV, SELECTED_CSV)

@@ -286,9 +286,8 @@ def _origin(grid: Grid, identity: str, run: Run | None, row: Mapping[Any, Any] |
 
 def _record(grid: Grid, run: Run | None) -> RunRecord | None:
     """What the run's own file says; None where its folder is elsewhere."""
-    if run is None or not run_files(run, grid.folder).is_finished:
-        return None
-    return read_run_record(run_files(run, grid.folder))
+    files = run_files(run, grid.folder) if run else None
+    return read_run_record(files) if files and files.is_finished else None
 
 
 def listing(found: Sequence[Address]) -> list[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import claims_of_grid, counted, counts
+from slotpipeline.reporting.file_states import State, files_state, report_state, state_of
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
     OVERVIEWS,
     figure_digest,
     overview_digests,
-    page_source,
-    page_sources,
     picture_source,
     report_digest,
 )
@@ -33,14 +31,6 @@ from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import estimated_hours, time_text
 from slotpipeline.runs.to_do import failures, missing_parents, runs_to_do
-
-
-class State(StrEnum):
-    """How a file stands to the results."""
-
-    CURRENT = "current"
-    STALE = "stale"
-    MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -107,8 +97,8 @@ def grid_status(
         standings.append(
             Standing(
                 experiment=experiment,
-                table=_files_state(results / "tables", table_texts(there, experiment, found)),
-                figure=_state(figures / f"{experiment}.png", picture_source, figure_source),
+                table=files_state(results / "tables", table_texts(there, experiment, found)),
+                figure=state_of(figures / f"{experiment}.png", picture_source, figure_source),
                 figure_source=figure_source,
                 runs=runs,
                 recorded=known,
@@ -248,54 +238,13 @@ def status_of(config: Config, results: Path, figures: Path, reference_csv: Path,
         folder=results,
         seconds_csv=seconds_csv,
         standings=standings,
-        report=_report_state(results / "report.html", report_digest(there, found), shown),
-        summary=_files_state(results, {"summary.json": summary_text(there, found)}),
-        overviews={name: _state(figures / f"{name}.png", picture_source, overviews[name]) for name in OVERVIEWS},
+        report=report_state(results / "report.html", report_digest(there, found), shown),
+        summary=files_state(results, {"summary.json": summary_text(there, found)}),
+        overviews={name: state_of(figures / f"{name}.png", picture_source, overviews[name]) for name in OVERVIEWS},
         claims=counts(claims.judged) if claims else {},
         claims_text=counted(claims.judged) if claims else "",
         others=len(set(there.runs["identity"]) - {run.identity for one in standings for run in one.runs}),
     )
-
-
-def file_states(config: Config, results: Path, figures: Path, reference_csv: Path) -> dict[Path, State]:
-    """How each table, figure and page of a grid stands to what was collected, by its content or its digest alone.
-
-    Raises:
-        UserError: a file that is there cannot be read.
-    """
-    there = results_so_far(config, results, reference_csv)
-    found = grid_results(there)
-    sources = {name: figure_digest(there, name, part) for name, part in found.items()}
-    sources |= overview_digests(found, sources)
-    texts = {"summary.json": summary_text(there, found)}
-    for name, part in found.items():
-        texts |= {f"tables/{file}": text for file, text in table_texts(there, name, part).items()}
-    states = {results / name: _files_state(results, {name: text}) for name, text in texts.items()}
-    for name, source in sources.items():
-        states[figures / f"{name}.png"] = _state(figures / f"{name}.png", picture_source, source)
-    shown = {sources[name] for name in drawn(found)}
-    page = results / "report.html"
-    return states | {page: _report_state(page, report_digest(there, found), shown)}
-
-
-def _state(path: Path, source_of: Callable[[Path], str | None], expected: str) -> State:
-    if not path.is_file():
-        return State.MISSING
-    return State.CURRENT if source_of(path) == expected else State.STALE
-
-
-def _files_state(folder: Path, texts: Mapping[str, str]) -> State:
-    """How files of a folder stand to what would be written now; `texts`: file -> content."""
-    if not all((folder / name).is_file() for name in texts):
-        return State.MISSING
-    is_current = all((folder / name).read_bytes() == text.encode() for name, text in texts.items())
-    return State.CURRENT if is_current else State.STALE
-
-
-def _report_state(page: Path, source: str, figures: set[str]) -> State:
-    """How the report stands: to its tables by `source`, to the figures that it holds by their digests."""
-    state = _state(page, page_source, source)
-    return State.STALE if state == State.CURRENT and not figures <= page_sources(page) else state
 
 
 def _are(count: int, name: str) -> str:
