@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from benchmarks import run_gpu_profile
-from benchmarks.gpu_profile import Steps, Way, alone, processes, profile, rival_graphs, smaller, together
+from benchmarks.gpu_processes import processes
+from benchmarks.gpu_profile import Steps, Way, alone, profile, rival_graphs, smaller, together
 from benchmarks.kernel_shares import GAPS, Kernel, kind_of, longest, shares
 from slotmachines import UserError
 from slotpipeline.planning.engine import Engine
