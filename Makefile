@@ -103,7 +103,7 @@ lint: .venv/installed ## Check style and types of the code and of the workflow.
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint --configfile config/smoke.yaml
 
-lock: .venv/installed ## Pin the packages of pyproject.toml anew; versions that still fit stay. Writes the files for conda and pixi too.
+lock: .venv/installed ## Pin the packages of pyproject.toml again, also for conda and pixi; versions that still fit stay.
 	$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml

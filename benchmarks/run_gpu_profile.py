@@ -103,7 +103,7 @@ def main(words: Sequence[str]) -> None:
         begin = time.monotonic()
         try:
             found = measure()
-        except Exception as error:  # whatever it is: the machine is lent for minutes, and the next one may work
+        except Exception as error:  # the machine is lent for minutes: the next measurement may work
             found = {"error": f"{type(error).__name__}: {one_line(error)}"[:300]}
         line = {**about, **found, "took_seconds": round(time.monotonic() - begin, 1), **origin}
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+MIRROR = [os.environ["DEBIAN_MIRROR"]] if "DEBIAN_MIRROR" in os.environ else []  # else the one that debootstrap knows
 PIP_FILES = ("/etc/pip.conf", "/etc/ssl/certs")
 BASE, IMAGE = "debian-python:bookworm", "slotmachines:test"
 
@@ -53,7 +53,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
         "--include=python3-venv,ca-certificates",
         "bookworm",
         tool("mount", container),
-        MIRROR,
+        *MIRROR,
     )
     tool("commit", "--quiet", "--rm", container, BASE)
     yield tool
