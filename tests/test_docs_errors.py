@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from slotmachines import UserError, slotify_
-from slotpipeline import cli, results_verbs, training_verbs
+from slotpipeline import cli, results_verbs
 from slotpipeline.data import fetching
 from slotpipeline.data.canonical import canonical_path, read_canonical
 from slotpipeline.data.datasets import find
 from slotpipeline.data.mnist import MNIST
+from slotpipeline.plain_yaml import named_values
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.training.checkpoint import load_checkpoint
 from slotpipeline.training.loop import Trainer
@@ -61,7 +62,7 @@ def misspelt_recipe(*_: object) -> None:
 
 
 def set_in_two_words(*_: object) -> None:
-    training_verbs._settings(["epochs 3"])
+    named_values(["epochs 3"])
 
 
 def diverged(*_: object) -> None:
