@@ -151,11 +151,14 @@ def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Se
 
     def give(found: Sequence[CellResult]) -> bool:
         pairs = [(one.mean - one.paper.value, one.tolerance) for one in found if one.paper is not None]
-        return all(tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs)
+        return bool(pairs) and all(
+            tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs
+        )
 
     if give(chosen) and not give(text) and not give(code):
         return (
-            "Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
+            "Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture does "
+            "(exploratory)."
         )
     giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
     return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
