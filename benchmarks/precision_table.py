@@ -16,7 +16,8 @@ def precision_text(selections: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     every = selections["compared_every"].iloc[0]
     compared = (
         "Share of connections whose option differs from that of K float64 scores with the same gradients (every "
-        f"{every}th step), and by how much its score falls short of the highest one, relative to the connection's largest score:"
+        f"{every}th step), and by how much its score falls short of the highest one, relative "
+        "to the connection's largest score:"
     )
     first = rows_of(accuracy)[0]
     one, dense = (number(accuracy[name].mean()) for name in ("one_number", "k_scores"))
