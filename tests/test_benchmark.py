@@ -245,8 +245,9 @@ def test_the_page_shows_ratios_limits_and_no_time_of_a_cpu(tmp_path: Path, monke
     assert "1.10 to 1.40" in text
     assert "no: Conv-4 K = 8" in text
     assert "10% of it" in text  # one of ten seconds
-    assert "not measured" in text
-    assert "1.10 (0.99 to 1.32)" in text
+    assert "Goals not measured: step time, greedy, K = 2 to 64, LeNet (1.5 ordinary steps);" in text
+    assert "1.10 (0.99\N{EN DASH}1.32)" in text
+    assert "0.20% to 0.20% of the weights change" in text
     assert " ms" not in text
     page.write_text("before\n<!-- begin benchmark-cpu -->\nold\n<!-- end benchmark-cpu -->\nafter\n")
     assert script(monkeypatch, "write_page", tmp_path, page) == 0

@@ -13,7 +13,6 @@ import pytest
 from torch import nn
 
 from slotpipeline import cli, results_verbs
-from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.opening import _headline
 
 PROJECT = Path(__file__).parents[1]
@@ -162,12 +161,6 @@ def test_each_page_can_be_reached_from_the_readme():
             if file in PAGES:
                 waiting.append(file)
     assert {page.name for page in PAGES} == {page.name for page in linked}
-
-
-def test_the_page_on_reproducing_lists_every_experiment():
-    listed = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", (PROJECT / "docs/reproduce.md").read_text(), re.MULTILINE)
-    titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
-    assert {name: title for name, title in listed if name in titles} == titles
 
 
 def test_the_headline_says_no_more_than_the_means():

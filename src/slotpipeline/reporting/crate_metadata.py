@@ -87,7 +87,7 @@ def metadata(
     """The text of ro-crate-metadata.json; `agent`, `published`: see `slotpipeline.reporting.crate.write_crate`."""
     graph = Graph()
     citation = described.citation
-    times = [one for row in described.runs.itertuples() if (one := times_of(row))]
+    times = [one for row in described.runs.to_dict("records") if (one := times_of(row))]
     day = published or (max(end for _, end in times).date() if times else date(1970, 1, 1))
     graph.add(
         METADATA, "CreativeWork", about={"@id": "./"},

@@ -71,13 +71,12 @@ def _trainer(graph: Graph, text: Mapping[str, str]) -> Entity:
     )  # fmt: skip
 
 
-def times_of(row: Any) -> tuple[datetime, datetime] | None:
+def times_of(row: Mapping[Any, Any]) -> tuple[datetime, datetime] | None:
     """Start and end of a recorded run, UTC, to the second; None where the start is not known."""
-    get = row.get if isinstance(row, Mapping) else lambda name: getattr(row, name, None)
     try:
-        start = datetime.fromisoformat(str(get("started"))).astimezone(UTC).replace(microsecond=0)
-        return start, start + timedelta(seconds=round(float(get("wall_seconds"))))
-    except (TypeError, ValueError):
+        start = datetime.fromisoformat(str(row["started"])).astimezone(UTC).replace(microsecond=0)
+        return start, start + timedelta(seconds=round(float(row["wall_seconds"])))
+    except (KeyError, TypeError, ValueError):
         return None
 
 
