@@ -140,6 +140,7 @@ def test_the_digest_of_a_dataset_is_named_where_it_is_known(
         place = grid.results / name
         place.write_text(place.read_text().replace("mnist", "digits"))
     write_crate(Grid(**{**vars(grid), "data": digits_folder}), tmp_path / "crate")
+    assert write_crate(grid, tmp_path / "other").without_digest == ["digits"]
     assert re.fullmatch("sha256:[0-9a-f]{64}", entities(tmp_path / "crate")["#dataset-digits"]["identifier"])
 
 

@@ -57,8 +57,16 @@ class Grid:
     project: Path = Path()
 
 
-def write_crate(grid: Grid, output: Path, agent: str = "", published: date | None = None) -> int:
-    """Write the crate of a grid, and return how many files it holds beside the metadata.
+@dataclass(frozen=True)
+class Written:
+    """What a crate holds: the number of its files beside the metadata, and the datasets of which it knows no digest."""
+
+    files: int
+    without_digest: Sequence[str]
+
+
+def write_crate(grid: Grid, output: Path, agent: str = "", published: date | None = None) -> Written:
+    """Write the crate of a grid.
 
     Args:
         output: a ZIP file, if the name ends in .zip; else a folder that is missing or empty.
@@ -85,7 +93,7 @@ def write_crate(grid: Grid, output: Path, agent: str = "", published: date | Non
                 place = temporary / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
-    return len(contents)
+    return Written(len(contents), [name for name, digests in described.digests.items() if not digests])
 
 
 def _write_zip(everything: Mapping[str, bytes], path: Path) -> None:

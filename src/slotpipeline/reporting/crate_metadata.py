@@ -152,7 +152,8 @@ def _description(described: Described) -> str:
         f"action for each recorded run: {recorded} of {len(described.planned)} planned runs, and "
         f"{len(described.runs) - recorded} others. The datasets are named by their digests and not included; nor are "
         "the Python packages slotmachines and slotpipeline, which each action names by the git commit that ran. An "
-        "action ends where its start and its seconds of training lead to: one that was interrupted ended later."
+        "action ends where its start and its seconds of training lead to: one that was interrupted ended later, and "
+        "where several shared a process only the sum of their times is exact."
     )
 
 
