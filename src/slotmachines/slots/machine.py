@@ -15,7 +15,7 @@ from slotmachines.slots.kernels.cache import Cache
 from slotmachines.slots.operators import sample_key, select_best, select_sample, settings_of
 from slotmachines.slots.philox import key_of
 from slotmachines.slots.random_options import SHARINGS, OptionPool
-from slotmachines.slots.straight_through import StraightThrough, straight_through
+from slotmachines.slots.straight_through import straight_through, traced_straight_through
 
 Selection = Literal["greedy", "probabilistic"]
 
@@ -50,9 +50,8 @@ class SlotMachine(nn.Module):
         require_trainable(theta)
         select = self._sample if self.training and self.selection == "probabilistic" else self._best
         if torch.compiler.is_compiling():
-            return straight_through(theta, score_scale, select(theta, score_scale))
-        weight: Tensor = StraightThrough.apply(theta, score_scale, select)
-        return weight
+            return traced_straight_through(theta, score_scale, select(theta, score_scale))
+        return straight_through(theta, score_scale, select)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Zeros, where theta starts; afterwards a weight cannot be assigned.
@@ -116,6 +115,7 @@ class SlotMachine(nn.Module):
         settings = (self.compiled, *settings_of(self.pool))
         weight: Tensor = select_best(numbers, scale, cache.weight, cache.low, cache.high, *settings)
         if not exporting:
+            cache.lent = None  # which the operator does not bring up to date
             self._cache = cache
         return weight
 
@@ -175,7 +175,8 @@ class SlotMachine(nn.Module):
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
     """c as a scalar, in the precision of the trained numbers."""
-    return whole(score_scale.detach()).to(numbers.dtype).reshape(())
+    scale = whole(score_scale.detach())
+    return (scale if scale.dtype == numbers.dtype else scale.to(numbers.dtype)).reshape(())
 
 
 def _flat(theta: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from dataclasses import dataclass, field
@@ -29,21 +30,19 @@ _PROCESS = os.getpid()  # OpenMP cannot be used again in a fork of a process tha
 
 
 def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
-    """As `plain.select_best_`."""
-    if len(theta) > _MOST:
-        return plain.select_best_(theta, score_scale, cache, pool)
-    out = torch.empty_like(theta)
+    """As `plain.select_best_`, of the shape of `theta`; the tensor is a `Lent` one."""
+    if theta.numel() > _MOST:
+        return plain.select_best_(theta.view(-1), score_scale, cache, pool).view(theta.shape)
+    lent = cache.lent
+    if lent is None or lent.tensor.shape != theta.shape or lent.is_in_use():
+        lent = cache.lent = Lent(theta, cache, _pool(pool, theta.dtype))
     scale = score_scale.item()
-    arguments = (
-        _number(scale, theta),
-        _number(scale if scale > SMALLEST_SCALE else math.nan, theta),
-        float(MARGIN),
-        *(tensor.numpy() for tensor in (cache.weight, cache.low, cache.high, out)),
-        _pool(pool, theta.dtype),
-        pool.options,
-    )
-    _run(loops.select_best, loops.select_best_parallel, theta, *arguments)
-    return out
+    number = lent.number
+    certain = number(scale if scale > SMALLEST_SCALE else math.nan)
+    arguments = (number(scale), certain, float(MARGIN), *lent.arrays, lent.is_filled, lent.pool, pool.options)
+    _run(loops.select_best, loops.select_best_parallel, lent.array_of(theta), *arguments)
+    lent.is_filled = True
+    return lent.tensor.data  # of the same memory, and for autograd another tensor
 
 
 def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionPool) -> Tensor:
@@ -55,7 +54,7 @@ def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionP
     arguments = (_number(score_scale.item(), theta), draw_key, out.numpy(), _pool(pool, theta.dtype), pool.options)
     proposals = float(OPTIONS_PER_SPREAD), float(TRIALS_PER_SPREAD)
     table = _table(pool, len(theta), theta.dtype)
-    _run(loops.select_sample, loops.select_sample_parallel, theta, *arguments, proposals, table)
+    _run(loops.select_sample, loops.select_sample_parallel, _array(theta), *arguments, proposals, table)
     return out
 
 
@@ -65,21 +64,21 @@ def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
         return plain.best_option(theta, score_scale, pool)
     out = torch.empty(len(theta), dtype=torch.int64, device="cpu")
     arguments = _number(score_scale.item(), theta), out.numpy(), _pool(pool, theta.dtype), pool.options
-    _run(loops.best_option, loops.best_option_parallel, theta, *arguments)
+    _run(loops.best_option, loops.best_option_parallel, _array(theta), *arguments)
     return out
 
 
-def _run(serial: Any, parallel: Any, theta: Tensor, *arguments: Any) -> None:
+def _run(serial: Any, parallel: Any, theta: np.ndarray, *arguments: Any) -> None:
     """Call a loop over all connections, in as many parts as PyTorch uses threads."""
     threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if threads == 1 or len(theta) < _SERIAL or os.getpid() != _PROCESS:
-        serial(0, len(theta), _array(theta), *arguments)
+        serial(0, len(theta), theta, *arguments)
     else:
         with _PARALLEL:
             before = numba.get_num_threads()
             numba.set_num_threads(threads)
             try:
-                parallel(threads, _array(theta), *arguments)
+                parallel(threads, theta, *arguments)
             finally:
                 numba.set_num_threads(before)
 
@@ -91,6 +90,61 @@ def _array(theta: Tensor) -> np.ndarray:
     """
     array: np.ndarray = from_dlpack(to_dlpack(theta)).numpy()
     return array
+
+
+class Lent:
+    """The memory of a selection, which the next one takes again unless someone holds it, with what that needs.
+
+    New memory in each step would cost more than a selection in which few connections change: it has to be made ready by
+    the system, and be written. Whoever writes into a selected weight changes what later ones see as little as before,
+    because marks of it are compared (`loops.select_best`).
+
+    Attributes:
+        tensor: of the shape of theta.
+        arrays: the arrays that `loops.select_best` takes, from the cached weights to the marks.
+        pool: what the loops need of the pool.
+        is_filled: whether the tensor holds a selection.
+    """
+
+    def __init__(self, theta: Tensor, cache: Cache, pool: tuple[Any, ...]) -> None:
+        with torch.inference_mode(False):  # it outlives the mode that it was made in
+            self.tensor = torch.empty(theta.shape, dtype=theta.dtype)
+        self.number, bits = (np.float32, np.int32) if theta.dtype == torch.float32 else (np.float64, np.int64)
+        out, weight = self.tensor.view(-1).numpy().view(bits), cache.weight.numpy().view(bits)
+        marks = np.empty(-(-theta.numel() // loops.BLOCK), bits)
+        self.arrays = (weight, cache.low.numpy(), cache.high.numpy(), out, marks)
+        self.pool = pool
+        self.is_filled = False
+        self._storage = self.tensor.untyped_storage()
+        self._holders = _holders(self._storage)
+        self._array = np.empty(0, self.number)
+        self._address = 0
+
+    def is_in_use(self) -> bool:
+        """Whether someone else holds the memory, or that cannot be known."""
+        return self._holders is None or _holders(self._storage) != self._holders
+
+    def array_of(self, theta: Tensor) -> np.ndarray:
+        """The memory of the trained numbers, contiguous, as a flat array to be used at once.
+
+        Not by theta.numpy(), after which PyTorch refuses to free that memory, as FSDP2 does with whole parameters.
+        """
+        if self._address != (address := theta.data_ptr()):
+            memory = (ctypes.c_byte * theta.nbytes).from_address(address)
+            self._array, self._address = np.frombuffer(memory, self.number), address
+        return self._array
+
+    def __deepcopy__(self, memo: Any) -> None:
+        """A copy of a cache makes its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
+def _holders(storage: torch.UntypedStorage) -> int | None:
+    """How many hold some memory of PyTorch; None where it does not say."""
+    count: Any = getattr(torch._C, "_storage_Use_Count", None)
+    return None if count is None else count(storage._cdata)
 
 
 def _number(number: float, theta: Tensor) -> np.floating:
