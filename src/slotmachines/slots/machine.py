@@ -93,21 +93,28 @@ class SlotMachine(nn.Module):
         return weight.view(theta.shape).to(theta.dtype)
 
     def _best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._traced_best(theta, score_scale)
+        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
+        if cache is not None and cache.lent is not None and cache.lent.takes(theta, score_scale):
+            weight: Tensor = cache.lent.select(theta, score_scale).view(theta.shape)
+            self.__dict__["_cache"] = cache  # no module, parameter or buffer: PyTorch need not ask
+            return weight
+        numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta)
+        if cache is None or not cache.fits(numbers):
+            cache = Cache.empty(numbers)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        weight = kernels.select_best_(numbers, _scale(score_scale, numbers), cache, self.pool)
+        self.__dict__["_cache"] = cache
+        return weight.view(theta.shape).to(theta.dtype)
+
+    def _traced_best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
         if numbers.is_meta:
             return torch.empty_like(theta)
         scale = _scale(score_scale, numbers)
-        if torch.compiler.is_compiling():
-            return self._traced_best(numbers, scale).view(theta.shape).to(theta.dtype)
-        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
-        if cache is None or not cache.fits(numbers):
-            cache = Cache.empty(numbers)
-        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        weight: Tensor = kernels.select_best_(numbers, scale, cache, self.pool)
-        self.__dict__["_cache"] = cache  # no module, parameter or buffer: PyTorch need not ask
-        return weight.view(theta.shape).to(theta.dtype)
-
-    def _traced_best(self, numbers: Tensor, scale: Tensor) -> Tensor:
         cache = getattr(self, "_cache", None)
         exporting = torch.compiler.is_exporting()  # an exported graph keeps no state
         if cache is None or exporting or not cache.fits(numbers):
@@ -117,7 +124,7 @@ class SlotMachine(nn.Module):
         if not exporting:
             cache.lent = None  # which the operator does not bring up to date
             self._cache = cache
-        return weight
+        return weight.view(theta.shape).to(theta.dtype)
 
     def _sample(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)

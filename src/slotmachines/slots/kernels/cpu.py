@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
+from slotmachines.slots.device_memory import free_bytes
 from slotmachines.slots.kernels import loops, plain
 from slotmachines.slots.kernels.cache import Cache
 from slotmachines.slots.kernels.plain import MARGIN, OPTIONS_PER_SPREAD, SMALLEST_SCALE, TRIALS_PER_SPREAD
@@ -23,39 +24,43 @@ from slotmachines.slots.random_options import OptionPool
 
 _SERIAL = 1 << 14  # connections that are not worth a second thread
 _MOST = 1 << 32  # connections whose numbers are one word of the generator's counter
-_TABLE_BYTES = 1 << 28
+_TABLE_BYTES = 1 << 30
+_TABLE_SHARE = 4  # a table takes at most this part of the memory that is free
 _TABLES_LOCK = Lock()
 _PARALLEL = Lock()  # Numba's layer "workqueue" ends the process if two threads enter it
+_PLAIN = (Tensor, torch.nn.Parameter)
 _PROCESS = os.getpid()  # OpenMP cannot be used again in a fork of a process that used it
 
 
 def select_best_(theta: Tensor, score_scale: Tensor, cache: Cache, pool: OptionPool) -> Tensor:
-    """As `plain.select_best_`, of the shape of `theta`; the tensor is a `Lent` one."""
-    if theta.numel() > _MOST:
-        return plain.select_best_(theta.view(-1), score_scale, cache, pool).view(theta.shape)
-    lent = cache.lent
-    if lent is None or lent.tensor.shape != theta.shape or lent.is_in_use():
-        lent = cache.lent = Lent(theta, cache, _pool(pool, theta.dtype))
-    scale = score_scale.item()
-    number = lent.number
-    certain = number(scale if scale > SMALLEST_SCALE else math.nan)
-    arguments = (number(scale), certain, float(MARGIN), *lent.arrays, lent.is_filled, lent.pool, pool.options)
-    _run(loops.select_best, loops.select_best_parallel, lent.array_of(theta), *arguments)
-    lent.is_filled = True
-    return lent.tensor.data  # of the same memory, and for autograd another tensor
+    """As `plain.select_best_`; the tensor is lent by `cache.lent`."""
+    if len(theta) > _MOST:
+        return plain.select_best_(theta, score_scale, cache, pool)
+    if cache.lent is None:
+        cache.lent = Lent(cache, pool)
+    weight: Tensor = cache.lent.select(theta, score_scale)
+    return weight
 
 
 def select_sample(theta: Tensor, score_scale: Tensor, key: Tensor, pool: OptionPool) -> Tensor:
     """As `plain.select_sample`."""
     if len(theta) > _MOST:
         return plain.select_sample(theta, score_scale, key, pool)
-    out = torch.empty_like(theta)
+    spare = _kept(pool).spare
+    try:
+        memory = spare.pop()  # in one operation: another thread will make its own
+    except IndexError:
+        memory = Memory(theta)
+    if not memory.fits(theta) or memory.is_in_use():
+        memory = Memory(theta)
     draw_key = np.uint64(int(key.item()) % 2**64)
-    arguments = (_number(score_scale.item(), theta), draw_key, out.numpy(), _pool(pool, theta.dtype), pool.options)
+    arguments = (_number(score_scale.item(), theta), draw_key, memory.array, _pool(pool, theta.dtype), pool.options)
     proposals = float(OPTIONS_PER_SPREAD), float(TRIALS_PER_SPREAD)
     table = _table(pool, len(theta), theta.dtype)
     _run(loops.select_sample, loops.select_sample_parallel, _array(theta), *arguments, proposals, table)
-    return out
+    drawn = memory.lend()
+    spare[:] = [memory]  # only now, as it is in use
+    return drawn
 
 
 def best_option(theta: Tensor, score_scale: Tensor, pool: OptionPool) -> Tensor:
@@ -92,46 +97,89 @@ def _array(theta: Tensor) -> np.ndarray:
     return array
 
 
-class Lent:
-    """The memory of a selection, which the next one takes again unless someone holds it, with what that needs.
+class Memory:
+    """Memory of a selection, which the next one takes again unless someone holds it.
 
-    New memory in each step would cost more than a selection in which few connections change: it has to be made ready by
-    the system, and be written. Whoever writes into a selected weight changes what later ones see as little as before,
-    because marks of it are compared (`loops.select_best`).
+    New memory in each step would cost about as much as the selection, as the system has to make it ready.
 
     Attributes:
-        tensor: of the shape of theta.
-        arrays: the arrays that `loops.select_best` takes, from the cached weights to the marks.
-        pool: what the loops need of the pool.
-        is_filled: whether the tensor holds a selection.
+        tensor: of the shape of the trained numbers.
+        array: the same, flat.
     """
 
-    def __init__(self, theta: Tensor, cache: Cache, pool: tuple[Any, ...]) -> None:
+    def __init__(self, theta: Tensor) -> None:
         with torch.inference_mode(False):  # it outlives the mode that it was made in
-            self.tensor = torch.empty(theta.shape, dtype=theta.dtype)
-        self.number, bits = (np.float32, np.int32) if theta.dtype == torch.float32 else (np.float64, np.int64)
-        out, weight = self.tensor.view(-1).numpy().view(bits), cache.weight.numpy().view(bits)
-        marks = np.empty(-(-theta.numel() // loops.BLOCK), bits)
-        self.arrays = (weight, cache.low.numpy(), cache.high.numpy(), out, marks)
-        self.pool = pool
-        self.is_filled = False
+            self.tensor = torch.empty(theta.shape, dtype=theta.dtype, device="cpu")
+        self.array: np.ndarray = self.tensor.view(-1).numpy()
         self._storage = self.tensor.untyped_storage()
-        self._holders = _holders(self._storage)
-        self._array = np.empty(0, self.number)
-        self._address = 0
+        self._holders = _holders(self._storage)  # the two above
+
+    def fits(self, theta: Tensor) -> bool:
+        """Whether it is that of trained numbers of this shape and type."""
+        return self.tensor.shape == theta.shape and self.tensor.dtype == theta.dtype
 
     def is_in_use(self) -> bool:
-        """Whether someone else holds the memory, or that cannot be known."""
+        """Whether someone else holds it, or that cannot be known."""
         return self._holders is None or _holders(self._storage) != self._holders
 
-    def array_of(self, theta: Tensor) -> np.ndarray:
+    def lend(self) -> Tensor:
+        """Its tensor; for autograd another one in each call."""
+        return self.tensor.data
+
+
+class Lent:
+    """Selects as `select_best_`, into memory that holds the selection of the last call, unless someone holds that.
+
+    It is not written where nothing changes. Whoever writes into a selected weight changes what later ones see as little
+    as before, because marks of it are compared.
+    """
+
+    def __init__(self, cache: Cache, pool: OptionPool) -> None:
+        self._weight = cache.weight
+        self._number, self._bits = (
+            (np.float32, np.int32) if cache.weight.dtype == torch.float32 else (np.float64, np.int64)
+        )
+        self._cached = cache.weight.numpy().view(self._bits), cache.low.numpy(), cache.high.numpy()
+        self._pool = _pool(pool, cache.weight.dtype), pool.options
+        self._array = np.empty(0, self._number)
+        self._address = 0
+        self._renew()
+
+    def _renew(self) -> None:
+        self._memory = Memory(self._weight)
+        marks = np.empty(-(-len(self._weight) // loops.BLOCK), self._bits)
+        self._arrays = (*self._cached, self._memory.array.view(self._bits), marks)
+        self._is_filled = False
+
+    def takes(self, theta: Tensor, score_scale: Tensor) -> bool:
+        """Whether `select` may be called with these as they are, of whatever shape."""
+        return (
+            type(theta) in _PLAIN
+            and theta.is_cpu
+            and theta.dtype == score_scale.dtype == self._weight.dtype
+            and theta.numel() == len(self._weight)
+            and theta.is_contiguous()
+        )
+
+    def select(self, theta: Tensor, score_scale: Tensor) -> Tensor:
+        """The selected weights, (n,)."""
+        if self._memory.is_in_use():
+            self._renew()
+        scale = score_scale.item()
+        certain = self._number(scale if scale > SMALLEST_SCALE else math.nan)
+        arguments = self._number(scale), certain, float(MARGIN), *self._arrays, self._is_filled, *self._pool
+        _run(loops.select_best, loops.select_best_parallel, self._array_of(theta), *arguments)
+        self._is_filled = True
+        return self._memory.lend()
+
+    def _array_of(self, theta: Tensor) -> np.ndarray:
         """The memory of the trained numbers, contiguous, as a flat array to be used at once.
 
         Not by theta.numpy(), after which PyTorch refuses to free that memory, as FSDP2 does with whole parameters.
         """
         if self._address != (address := theta.data_ptr()):
             memory = (ctypes.c_byte * theta.nbytes).from_address(address)
-            self._array, self._address = np.frombuffer(memory, self.number), address
+            self._array, self._address = np.frombuffer(memory, self._number), address
         return self._array
 
     def __deepcopy__(self, memo: Any) -> None:
@@ -155,8 +203,9 @@ def _number(number: float, theta: Tensor) -> np.floating:
 def _table(pool: OptionPool, connections: int, dtype: torch.dtype) -> np.ndarray:
     """The options of a tensor for sampling with few options, which reads all of them in each step.
 
-    They are kept as long as the pool, while all that are kept take less than `_TABLE_BYTES`; otherwise they are drawn
-    in each step, which takes about twice as long. With many options, proposals read few of them.
+    They are kept as long as the pool, while all that are kept take less than `_TABLE_BYTES` and one no large part of
+    the free memory; otherwise they are drawn in each step, which takes about twice as long. With many options,
+    proposals read few of them.
     """
     tables = _kept(pool).tables
     if (connections, dtype) in tables:
@@ -166,7 +215,8 @@ def _table(pool: OptionPool, connections: int, dtype: torch.dtype) -> np.ndarray
     size = math.prod(shape) * dtype.itemsize
     with _TABLES_LOCK:
         taken = sum(table.nbytes for kept in list(_KEPT.values()) for table in list(kept.tables.values()))
-        if pool.options >= OPTIONS_PER_SPREAD or taken + size > _TABLE_BYTES:
+        is_small = taken + size <= _TABLE_BYTES and _TABLE_SHARE * size <= free_bytes(torch.device("cpu"))
+        if pool.options >= OPTIONS_PER_SPREAD or not is_small:
             return np.empty((1, 2, 0, loops.LANES), np.float32 if dtype == torch.float32 else np.float64)
         table = np.empty(shape, np.float32 if dtype == torch.float32 else np.float64)
         loops.tabulate(connections, _pool(pool, dtype), table)
@@ -181,10 +231,12 @@ class _Kept:
     Attributes:
         arguments: what the loops need of it, by the type of the trained numbers.
         tables: its options, by the number of connections and the type of the trained numbers.
+        spare: memory of the last sample, at most one.
     """
 
     arguments: dict[torch.dtype, tuple[Any, ...]] = field(default_factory=dict)
     tables: dict[tuple[int, torch.dtype], np.ndarray] = field(default_factory=dict)
+    spare: list[Memory] = field(default_factory=list)
 
 
 _KEPT: WeakKeyDictionary[OptionPool, _Kept] = WeakKeyDictionary()

@@ -196,18 +196,28 @@ def intervals(connections, pool, options, values, scores, value, score, margin):
     return low, high
 
 
-@njit(**_COMPILATION)
+@njit(inline="always")
+def mark_of(out, bits, odd):
+    """What the bits of one weight add to the mark of a block; `odd` is another number for each."""
+    number = out.dtype.type
+    half = number(4 * out.itemsize)
+    mixed = number((bits ^ (bits >> half)) * number(0x9E3779B1))  # a product that Numba makes one of 64 bits
+    return number((mixed ^ (mixed >> half)) * odd)
+
+
+@njit(inline="always")  # a call takes as long as the loop
 def look(theta, scale, low, high, out):
     """Of a block: how many connections are outside their interval, and the mark of what `out` holds.
 
-    The mark is a sum of the bits, each multiplied by another odd number, so that any one change changes it.
+    One change always changes the mark, as odd factors and shifted bits can be undone; several change it but for one
+    case in 2^32.
     """
     number = out.dtype.type
     outside, mark, odd = int32(0), number(0), number(1)
     for i in range(theta.shape[0]):
         outside += int32(1) - int32((theta[i] > low[i] * scale) & (theta[i] < high[i] * scale))
-        mark = number(mark + out[i] * odd)  # whose product Numba makes one of 64 bits
-        odd = number(odd + 2)
+        mark = number(mark + mark_of(out, out[i], odd))
+        odd = number(odd + number(2))
     return outside, mark
 
 
@@ -221,8 +231,8 @@ def renew(connections, theta, scale, margin, weight, low, high, out, marks, pool
     lows, highs = intervals(connections, pool, options, values, scores, value, score, margin)
     for lane in range(connections.shape[0]):
         i = int64(connections[lane])
-        bits = bits_of(theta.dtype.type(value[lane]))
-        marks[i // BLOCK] += (bits - out[i]) * (2 * (i % BLOCK) + 1)
+        bits, odd = out.dtype.type(bits_of(theta.dtype.type(value[lane]))), out.dtype.type(2 * (i % BLOCK) + 1)
+        marks[i // BLOCK] += mark_of(out, bits, odd) - mark_of(out, out[i], odd)
         weight[i] = out[i] = bits
         low[i], high[i] = lows[lane], highs[lane]
 
@@ -272,7 +282,9 @@ def select_best_parallel(
     for part in prange(parts):
         first = min(part * size, theta.shape[0])
         last = min(first + size, theta.shape[0])
-        select_best(first, last, theta, scale, certain_scale, margin, weight, low, high, out, marks, lent, pool, options)
+        select_best(
+            first, last, theta, scale, certain_scale, margin, weight, low, high, out, marks, lent, pool, options
+        )
 
 
 @njit(**_COMPILATION)
