@@ -140,7 +140,29 @@ def test_the_digest_of_a_dataset_is_named_where_it_is_known(
         place = grid.results / name
         place.write_text(place.read_text().replace("mnist", "digits"))
     write_crate(Grid(**{**vars(grid), "data": digits_folder}), tmp_path / "crate")
+    assert write_crate(grid, tmp_path / "other").without_digest == ["digits"]
     assert re.fullmatch("sha256:[0-9a-f]{64}", entities(tmp_path / "crate")["#dataset-digits"]["identifier"])
+
+
+def test_a_name_that_no_address_may_hold_is_written_as_an_address(grid: Grid, tmp_path: Path) -> None:
+    grid = copied(grid, tmp_path / "grid")
+    recipe = tmp_path / "grid/my räcipe.yaml"
+    recipe.write_text("extends: paper\ndescription: of my own\nsettings: {learning_rate: 0.3}\n")
+    config = yaml.safe_load((grid.results / "config.yaml").read_text()) | {"recipe": str(recipe)}
+    (grid.results / "config.yaml").write_text(yaml.safe_dump(config))
+    write_crate(grid, tmp_path / "crate")
+    found = entities(tmp_path / "crate")
+    assert found["config/recipes/my%20r%C3%A4cipe.yaml"]["name"] == "config/recipes/my räcipe.yaml"
+    assert (tmp_path / "crate/config/recipes/my räcipe.yaml").read_bytes() == recipe.read_bytes()
+    assert "config/recipes/my%20r%C3%A4cipe.yaml" in set(references(found["#grid"]["object"]))
+
+
+def test_tables_of_other_runs_are_warned_of(grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    grid = copied(grid, tmp_path / "grid")
+    folders = ["--results", str(grid.results.parent), "--figures", str(grid.figures.parent)]
+    answer = CliRunner().invoke(app, ["crate", str(grid.config), str(tmp_path / "a.zip"), *folders])
+    assert answer.exit_code == 0 and "do not show the recorded runs" in answer.stderr
 
 
 def test_the_paper_the_authors_and_the_licence_are_those_of_the_citation(crate: Path) -> None:

@@ -128,16 +128,11 @@ def test_the_command_looks_for_all_that_the_extra_of_the_pipeline_brings():
     assert {{"yaml": "pyyaml"}.get(name, name) for name in command._NEEDED} == brought - {"numba"}
 
 
-def test_each_line_about_installing_names_an_extra_and_works_in_a_clone():
+def test_each_line_about_installing_names_extras_and_works_in_a_clone():
     """The project is not published, so `pip install "slotmachines[fast]"` finds nothing, or a stranger's package."""
-    extras, found = set(PYPROJECT["project"]["optional-dependencies"]), 0
-    for folder, kind in (("src", "*.py"), ("docs", "*.md"), (".", "*.md")):
-        for file in (PROJECT / folder).glob(kind if folder == "." else f"**/{kind}"):
-            text = file.read_text(encoding="utf-8")
-            assert not re.search(r"slotmachines\[\w", text), file
-            for named in re.findall(r"(?:pip install \"\.|install_hint\()[\[\"']([^\])]+)[\])]", text):
-                if named.startswith("{"):  # install_hint itself, which puts in what it is given
-                    continue
-                assert set(re.split(r"[\s,\"']+", named.strip("\"'"))) <= extras | {"part"}, (file, named)
-                found += 1
-    assert found > 8
+    extras, found = set(PYPROJECT["project"]["optional-dependencies"]), []
+    for file in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("src/**/*.py")]:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"slotmachines\[\w", text), file
+        found += re.findall(r"pip install \"\.\[([\w,]+)\]\"", text) + re.findall(r"how_to_install\('([\w,]+)'\)", text)
+    assert len(found) > 8 and set(",".join(found).split(",")) <= extras

@@ -1,4 +1,4 @@
-"""The verbs that lead from a result back to what made it, and that hand a grid on to other programs."""
+"""The verbs that lead from a result back to what made it."""
 
 from __future__ import annotations
 
@@ -81,10 +81,15 @@ def crate(
     Example: slotmachines crate config/mnist.yaml mnist.crate.zip
     """
     from slotpipeline.experiments.config_schema import checked_config
-    from slotpipeline.reporting.crate import Grid, write_crate
+    from slotpipeline.reporting.crate import Grid, out_of_date, write_crate
     from slotpipeline.runs.config import read_config
 
     name = checked_config(read_config(config))["grid"]
     grid = Grid(config, results / name, figures / name, reference, data)
-    count = write_crate(grid, output, agent, published.date() if published else None)
-    typer.echo(f"{output}: ro-crate-metadata.json and {count} files")
+    written = write_crate(grid, output, agent, published.date() if published else None)
+    if old := out_of_date(grid):
+        more = f" and {len(old) - 1} more" if old[1:] else ""
+        typer.echo(f"warning: {old[0]}{more} do not show the recorded runs; see slotmachines status {config}", err=True)
+    for dataset in written.without_digest:
+        typer.echo(f"warning: no digest of {dataset} is known here; to have it: slotmachines fetch {dataset}", err=True)
+    typer.echo(f"{output}: ro-crate-metadata.json and {written.files} files")

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from slotmachines.arguments import real_number, seed_number, whole_number
 from slotmachines.attachment import deselect_, select_by_
 from slotmachines.distributions import bound_of
-from slotmachines.errors import UserError
-from slotmachines.extras import install_hint
+from slotmachines.errors import UserError, how_to_install
 from slotmachines.foreign_state import accept_any_state_, refuse_foreign_state_
 from slotmachines.selectable import (
     AnyModule,
@@ -136,7 +135,7 @@ def slotify_(
     if is_slow:
         warnings.warn(
             "numba is not installed, so weights on a processor are selected in plain PyTorch, which is several times "
-            f"slower; {install_hint('fast')}",
+            f"slower; {how_to_install('fast')}",
             stacklevel=2,
         )
     return module

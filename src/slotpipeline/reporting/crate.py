@@ -17,12 +17,15 @@ from slotmachines.errors import UserError
 from slotmachines.files import replacing, replacing_folder
 from slotpipeline.data.canonical import stored_digest
 from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import read_yaml
 from slotpipeline.reporting.crate_metadata import METADATA, README, Described, metadata, readme
+from slotpipeline.reporting.file_states import State, file_states
 from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.results.collect import CURVES_CSV, EARLY_CSV, RUNS_CSV, SELECTED_CSV
 from slotpipeline.results.read import read_runs
 from slotpipeline.runs.config import read_config
+from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import run_files
 from slotpipeline.runs.run_record import read_run_record
@@ -54,8 +57,16 @@ class Grid:
     project: Path = Path()
 
 
-def write_crate(grid: Grid, output: Path, agent: str = "", published: date | None = None) -> int:
-    """Write the crate of a grid, and return how many files it holds beside the metadata.
+@dataclass(frozen=True)
+class Written:
+    """What a crate holds: the number of its files beside the metadata, and the datasets of which it knows no digest."""
+
+    files: int
+    without_digest: Sequence[str]
+
+
+def write_crate(grid: Grid, output: Path, agent: str = "", published: date | None = None) -> Written:
+    """Write the crate of a grid.
 
     Args:
         output: a ZIP file, if the name ends in .zip; else a folder that is missing or empty.
@@ -82,7 +93,7 @@ def write_crate(grid: Grid, output: Path, agent: str = "", published: date | Non
                 place = temporary / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
-    return len(contents)
+    return Written(len(contents), [name for name, digests in described.digests.items() if not digests])
 
 
 def _write_zip(everything: Mapping[str, bytes], path: Path) -> None:
@@ -111,10 +122,11 @@ def _files(grid: Grid) -> dict[str, Path]:
     name = config["grid"]
     experiments = list(config["experiments"])
     workflow = [path for path in (grid.project / "workflow").rglob("*") if path.suffix in _WORKFLOW_FILES]
-    inputs = [snakefile, *workflow, *(grid.project / one for one in _OF_THE_PROJECT)]
-    inputs += sorted((grid.project / "config/recipes").glob("*.yaml"))
+    measured = [file for one in experiments if one in EXPERIMENTS for file in EXPERIMENTS[one].files]
+    inputs = [snakefile, *workflow, *(grid.project / one for one in (*_OF_THE_PROJECT, *measured))]
     inputs += [path for one in _READ_WHERE_THEY_ARE if (path := grid.project / one).is_file()]
     files = {path.relative_to(grid.project).as_posix(): path for path in inputs}
+    files |= {f"config/recipes/{path.name}": path for path in _recipe_files(config)}
     files |= {f"config/{grid.config.name}": grid.config, f"config/{grid.reference.name}": grid.reference}
     made = ["config.yaml", RUNS_CSV, CURVES_CSV, SELECTED_CSV, "summary.json", "report.html"]
     made += [EARLY_CSV] if (grid.results / EARLY_CSV).is_file() else []
@@ -126,6 +138,26 @@ def _files(grid: Grid) -> dict[str, Path]:
         more = f", and {len(missing) - 1} more are missing" if missing[1:] else ""
         raise UserError(f"{missing[0]} does not exist{more}; {how}")
     return files
+
+
+def _recipe_files(config: Mapping[str, Any]) -> list[Path]:
+    """The user's own files that the grid's recipes were read from.
+
+    Raises:
+        UserError: two have the same name, and no crate can hold both.
+    """
+    files = {file for name in {run.recipe for run in grid_runs(config)} for file in load_recipe(name).files}
+    names = [file.name for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"the grid uses two recipe files of the name {twice[0]}; rename one")
+    return sorted(files)
+
+
+def out_of_date(grid: Grid) -> list[str]:
+    """The tables, figures and pages of a grid that are not those of its recorded runs."""
+    config = read_config(grid.results / "config.yaml")
+    states = file_states(config, grid.results, grid.figures, grid.reference)
+    return [str(path) for path, state in states.items() if state != State.CURRENT and path.suffix != ".tex"]
 
 
 def _described(grid: Grid) -> Described:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 Entity = dict[str, Any]
 
@@ -33,6 +34,11 @@ class Graph:
         """Put a column of runs.csv with one of its values into the graph."""
         key = hashlib.sha256(value.encode()).hexdigest()[:8]
         return self.add(f"#{name}-{key}", "PropertyValue", name=name, propertyID=name, value=value)
+
+
+def file_id(name: str) -> str:
+    """The @id of a file of the crate: a part of an address, in which a space, say, is written otherwise."""
+    return quote(name)
 
 
 def slug(text: str) -> str:

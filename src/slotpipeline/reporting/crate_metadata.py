@@ -21,7 +21,7 @@ import pandas as pd
 
 import slotmachines
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.reporting.crate_graph import Entity, Graph, slug
+from slotpipeline.reporting.crate_graph import Entity, Graph, file_id, slug
 from slotpipeline.reporting.crate_runs import COMPLETED, dataset_id, run_action, times_of
 from slotpipeline.results.collect import CURVES_CSV, EARLY_CSV, RUNS_CSV, SELECTED_CSV
 
@@ -79,6 +79,10 @@ class Described:
     def grid(self) -> str:
         """The grid's name."""
         return str(self.config["grid"])
+
+    def made(self, name: str) -> bool:
+        """Whether a file of the crate is a result of the grid."""
+        return name.startswith((f"results/{self.grid}/", f"figures/{self.grid}/"))
 
 
 def metadata(
@@ -148,7 +152,8 @@ def _description(described: Described) -> str:
         f"action for each recorded run: {recorded} of {len(described.planned)} planned runs, and "
         f"{len(described.runs) - recorded} others. The datasets are named by their digests and not included; nor are "
         "the Python packages slotmachines and slotpipeline, which each action names by the git commit that ran. An "
-        "action ends where its start and its seconds of training lead to: one that was interrupted ended later."
+        "action ends where its start and its seconds of training lead to: one that was interrupted ended later, and "
+        "where several shared a process only the sum of their times is exact."
     )
 
 
@@ -172,7 +177,7 @@ def _file(graph: Graph, name: str, content: bytes) -> Entity:
     path = PurePosixPath(name)
     meaning = _MEANINGS.get(path.name, "")
     return graph.add(
-        name, "File", name=name, description=meaning, encodingFormat=_FORMATS.get(path.suffix, "text/plain"),
+        file_id(name), "File", name=name, description=meaning, encodingFormat=_FORMATS.get(path.suffix, "text/plain"),
         contentSize=str(len(content)), sha256=hashlib.sha256(content).hexdigest(),
         about={"@id": "./"} if name == README else "",
     )  # fmt: skip
@@ -190,7 +195,7 @@ def _workflow(graph: Graph, described: Described, author: list[Entity], licence:
     for parameter, name in (given | made).items():
         graph.add(f"#parameter-{parameter}", "FormalParameter", name=parameter, additionalType="File",
                   conformsTo={"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"})  # fmt: skip
-        graph.say(name, exampleOfWork={"@id": f"#parameter-{parameter}"})
+        graph.say(file_id(name), exampleOfWork={"@id": f"#parameter-{parameter}"})
     graph.entities["Snakefile"]["@type"] = ["File", "SoftwareSourceCode", "ComputationalWorkflow"]
     graph.say(
         "Snakefile", name="Slot machines: from a grid to its report", programmingLanguage={"@id": SNAKEMAKE},
@@ -206,7 +211,8 @@ def _workflow(graph: Graph, described: Described, author: list[Entity], licence:
 
 def _inputs(graph: Graph, described: Described, contents: Mapping[str, bytes]) -> list[Entity]:
     """What the grid reads: files of the crate, and the datasets."""
-    files = [{"@id": name} for name in contents if name.startswith("config/")]
+    read = [name for name in contents if name.startswith(("config/", "results/")) and not described.made(name)]
+    files = [{"@id": file_id(name)} for name in read]
     datasets = [
         graph.add(
             dataset_id(name), "CreativeWork", name=dataset_label(name),
@@ -222,7 +228,7 @@ def _grid_action(
     graph: Graph, described: Described, times: Sequence[tuple[datetime, datetime]], inputs: Sequence[Entity],
     contents: Mapping[str, bytes],
 ) -> Entity:  # fmt: skip
-    made = [{"@id": name} for name in contents if name.startswith((f"results/{described.grid}/", "figures/"))]
+    made = [{"@id": file_id(name)} for name in contents if described.made(name)]
     done = described.planned <= set(described.runs["identity"])
     return graph.add(
         "#grid", "CreateAction", name=f"The grid {described.grid}", instrument={"@id": "Snakefile"},
