@@ -107,7 +107,7 @@ def test_the_library_works_without_the_packages_of_the_pipeline_and_says_once_wh
     answer = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stderr
     (line,) = answer.stdout.splitlines()
-    assert "numba is not installed" in line and 'pip install "slotmachines[fast]"' in line
+    assert "numba is not installed" in line and 'pip install ".[fast]"' in line
 
 
 def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeypatch, capsys):
@@ -117,7 +117,7 @@ def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeyp
         command.main()
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "pandas, typer is missing" in line and 'pip install "slotmachines[pipeline]"' in line
+    assert "pandas, typer is missing" in line and 'pip install ".[pipeline]"' in line
 
 
 def test_the_command_looks_for_all_that_the_extra_of_the_pipeline_brings():

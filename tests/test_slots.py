@@ -129,7 +129,7 @@ def test_every_weight_of_the_networks_becomes_a_slot_machine(settings):
         ({"options": 2, "value_bound": -1}, "value bound must be positive"),
         ({"options": 2, "score_range": -1}, "score range must be finite and not negative"),
         ({"options": 2, "score_range": lambda layer: math.nan}, "score range must be finite and not negative"),
-        ({"options": 2, "filter_fn": lambda layer, name: False}, "no Linear, Conv or attention layer"),
+        ({"options": 2, "filter_fn": lambda layer, name: False}, "filter_fn leaves out all 3 layers"),
     ],
 )
 def test_bad_settings(settings, message):

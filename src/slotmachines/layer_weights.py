@@ -83,7 +83,10 @@ def refusal(candidate: Candidate) -> Exception | None:
     """The error of a weight that cannot be selected."""
     name, layer, tensor, _ = candidate
     if parametrize.is_parametrized(layer, tensor):
-        return ValueError(f"{name} is parametrized already; a weight can be one slot machine, or have one mask, only")
+        return ValueError(
+            f"{name} is parametrized already; call bake_ first if it is selected, "
+            f"torch.nn.utils.parametrize.remove_parametrizations if it is not, or {WAY_OUT}"
+        )
     weight = getattr(layer, tensor)
     if not isinstance(weight, nn.Parameter):
         return ValueError(

@@ -125,16 +125,20 @@ def selectable(
     require_module(module)
     if not (filter_fn is None or callable(filter_fn)):
         raise TypeError(f"filter_fn must be a function of a layer and its name, not {filter_fn!r}")
-    candidates = []
+    candidates, left_out = [], 0
     for name, layer in layers_of(module):
         found, unknown = candidates_of(name, layer, embeddings), unknown_weights(layer)
-        if (found or unknown) and (filter_fn is None or filter_fn(layer, name)):
+        if (found or unknown) and filter_fn is not None and not filter_fn(layer, name):
+            left_out += 1
+        elif found or unknown:
             for candidate in found:
                 if error := refusal(candidate):
                     raise error
             if unknown:
                 raise ValueError(f"{joined(name, unknown[0])}: {unknown_kind(layer)}")
             candidates += found
+    if not candidates and left_out:
+        raise ValueError(f"filter_fn leaves out all {left_out} layers that could be selected; keep at least one")
     if not candidates:
         raise ValueError(_nothing_to_select(module, embeddings))
     return _places(candidates, _owners(module))

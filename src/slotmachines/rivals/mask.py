@@ -114,8 +114,12 @@ class Mask(nn.Module, ABC):
         """Compare the settings.
 
         Raises:
-            RuntimeError: they are those of another rule, or other settings of this rule.
+            RuntimeError: they are those of another rule, other settings of this rule, or those of a slot machine.
         """
+        if state.dtype != torch.uint8:
+            raise RuntimeError(
+                "this state belongs to a slot machine: call slotify_ with its settings, and load it there"
+            )
         theirs = json.loads(bytes(state.tolist()))
         ours = json.loads(bytes(self.get_extra_state().tolist()))
         if wrong := [name for name in ours if name in theirs and ours[name] != theirs[name]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from slotmachines.arguments import real_number, seed_number, whole_number
 from slotmachines.attachment import deselect_, select_by_
 from slotmachines.distributions import bound_of
+from slotmachines.errors import how_to_install
 from slotmachines.foreign_state import accept_any_state_, refuse_foreign_state_
 from slotmachines.selectable import (
     AnyModule,
@@ -134,7 +135,7 @@ def slotify_(
     if is_slow:
         warnings.warn(
             "numba is not installed, so weights on a processor are selected in plain PyTorch, which is several times "
-            'slower; install it with: pip install "slotmachines[fast]"',
+            f"slower; {how_to_install('fast')}",
             stacklevel=2,
         )
     return module

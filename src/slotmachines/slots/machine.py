@@ -148,13 +148,22 @@ class SlotMachine(nn.Module):
         return torch.tensor(list(self.settings().values()), dtype=torch.int64, device="cpu")
 
     def set_extra_state(self, state: Any) -> None:
+        """Compare the settings.
+
+        Raises:
+            RuntimeError: they are those of another slot machine, of a mask, or of another version of the library.
+        """
         settings = self.settings()
+        if state.dtype == torch.uint8:  # text, see slotmachines.rivals.mask
+            raise RuntimeError("this state belongs to a mask: call mask_ with its rule and settings, and load it there")
         if len(state) != len(settings):
             raise RuntimeError("this state was written by another version of slotmachines; train it again")
         theirs = dict(zip(settings, state.tolist(), strict=True))
         if wrong := [name for name in settings if settings[name] != theirs[name]]:
+            # Of the others, the integers say nothing to a reader.
+            words = [f"{one} ({theirs[one]}, here {settings[one]})" if one in _LEGIBLE else one for one in wrong]
             raise RuntimeError(
-                f"this state belongs to a slot machine with another {', '.join(wrong)}: "
+                f"this state belongs to a slot machine with another {', '.join(words)}: "
                 "call slotify_ with the settings that it was trained with"
             )
 
@@ -171,6 +180,9 @@ class SlotMachine(nn.Module):
             f"value_bound={pool.value_bound:.4g}, score_range={pool.score_bound / pool.value_bound:.4g}, "
             f"sharing={pool.sharing!r}"
         )
+
+
+_LEGIBLE = ("seed", "options", "precision")
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,7 +236,10 @@ def _require_same_network(
     other = f"{path} is the ticket of another network"
     for some, more, where in ((tensors, targets, "this network"), (targets, tensors, "the ticket")):
         if lacking := [name for name in some if name not in more]:
-            raise UserError(f"{other}: {where} has no {', '.join(lacking[:3])}; build the network that was trained")
+            way = "build the network that was trained"
+            if _unwrapped(some) == _unwrapped(more):
+                way = "one of them was wrapped, by DataParallel or torch.compile: save and load the module inside"
+            raise UserError(f"{other}: {where} has no {', '.join(lacking[:3])}; {way}")
     for name, target in targets.items():
         shape, dtype = weights[name][:2] if name in weights else (tuple(tensors[name].shape), tensors[name].dtype)
         if shape != target.shape:
@@ -248,6 +251,11 @@ def _require_same_network(
                 f"{path} holds {name} in {str(dtype)[6:]}, the network in {str(target.dtype)[6:]}; "
                 f"convert the network by .to({dtype}) before loading, and back afterwards if you like"
             )
+
+
+def _unwrapped(names: Iterable[str]) -> set[str]:
+    """Names without what PyTorch's wrappers put before them."""
+    return {name.removeprefix("module.").removeprefix("_orig_mod.") for name in names}
 
 
 def options_of(path: str | Path, name: str, packed: Tensor, weight: TicketWeight) -> NDArray[np.int64]:
