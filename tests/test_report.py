@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from matplotlib.figure import Figure
 
 import slotpipeline
@@ -139,7 +140,7 @@ def test_claims_come_first_with_verdict_numbers_and_a_link(figures: Path, tmp_pa
     (section,) = re.findall(r'<main id="main">\s*<section id="claims">(.*?)</section>', page, flags=re.DOTALL)
     assert counted(judged) in section and tested
     board = scoreboard([results])
-    assert sentence(board) in page
+    assert escape(sentence(board)) in page
     for verdict, count in counts(board).items():
         assert f'"><b>{count}</b><span>{verdict}</span></li>' in page
     for one in tested:
