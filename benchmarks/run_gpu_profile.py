@@ -29,6 +29,7 @@ from slotpipeline.training.provenance import provenance
 Measurement = tuple[str, Way, Callable[[], dict[str, Any]]]
 PLAIN, LAST = Engine(), Engine(channels_last=True)
 SEARCH, BOTH = Engine(cudnn_benchmark=True), Engine(channels_last=True, cudnn_benchmark=True)
+FUSED, ALL = Engine(fused=True), Engine(channels_last=True, cudnn_benchmark=True, fused=True)
 COMPILED = Engine(channels_last=True, cudnn_benchmark=True, compiled=True)
 
 
@@ -50,9 +51,9 @@ def measurements(device: torch.device, *, tiny: bool) -> Iterator[Measurement]:
 
     for network in networks:
         yield from (timed(way(network)), profiled(way(network)))
-        for engine in (BOTH, LAST, SEARCH):
+        for engine in (BOTH, FUSED, ALL, LAST, SEARCH):
             yield timed(way(network, engine=engine))
-        yield profiled(way(network, engine=BOTH))
+        yield from (profiled(way(network, engine=engine)) for engine in (BOTH, ALL))
         yield timed(way(network, engine=BOTH, precision="bfloat16"))
     for network, engine in product(networks, (PLAIN, BOTH)):
         one = way(network, engine=engine)
@@ -67,7 +68,8 @@ def measurements(device: torch.device, *, tiny: bool) -> Iterator[Measurement]:
     yield "eight together", lenet, lambda: together(lenet, device, steps, count=8)
     yield "eight processes", lenet, lambda: processes(lenet, device, seconds, count=8)
     for network in ("lenet", "conv4", "vgg19"):
-        yield from (timed(way(network)), timed(way(network, engine=BOTH)), profiled(way(network)))
+        yield from (timed(way(network, engine=engine)) for engine in (PLAIN, BOTH, FUSED))
+        yield profiled(way(network))
         yield timed(way(network, method="learned"))
     yield profiled(way("conv6", engine=BOTH, precision="bfloat16"))
     for network, precision in (("conv6", "float32"), ("conv6", "bfloat16"), ("conv2", "float32")):

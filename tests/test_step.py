@@ -218,7 +218,7 @@ def pretended_graphs(monkeypatch):
     class Graph:
         def replay(self):
             done.append("replay")
-            self.step._train(self.step._capture._indices)
+            self.step._train(self.step._indices)
 
     @contextmanager
     def graph(graph, stream):
@@ -333,7 +333,7 @@ def test_graph_and_eager_steps_agree(monkeypatch, case):
     (network, step), (other, eager) = make(case, "cuda", cuda_graph=True), make(case, "cuda")
     train(step, "cuda", epochs=3)
     train(eager, "cuda", epochs=3)
-    assert step._capture is not None and step._capture._graph is not None
+    assert step._capture is not None and step._capture.is_captured
     theirs = dict(other.named_parameters())
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(parameter, theirs[name], rtol=1e-3, atol=1e-5)
