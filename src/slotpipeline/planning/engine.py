@@ -20,12 +20,14 @@ class Engine:
         compiled: torch.compile fuses what lies between convolutions and products. Not for rivals.
         fused: one kernel selects the weights of all layers, one makes a batch of images, one adds up loss and correct
             answers. The bits stay the same. Not together with `compiled`.
+        captured_evaluation: the evaluation after an epoch is one CUDA graph; it needs a GPU. The bits stay the same.
     """
 
     channels_last: bool = False
     cudnn_benchmark: bool = False
     compiled: bool = False
     fused: bool = False
+    captured_evaluation: bool = False
 
     @property
     def words(self) -> str:
