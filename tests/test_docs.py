@@ -13,7 +13,6 @@ import pytest
 from torch import nn
 
 from slotpipeline import cli, results_verbs
-from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.opening import _headline
 
 PROJECT = Path(__file__).parents[1]
@@ -150,6 +149,13 @@ def test_the_code_of_the_page_on_rivals_runs():
     assert isinstance(names["network"].layer.weight, nn.Parameter)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_the_code_that_readers_copy_imports_public_names_only(page: Path):
+    """docs/promises.md: modules below `slotmachines` may change. docs/extending.md shows files of the library."""
+    if page.name != "extending.md":
+        assert not re.search(r"(?:from|import) slotmachines\.\w+", page.read_text(encoding="utf-8"))
+
+
 def test_each_page_can_be_reached_from_the_readme():
     linked, waiting = set(), [PROJECT / "README.md"]
     while waiting:
@@ -164,12 +170,6 @@ def test_each_page_can_be_reached_from_the_readme():
     assert {page.name for page in PAGES} == {page.name for page in linked}
 
 
-def test_the_page_on_reproducing_lists_every_experiment():
-    listed = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", (PROJECT / "docs/reproduce.md").read_text(), re.MULTILINE)
-    titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
-    assert {name: title for name, title in listed if name in titles} == titles
-
-
 def test_the_headline_says_no_more_than_the_means():
     def found(*differences):
         return [
@@ -177,6 +177,6 @@ def test_the_headline_says_no_more_than_the_means():
         ]
 
     near, far = found(0.1, -0.1), found(0.1, -0.5)
-    assert _headline(far, far, near).startswith("Largest finding: neither")
+    assert "neither the paper's text nor the released code gives the paper's numbers" in _headline(far, far, near)
     for text, code, ours, said in ((near, far, near, "the text's, ours."), (far, far, far, "none.")):
         assert _headline(text, code, ours).endswith(f"numbers: {said}")

@@ -1,9 +1,8 @@
-"""The verdicts of the registered claims: for readers, as data, and as the answer that opens the README."""
+"""The registered claims with their verdicts: judged, as data, and as a page for readers."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +12,18 @@ from slotmachines.files import replacing
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_runs import GridRuns
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part, judge_claims
-from slotpipeline.analysis.text import DASH, network_title, number, p_text
+from slotpipeline.analysis.text import DASH, network_title, p_text
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.grid import planned
+from slotpipeline.reporting.claim_words import (
+    by_answer,
+    claim_sentence,
+    counted,
+    needs_words,
+    part_words,
+    seeds_words,
+    verdict_words,
+)
 from slotpipeline.reporting.tables import CHOSE_NOTE, CHOSEN
 from slotpipeline.results.claims import Registration, Scope, Statistic
 from slotpipeline.results.claims_file import read_registration
@@ -23,14 +31,6 @@ from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.results.reference import PublishedNumber, published_at
 from slotpipeline.runs.cell import Config
-
-ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
-_UNITS = {
-    Statistic.LOG_CHURN: "log ratio",
-    Statistic.SLOPE: "points per 100 epochs",
-    Statistic.SHARE_CHANGED: "% of connections",
-}
-"""What the mean of a claim's statistic is counted in, where these are not points of accuracy."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ def tidy(claims: JudgedClaims) -> pd.DataFrame:
                 "tier": one.claim.tier, "network": one.scope.network, "dataset": one.scope.dataset,
                 "grid": one.scope.grid, "recipe": one.recipe, "extension": one.is_extension,
                 "chose_the_recipe": _key(one) in claims.chosen,
-                "verdict": str(one.verdict), "p_value": one.p_value, "holm": one.corrected, "detail": one.detail,
-                "part": part.name, "decides": part.decides, "part_verdict": str(part.verdict), "n": part.n,
+                "verdict": str(one.verdict), "is_final": one.is_final, "registered_seeds": one.seeds,
+                "p_value": one.p_value, "holm": one.corrected, "detail": one.detail, "part": part.name,
+                "decides": part.decides, "needs": part.needs, "part_verdict": str(part.verdict), "n": part.n,
                 "seeds": " ".join(map(str, part.seeds)), "mean": part.mean, "low": part.low, "high": part.high,
                 "part_p_value": part.p_value, "part_holm": part.corrected, "part_detail": part.detail,
                 "tables": tables, "identities": " ".join(part.identities),
@@ -162,6 +163,7 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
         rows.append({
             "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
             "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+            "supported if the interval is": needs_words(one), "seeds": seeds_words(one),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
             "table": ", ".join(f"[{Path(table).stem}]({table})" for table in tables) or DASH,
         })  # fmt: skip
@@ -171,46 +173,6 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
 def _where(one: JudgedClaim) -> str:
     extension = ", an extension: the paper claims it for other networks" if one.is_extension else ""
     return f"{network_title(one.scope.dataset, one.scope.network)}{extension}"
-
-
-def verdict_words(one: JudgedClaim) -> str:
-    """The verdict, and what it holds for or waits for."""
-    detail = verdict_detail(one)
-    return f"{one.verdict} ({detail})" if detail else str(one.verdict)
-
-
-def verdict_detail(one: JudgedClaim) -> str:
-    """Of a contradicted claim, the cells and settings under which it is; of another, what it lacks, if anything."""
-    if one.verdict is not ClaimVerdict.CONTRADICTED:
-        return one.detail
-    against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
-    cells = ", ".join(part.name for part in against if part.name)
-    seeds = sorted({seed for part in against for seed in part.seeds})
-    words = f"recipe {one.recipe}, seeds {seeds[0]} to {seeds[-1]}"
-    return f"{cells}; {words}" if cells else words
-
-
-def part_words(one: JudgedClaim, part: Part) -> str:
-    """Mean, 90% interval and number of seeds of one part, in words."""
-    words = [f"{part.name}:" if part.name else "", number(part.mean, "+.2f")]
-    unit = _UNITS.get(one.claim.kind, "")
-    words += [unit] if unit else []
-    if part.low is not None and part.high is not None:
-        words.append(f"({number(part.low, '+.2f')} to {number(part.high, '+.2f')})")
-    text = f"{' '.join(filter(None, words))}, n = {part.n}"
-    return f"{text}, {part.detail}" if part.detail else text
-
-
-def counts(judged: Iterable[JudgedClaim]) -> dict[str, int]:
-    """Verdict -> how many claims have it."""
-    found = Counter(one.verdict for one in judged)
-    return {str(verdict): found[verdict] for verdict in ORDER}
-
-
-def counted(judged: Sequence[JudgedClaim]) -> str:
-    """How many claims have which verdict, in words."""
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
-    return f"Of {len(judged)} registered claims: {said}."
 
 
 def answer(claims: JudgedClaims) -> str:
@@ -224,19 +186,12 @@ def answer(claims: JudgedClaims) -> str:
             continue
         lines.append(f"**{label}**: {counted(here)}")
         lines.append("")
-        for verdict, words in zip(ORDER, ("Holds", "Does not hold", "Open"), strict=False):
-            sentences = [_sentence(one) + claims.mark(one) for one in here if one.verdict is verdict]
-            lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
+        for words, listed in by_answer(here).items():
+            lines.append(f"* {words}: {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}")
         lines.append("")
     if any(_key(one) in claims.chosen for one in claims.judged if one.parts):
         lines.append(f"\n{CHOSE_NOTE}\n")
     return "\n".join([*lines, claims.registration.history])
-
-
-def _sentence(one: JudgedClaim) -> str:
-    if one.verdict is not ClaimVerdict.CONTRADICTED:
-        return one.claim.sentence
-    return f"{one.claim.sentence.rstrip('.')}: {verdict_words(one)}."
 
 
 def not_run(claims: JudgedClaims) -> list[str]:
