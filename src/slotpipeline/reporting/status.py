@@ -13,7 +13,8 @@ from slotmachines.errors import UserError
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import claims_of_grid, counted, counts
+from slotpipeline.reporting.claim_table import claims_of_grid
+from slotpipeline.reporting.claim_words import counted, counts
 from slotpipeline.reporting.file_states import State, files_state, report_state, state_of
 from slotpipeline.reporting.report import drawn
 from slotpipeline.reporting.sources import (
