@@ -49,17 +49,17 @@ def test_the_two_groups_of_the_page_learn_where_one_rate_stays_at_chance() -> No
 
 def test_the_state_of_a_mask_and_of_a_slot_machine_are_told_apart() -> None:
     slots, masked = slotify_(network(), options=4), mask_(network(), "edge_popup")
-    with pytest.raises(RuntimeError, match="belongs to a mask: call mask_"):
+    with pytest.raises(RuntimeError, match="belongs to a mask, EdgePopup: call mask_"):
         slots.load_state_dict(masked.state_dict())
     with pytest.raises(RuntimeError, match="belongs to a slot machine: call slotify_"):
         masked.load_state_dict(slots.state_dict())
-    with pytest.raises(RuntimeError, match=r"another options \(4, here 8\): call slotify_"):
+    with pytest.raises(RuntimeError, match=r"options=4 \(here 8\): call slotify_"):
         slotify_(network(), options=8).load_state_dict(slots.state_dict())
 
 
 def test_a_ticket_of_a_wrapped_network_says_so(tmp_path: Path) -> None:
     save_ticket(nn.DataParallel(slotify_(network(), options=2)), tmp_path / "ticket")
-    with pytest.raises(UserError, match="save and load the module inside"):
+    with pytest.raises(UserError, match=r"load the ticket into nn\.ModuleDict"):
         load_ticket(network(), tmp_path / "ticket")
     with pytest.raises(UserError, match="build the network that was trained"):
         load_ticket(nn.Sequential(nn.Linear(64, 10)), tmp_path / "ticket")
@@ -67,6 +67,6 @@ def test_a_ticket_of_a_wrapped_network_says_so(tmp_path: Path) -> None:
 
 def test_what_is_selected_already_is_baked_first() -> None:
     once = slotify_(network(), options=2)
-    with pytest.raises(ValueError, match=r"0\.weight is parametrized already; call bake_ first"):
+    with pytest.raises(UserError, match=r"0\.weight is selected already, by SlotMachine; call bake_ first"):
         slotify_(once, options=2)
     slotify_(bake_(once), options=2)

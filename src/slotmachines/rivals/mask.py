@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from slotmachines.foreign_state import mask_settings, not_of_a_mask, other_settings
 from slotmachines.precision import require_trainable
 from slotmachines.sharded import whole
 
@@ -114,17 +115,14 @@ class Mask(nn.Module, ABC):
         """Compare the settings.
 
         Raises:
-            RuntimeError: they are those of another rule, other settings of this rule, or those of a slot machine.
+            RuntimeError: they are those of another rule, or other settings of this rule.
         """
-        if state.dtype != torch.uint8:
+        theirs, ours = mask_settings(state), mask_settings(self.get_extra_state())
+        if theirs is None or ours is None:
+            raise not_of_a_mask(state)
+        if wrong := other_settings(theirs, ours):
             raise RuntimeError(
-                "this state belongs to a slot machine: call slotify_ with its settings, and load it there"
-            )
-        theirs = json.loads(bytes(state.tolist()))
-        ours = json.loads(bytes(self.get_extra_state().tolist()))
-        if wrong := [name for name in ours if name in theirs and ours[name] != theirs[name]]:
-            raise RuntimeError(
-                f"this state belongs to a mask with another {', '.join(wrong)}: "
+                f"this state belongs to a mask with other settings, {wrong}: "
                 "call mask_ with the rule and settings that it was trained with"
             )
 
