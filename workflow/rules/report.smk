@@ -19,7 +19,6 @@ def small(output):
     return {name: unless_current(output, given) for name, given in files.items()}
 
 
-
 rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:

@@ -96,7 +96,10 @@ def _git(*words: str) -> list[str] | None:
     """The lines that git prints, without empty ones; None where it fails."""
     try:
         answer = subprocess.run(
-            ["git", "--no-optional-locks", "-c", "core.quotePath=off", *words], capture_output=True, text=True, check=True
+            ["git", "--no-optional-locks", "-c", "core.quotePath=off", *words],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
