@@ -9,11 +9,14 @@ RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-de
 
 # Debian's own Python lets pip install nothing beside its packages.
 RUN python3 -m venv /environment
-ENV PATH=/environment/bin:$PATH
+ENV VIRTUAL_ENV=/environment PATH=/environment/bin:$PATH
+# uv installs several times faster than pip. It compiles bytecode here, once, and trusts what the base image trusts.
+ENV UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_SYSTEM_CERTS=1
+RUN python -m pip install --no-cache-dir uv
 
 WORKDIR /slotmachines
 COPY requirements.lock ./
-RUN pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN uv pip install --require-hashes -r requirements.lock
 
 COPY pyproject.toml README.md LICENSE Snakefile ./
 COPY src src
@@ -21,11 +24,11 @@ COPY config config
 COPY profiles profiles
 COPY workflow workflow
 COPY results results
-RUN pip install --no-cache-dir --no-deps -e .
+RUN uv pip install --no-deps -e .
 
 # What results say about their origin, as the image has no repository.
 ARG COMMIT=unknown
 ENV SLOTMACHINES_COMMIT=$COMMIT
 
 ENTRYPOINT ["snakemake"]
-CMD ["--cores", "all", "--configfile", "config/smoke.yaml"]
+CMD ["--cores", "all", "--configfile", "config/smoke.yaml", "--config", "runs_per_job=9"]

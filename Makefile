@@ -10,7 +10,7 @@ SLURM := slurm-wlm slurm-wlm-basic-plugins munge
 # `--nolock`: nothing of this is what a workflow that trains in the same folder is at work on.
 FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure report
 
-.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-faults report docs collect measure bench epochs scale lint lock
+.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-crate test-faults report docs collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,10 @@ test-conda: .venv/installed ## Test --use-conda with a stand-in for conda.
 test-container: .venv/installed ## Build the image of the Dockerfile with buildah and run the smoke grid in it (Debian; root; 40 GB of disk).
 	@{ command -v buildah && command -v debootstrap; } > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah debootstrap; }
 	$(RUN) timeout --kill-after=60 7200 pytest -q -n 0 -s tests/container
+
+test-crate: .venv/installed ## Validate RO-Crates of a made-up grid and of MNIST by roc-validator, without a network.
+	$(UV) pip install --quiet --target .venv/roc-validator roc-validator==0.13.0
+	OMP_NUM_THREADS=1 $(RUN) timeout --kill-after=60 900 pytest -q -n 0 tests/crate
 
 test-faults: .venv/installed ## Fail each call to the file system of each command once (gcc; half an hour on an idle core).
 	FAULTS=all OMP_NUM_THREADS=1 $(RUN) pytest -q -n 0 -s -m slow tests/faults

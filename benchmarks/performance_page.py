@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -13,40 +14,54 @@ from slotpipeline.analysis.text import number
 
 _METHODS = {"one-number": "one number", "plain": "one number, plain PyTorch", "dense": "K scores"}
 _LIMITS = {"ratio": "{:g} ordinary steps", "numbers": "{:g} numbers", "build_seconds": "{:g} s", "loss": "loss {:.2f}"}
+_SLOW_START = 2.0
+"""First steps that take more ordinary steps than this are named."""
 
 
 def benchmark_text(table: pd.DataFrame) -> str:
     """All tables of one kind of device in Markdown."""
-    parts = [
-        goals_table(table),
-        "Step time, in steps of ordinary training: median over the rounds, and quartiles.",
-        pivot(table, _with_quartiles),
-        "Peak memory beyond ordinary training, in numbers of 4 bytes per connection.",
-        pivot(table, lambda row: number(row.numbers, ".1f")),
-        "Share of the connections whose weight changes from one step to the next, after the warm-up; and the first ten "
-        "steps, in ordinary steps.",
-        pivot(table[table["method"] == "one-number"], _changes),
-        conditions(table),
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        [
+            goals_table(table),
+            "Step time in steps of ordinary training (median, quartiles):",
+            pivot(table, _with_quartiles),
+            "Peak memory beyond ordinary training, in numbers of 4 bytes per connection:",
+            pivot(table, lambda row: number(row.numbers, ".1f")),
+            changes_text(table),
+            conditions(table),
+        ]
+    )
 
 
 def goals_table(table: pd.DataFrame) -> str:
-    """Each goal, the range of what was measured for it, and whether all of it keeps the limit."""
-    rows = [_goal_row(goal, [row for row in rows_of(table) if goal.is_for(row)]) for goal in GOALS]
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    """Each goal of a kind of device, the range of what was measured for it, and whether all of it keeps the limit.
+
+    Goals for which nothing was measured are named below the table.
+    """
+    on_cpu = bool((table["device"] == "cpu").any())
+    found = {
+        goal: [row for row in rows_of(table) if goal.is_for(row) and not pd.isna(getattr(row, goal.measure))]
+        for goal in GOALS
+        if on_cpu or not goal.cpu_only
+    }
+    rows = [_goal_row(goal, measured) for goal, measured in found.items() if measured]
+    parts = [pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)] if rows else []
+    missing = [f"{goal.what} ({_limit(goal)})" for goal, measured in found.items() if not measured]
+    return "\n\n".join([*parts, *([f"Goals not measured: {'; '.join(missing)}."] if missing else [])])
 
 
 def _goal_row(goal: Goal, rows: list[Any]) -> dict[str, str]:
-    found = [row for row in rows if not pd.isna(getattr(row, goal.measure))]
-    missed = [f"{network_label(row.network)} K = {row.options}" for row in found if not goal.is_met(row)]
-    values = [getattr(row, goal.measure) for row in found]
+    missed = [f"{network_label(row.network)} K = {row.options}" for row in rows if not goal.is_met(row)]
     return {
         "goal": goal.what,
-        "limit": _LIMITS[goal.measure].format(goal.limit),
-        "measured": _range(values, goal) if found else "not measured",
-        "met": "" if not found else f"no: {', '.join(missed)}" if missed else "yes",
+        "limit": _limit(goal),
+        "measured": _range([getattr(row, goal.measure) for row in rows], goal),
+        "met": f"no: {', '.join(missed)}" if missed else "yes",
     }
+
+
+def _limit(goal: Goal) -> str:
+    return _LIMITS[goal.measure].format(goal.limit)
 
 
 def _range(values: list[float], goal: Goal) -> str:
@@ -57,15 +72,29 @@ def _range(values: list[float], goal: Goal) -> str:
 
 
 def _with_quartiles(row: Any) -> str:
-    return f"{number(row.ratio)} ({number(row.ratio_low)} to {number(row.ratio_high)})"
+    return f"{number(row.ratio)} ({number(row.ratio_low)}\N{EN DASH}{number(row.ratio_high)})"
 
 
-def _changes(row: Any) -> str:
-    first = f"{number(row.first_ratio, '.1f')}"
-    return first if pd.isna(row.changed_share) else f"{row.changed_share:.2%}; {first}"
+def changes_text(table: pd.DataFrame) -> str:
+    """How many weights change from step to step, and which slot machines start slowly, in a sentence or two."""
+    rows = [row for row in rows_of(table) if row.method == "one-number"]
+    shares = [row.changed_share for row in rows if not pd.isna(row.changed_share)]
+    parts = []
+    if shares:
+        parts.append(
+            f"After the warm-up, {min(shares):.2%} to {max(shares):.2%} of the weights change per greedy step."
+        )
+    named = [
+        f"{network_label(row.network)}, {row.selection}, K = {row.options:,}: {number(row.first_ratio, ',.1f')}"
+        for row in rows
+        if row.first_ratio > max(_SLOW_START, 1.5 * row.ratio)
+    ]
+    if named:
+        parts.append(f"The first ten steps are slower in these cases (ordinary steps): {'; '.join(named)}.")
+    return " ".join(parts)
 
 
-def pivot(table: pd.DataFrame, text: Any) -> str:
+def pivot(table: pd.DataFrame, text: Callable[[Any], str]) -> str:
     """One row per network, selection and method, one column per K."""
     cells = [
         {

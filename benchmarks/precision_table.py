@@ -15,9 +15,9 @@ def precision_text(selections: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     rows = [_selection_row(part) for _, part in selections.groupby(["options", "formulation"], sort=False)]
     every = selections["compared_every"].iloc[0]
     compared = (
-        "Share of the connections whose option is not that of K float64 scores fed the same gradients, over the "
-        f"compared steps (every {every}th), and the most by which the score of such an option falls short of the "
-        "highest one, relative to the largest score of its connection:"
+        "Share of connections whose option differs from that of K float64 scores with the same gradients (every "
+        f"{every}th step), and by how much its score falls short of the highest one, relative "
+        "to the connection's largest score:"
     )
     first = rows_of(accuracy)[0]
     one, dense = (number(accuracy[name].mean()) for name in ("one_number", "k_scores"))

@@ -15,13 +15,15 @@ from slotmachines.files import replacing
 from slotpipeline.command import run
 from slotpipeline.training.provenance import provenance
 
+PROJECT = Path(__file__).resolve().parents[1]
+
 
 def command(output: Annotated[Path, typer.Argument(help="the CSV file to write")]) -> None:
     """Measure in an empty folder, which takes minutes; other work on the machine makes all of it slower."""
     origin = provenance(torch.device("cpu"))
     kept = {key: origin[key] for key in ("processor", "python", "system", "commit")}
     with TemporaryDirectory() as folder:
-        found = measure_scale(Path(__file__).resolve().parents[2], Path(folder))
+        found = measure_scale(PROJECT, Path(folder))
     rows = [
         {"what": what, "runs": runs, "seconds": seconds, "limit": LIMITS[what], **kept}
         for what, (seconds, runs) in found.items()

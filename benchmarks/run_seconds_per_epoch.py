@@ -20,15 +20,14 @@ from slotmachines.methods import RIVALS
 from slotmachines.networks.names import NETWORKS, find_network
 from slotpipeline.command import run
 from slotpipeline.data.datasets import DATASETS, find
-from slotpipeline.experiments.config_schema import checked_config
+from slotpipeline.experiments.config_schema import grids_of
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
-from slotpipeline.runs.config import read_config
 from slotpipeline.runs.run import Run, make_run
 from slotpipeline.runs.run_time import read_seconds
 from slotpipeline.training.provenance import provenance
 from slotpipeline.training.start import starting_network
 
-GRIDS = Path(__file__).parents[2] / "config"
+CONFIGS = Path(__file__).resolve().parents[1] / "config"
 METHODS = [
     ("learned", None),
     *((method, k) for method in ("greedy", "probabilistic") for k in (2, 8, 64)),
@@ -39,8 +38,7 @@ STEPS = 5
 
 def places() -> list[tuple[str, str]]:
     """The networks and their datasets that the grids of the project train, in the order of the registries."""
-    grids = [checked_config(read_config(path))["networks"] for path in GRIDS.glob("*.yaml")]
-    trained = {place for networks in grids for place in networks.items()}
+    trained = {place for config in grids_of(CONFIGS).values() for place in config["networks"].items()}
     return [place for place in product(NETWORKS, DATASETS) if place in trained]
 
 

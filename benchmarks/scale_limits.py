@@ -47,13 +47,8 @@ def measure_scale(project: Path, folder: Path) -> dict[str, tuple[float, int]]:
     Raises:
         UserError: Snakemake ends with an error.
     """
-    (folder / "results").mkdir()
-    (folder / "config").mkdir()
-    for name in [*_LINKED, *(f"config/{path.name}" for path in (project / "config").iterdir())]:
-        (folder / name).symlink_to(project / name)
     paper = read_config(project / "config" / "paper.yaml")
-
-    full = _snakemake(folder, paper, "-n", "--quiet")
+    full = planned_elsewhere(project, folder, paper)
     many = with_at_least(paper, MANY, "many")
     runs = grid_runs(checked_config(many))
     for run in runs:
@@ -125,6 +120,15 @@ def _short(config: Mapping[str, Any], name: str, seeds: int) -> dict[str, Any]:
         "settings": {"lenet": {"epochs": 1, "schedule": "constant", "schedule_epochs": []}}, "tolerance": {"digits": 1},
         "experiments": {"selected-weights": {"networks": ["lenet"], "options": [8]}},
     }  # fmt: skip
+
+
+def planned_elsewhere(project: Path, folder: Path, config: Mapping[str, Any]) -> float:
+    """Seconds that a plan of a grid takes in an empty folder, into which the project's files are linked."""
+    (folder / "results").mkdir()
+    (folder / "config").mkdir()
+    for name in [*_LINKED, *(f"config/{path.name}" for path in (project / "config").iterdir())]:
+        (folder / name).symlink_to(project / name)
+    return _snakemake(folder, config, "-n", "--quiet")
 
 
 def _snakemake(folder: Path, config: Mapping[str, Any], *arguments: str) -> float:

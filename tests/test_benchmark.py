@@ -32,6 +32,7 @@ from benchmarks.timing import Effort, time_case
 from benchmarks.training_arms import Training
 from slotmachines.errors import UserError
 from slotmachines.networks import NETWORKS
+from slotpipeline.runs.config import read_config
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 CPU = torch.device("cpu")
@@ -245,8 +246,9 @@ def test_the_page_shows_ratios_limits_and_no_time_of_a_cpu(tmp_path: Path, monke
     assert "1.10 to 1.40" in text
     assert "no: Conv-4 K = 8" in text
     assert "10% of it" in text  # one of ten seconds
-    assert "not measured" in text
-    assert "1.10 (0.99 to 1.32)" in text
+    assert "Goals not measured: step time, greedy, K = 2 to 64, LeNet (1.5 ordinary steps);" in text
+    assert "1.10 (0.99\N{EN DASH}1.32)" in text
+    assert "0.20% to 0.20% of the weights change" in text
     assert " ms" not in text
     page.write_text("before\n<!-- begin benchmark-cpu -->\nold\n<!-- end benchmark-cpu -->\nafter\n")
     assert script(monkeypatch, "write_page", tmp_path, page) == 0
@@ -275,3 +277,20 @@ def test_an_unknown_case_is_one_line(
     assert script(monkeypatch, "run_steps", tmp_path / "measurements.csv", "--only", "alexnet") == 2
     assert "alexnet" in capsys.readouterr().err
     assert not (tmp_path / "measurements.csv").exists()
+
+
+def test_what_is_measured_are_the_networks_of_the_projects_grids() -> None:
+    from benchmarks.run_scale import PROJECT
+    from benchmarks.run_seconds_per_epoch import places
+
+    assert (PROJECT / "Snakefile").is_file()
+    assert {("lenet", "mnist"), ("conv6", "cifar10"), ("vgg19", "cifar10")} <= set(places())
+
+
+@pytest.mark.slow
+def test_the_workflow_is_planned_in_another_folder(tmp_path: Path) -> None:
+    """`make scale` links the project's files into an empty folder; Snakemake finds all that it needs there."""
+    from benchmarks.run_scale import PROJECT
+    from benchmarks.scale_limits import planned_elsewhere
+
+    assert planned_elsewhere(PROJECT, tmp_path, read_config(PROJECT / "config" / "smoke.yaml")) > 0

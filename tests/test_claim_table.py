@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from slotpipeline.reporting.claim_table import (
     readable_claims,
     tidy,
 )
+from slotpipeline.reporting.opening import claim_rows, opening
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS
@@ -97,11 +99,46 @@ def test_a_contradicted_claim_names_its_settings(judged: JudgedClaims) -> None:
     row = table.loc["With eight or more options, selected random weights are as accurate as learned weights."]
     assert row["verdict"] == "contradicted (K = 64; recipe paper-glorot, seeds 5 to 14)"
     assert row["table"] == "[k-sweep](confirmation/tables/k-sweep.md)"
-    assert row["verdict"] in answer(judged)
+    assert "as accurate as learned weights (K = 64; recipe paper-glorot, seeds 5 to 14)." in answer(judged)
     chance = table.loc[next(sentence for sentence in table.index if "chance" in sentence)]
     assert "extension" in chance["tested on"]
     assert "CIFAR-10: not tested yet" in answer(judged)
     assert "84e8664" in answer(judged)
+
+
+def test_a_verdict_that_more_runs_can_change_says_so(results: Path, tmp_path: Path) -> None:
+    """A seed short, the claims that need it stand "so far"; the others are final."""
+    shutil.copytree(results, tmp_path / "results")
+    runs = pd.read_csv(tmp_path / "results" / "confirmation" / "runs.csv")
+    is_left_out = (runs["seed"] == 14) & (runs["start_epoch"] > 0)
+    runs[~is_left_out].to_csv(tmp_path / "results" / "confirmation" / "runs.csv", index=False)
+    found = claims_so_far(tmp_path / "results", REFERENCE)
+    assert found is not None
+    table = tidy(found)
+    tested = table[table["verdict"] != "not run"].groupby("claim")["is_final"].all()
+    assert not tested["finetuning-beats-scratch"] and tested["accuracy-rises-to-eight"]
+    words = readable_claims(found).set_index("claim")
+    (finetuned,) = (sentence for sentence in words.index if "scratch" in sentence)
+    assert words.loc[finetuned, ["verdict", "seeds"]].tolist() == ["supported so far", "9 of 10"]
+    assert "so far" not in words.loc["Accuracy rises from K = 2 to K = 8.", "verdict"]
+    there = read_results(tmp_path / "results" / "confirmation", REFERENCE)
+    claims = json.loads(summary_text(there, grid_results(there)))["claims"]
+    assert claims["finetuning-beats-scratch-lenet"]["verdict"] == "supported so far"
+    opened = opening(found, [there])
+    assert "Holds so far" in opened and "9 of 10 seeds" in opened
+    shown = claim_rows(found).set_index("claim, on LeNet")
+    assert shown.loc["finetuning beats scratch", "verdict"] == "supported so far"
+
+
+def test_each_part_says_what_supports_it(judged: JudgedClaims) -> None:
+    table = tidy(judged)
+    run = table[(table["n"] > 0) & table["decides"]]
+    for row in run.itertuples():
+        side, _, limit = row.needs.partition(" ")
+        value = float(limit.split(",")[0].strip("±").replace("\N{MINUS SIGN}", "-").replace("least ", ""))
+        inside = {"above": row.low > value, "at": row.low >= value, "below": row.high < value,
+                  "within": max(abs(row.low), abs(row.high)) <= value}[side]  # fmt: skip
+        assert inside == (row.part_verdict == "supported"), row
 
 
 def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:

@@ -63,9 +63,9 @@ def test_the_base_is_one_version_of_the_python_of_the_other_environments() -> No
 
 
 def test_it_installs_as_the_page_on_reproducing_does_without_make() -> None:
-    commands = [words for words in instructions("RUN") if words.startswith("pip")]
+    commands = [words.removeprefix("uv ") for words in instructions("RUN") if words.startswith("uv pip")]
     page = (PROJECT / "docs" / "reproduce.md").read_text()
-    assert f"`{' && '.join(commands).replace(' --no-cache-dir', '')}`" in page
+    assert f"`{' && '.join(commands)}`" in page
 
 
 def test_its_folder_holds_what_snakemake_plans_with(tmp_path: Path) -> None:

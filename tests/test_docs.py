@@ -13,7 +13,6 @@ import pytest
 from torch import nn
 
 from slotpipeline import cli, results_verbs
-from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.opening import _headline
 
 PROJECT = Path(__file__).parents[1]
@@ -164,12 +163,6 @@ def test_each_page_can_be_reached_from_the_readme():
     assert {page.name for page in PAGES} == {page.name for page in linked}
 
 
-def test_the_page_on_reproducing_lists_every_experiment():
-    listed = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", (PROJECT / "docs/reproduce.md").read_text(), re.MULTILINE)
-    titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
-    assert {name: title for name, title in listed if name in titles} == titles
-
-
 def test_the_headline_says_no_more_than_the_means():
     def found(*differences):
         return [
@@ -177,6 +170,6 @@ def test_the_headline_says_no_more_than_the_means():
         ]
 
     near, far = found(0.1, -0.1), found(0.1, -0.5)
-    assert _headline(far, far, near).startswith("Largest finding: neither")
+    assert "neither the paper's text nor the released code gives the paper's numbers" in _headline(far, far, near)
     for text, code, ours, said in ((near, far, near, "the text's, ours."), (far, far, far, "none.")):
         assert _headline(text, code, ours).endswith(f"numbers: {said}")

@@ -199,7 +199,7 @@ class Operations(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-# With one buffer for all trained numbers, and the batch in one kernel, conv6 would come to 60 (docs/gpu.md).
+# One buffer for all trained numbers, and the batch in one kernel, would bring conv6 to about 60; neither is written.
 @pytest.mark.parametrize(("name", "most"), [("lenet", 35), ("conv6", 101)])
 def test_a_step_has_no_more_operations_than_it_had(name, most):
     """Without the optimiser, which is one kernel on a GPU; a selection counts as one operation."""

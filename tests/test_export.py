@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from slotmachines.errors import UserError
+from slotpipeline import cli
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.results.data_dictionary import TIDY_TABLES, dictionary_text
+from slotpipeline.experiments.registry import EXPERIMENTS
+from slotpipeline.results.data_dictionary import TIDY_TABLES
 from slotpipeline.results.tidy_export import export
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.recipe import Settings
@@ -23,9 +27,21 @@ __all__ = ["grid"]
 PROJECT = Path(__file__).parents[1]
 
 
-def test_the_page_says_what_the_definitions_say() -> None:
+def test_the_page_says_what_the_definitions_say(tmp_path: Path) -> None:
+    written = CliRunner().invoke(cli.app, ["dictionary", str(tmp_path / "page.md")])
     page = (PROJECT / "docs/data-dictionary.md").read_text(encoding="utf-8")
-    assert page == dictionary_text(), "slotmachines dictionary docs/data-dictionary.md writes it"
+    assert written.exit_code == 0
+    assert page == (tmp_path / "page.md").read_text(encoding="utf-8"), (
+        "run: slotmachines dictionary docs/data-dictionary.md"
+    )
+
+
+def test_the_page_names_every_column_and_experiment() -> None:
+    page = (PROJECT / "docs/data-dictionary.md").read_text(encoding="utf-8")
+    for table in TIDY_TABLES.values():
+        assert all(f"`{one.name}`" in page for one in table.columns)
+    listed = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", page.partition("## Experiments\n")[2], re.MULTILINE))
+    assert listed == {name: experiment.title for name, experiment in EXPERIMENTS.items()}
 
 
 def test_every_recorded_field_and_setting_has_a_column_and_a_meaning() -> None:

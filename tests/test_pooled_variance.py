@@ -62,3 +62,21 @@ def test_a_false_alarm_is_as_rare_as_it_says() -> None:
             mean = sum(found[0].values()) / 3 - sum(found[1].values()) / 3
             alarms += interval_and_p(mean, shared.error, shared.freedom)[1] < 0.05
     assert 60 < alarms < 140
+
+
+@pytest.mark.parametrize("spreads", [(2, 2, 1, 1, 1, 1), (3, 3, 1, 1, 1, 1), (3, 1, 1, 1, 1, 1), (3, 3, 3, 1, 1, 1)])
+def test_cells_that_vary_more_find_no_more_differences(spreads: tuple[int, ...]) -> None:
+    """Of 400 studies without any difference, the pair that varies more finds one in far fewer than 10%."""
+    generator = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(400):
+        values = generator.normal(size=3) + generator.normal(size=(6, 3)) * np.array(spreads)[:, None]
+        cells = [dict(enumerate(map(float, row))) for row in values]
+        first, second = cells[:2]
+        alone = [first[seed] - second[seed] for seed in first]
+        error, freedom = float(np.std(alone, ddof=1)) / 3**0.5, 2
+        shared = pool(cells)
+        if shared is not None and {0, 1} <= shared.members and shared.covers(first, second):
+            error, freedom = shared.error, shared.freedom
+        alarms += interval_and_p(float(np.mean(alone)), error, freedom)[1] < 0.05
+    assert alarms < 40

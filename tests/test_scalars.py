@@ -54,6 +54,15 @@ def test_a_resumed_run_goes_on_in_the_same_curves(train, tmp_path, monkeypatch, 
     assert_is_the_curve(logs / run.folder, tmp_path / "run/curve.csv")
 
 
+def test_a_run_that_begins_anew_replaces_its_curves(train, tmp_path) -> None:
+    """Such as one that was killed before its first checkpoint."""
+    pytest.importorskip("tensorboard")
+    run, logs = tiny_run(), tmp_path / "logs"
+    train(run, "killed", log_dir=logs)
+    train(run, "again", log_dir=logs)
+    assert_is_the_curve(logs / run.folder, tmp_path / "again/curve.csv")
+
+
 def test_without_tensorboard_nothing_is_written(train, tmp_path, monkeypatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboard"]:
         monkeypatch.delitem(sys.modules, name)

@@ -49,6 +49,7 @@ def test_inspect_prints_a_table_or_json_with_the_accuracy(call, ticket, digits_f
 
 @pytest.mark.parametrize("name, settings", [
     ("conv4", {"padding": "code"}), ("resnet20", {"shortcut": "zero-padding"}), ("lenet", {"classes": 3}),
+    ("conv2", {"classes": 300}),
 ])  # fmt: skip
 def test_the_network_and_its_settings_are_found_by_the_shapes(call, tmp_path, name, settings):
     network = slotify_(build_network(name, **settings), options=2)
@@ -82,6 +83,7 @@ def test_bad_input_is_one_line_and_writes_nothing(call, ticket, tmp_path):
         ("inspect", ticket, "--dataset", "imagenet"): "unknown dataset",
         ("to-folder", ticket, "f", "--network", "conv2"): "not a ticket of conv2",
         ("to-folder", ticket, "f", "--network", "conv"): "unknown network",
+        ("inspect", ticket, "--network", "conv"): "unknown network",
         ("to-onnx", "own", "f.onnx"): "load_ticket in Python",
     }.items():
         status, out, err = call(*words)

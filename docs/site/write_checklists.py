@@ -60,25 +60,22 @@ def items(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def page() -> str:
-    """The page: a table per part, with links relative to docs/."""
+    """The page: a table per checklist, with links relative to docs/."""
     known, lines = facts(), ["# Checklists for reviewers"]
-    lines.append(
-        "Generated from `docs/checklists.yaml`. Change the answers there, then run "
-        "`python docs/site/write_checklists.py`."
-    )
+    lines.append("`python docs/site/write_checklists.py` makes this page of `docs/checklists.yaml`.")
     for checklist in checklists():
         counts = Counter(item["answer"] for item in items([checklist]))
         said = ", ".join(f"{counts[answer]} {answer}" for answer in ANSWERS if counts[answer])
         lines.append(f"## {checklist['name']}")
         lines.append(f"[{checklist['source']}]({checklist['link']}). {checklist['about']} Answers: {said}.")
+        rows = ["| item | asks | answer | here | see |", "| --- | --- | --- | --- | --- |"]
         for part in checklist["parts"]:
-            lines.append(f"### {part['name']}")
-            rows = ["| item | asks | answer | here | see |", "| --- | --- | --- | --- | --- |"]
+            rows.append(f"| | **{part['name']}** | | | |")
             for item in part["items"]:
                 see = ", ".join(_link(where) for where in item["see"])
                 says = item["says"].format(**known)
                 rows.append(f"| {item['id']} | {item['asks']} | {item['answer']} | {says} | {see} |")
-            lines.append("\n".join(rows))
+        lines.append("\n".join(rows))
     return "\n\n".join(lines) + "\n"
 
 

@@ -65,7 +65,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """As `replacing`, for a folder of files: an empty one is yielded, and takes the place of `path` at the end.
+    """As `replacing`, for a folder and all in it: an empty one is yielded, and takes the place of `path` at the end.
 
     Between the old folder and the new one there is a moment without any.
 
@@ -78,8 +78,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         yield temporary
         temporary.chmod(0o755)
-        for file in temporary.iterdir():
-            _flush(file)
+        for place in temporary.rglob("*"):
+            (_flush_folder if place.is_dir() else _flush)(place)
         _flush_folder(temporary)
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)

@@ -36,6 +36,7 @@ TRAINING: list[Callable[..., None]] = [
     results_verbs.claims,
     results_verbs.export,
     trace_verbs.explain,
+    trace_verbs.crate,
     ticket_verbs.to_ticket,
     ticket_verbs.inspect,
     ticket_verbs.to_onnx,

@@ -207,15 +207,17 @@ def export(
 
 
 def dictionary(page: Annotated[Path, typer.Argument(help="the page to write")]) -> None:
-    """Write the page that says what the columns of exported tables mean.
+    """Write the page that says what the columns of exported tables mean, and which experiments there are.
 
     Example: slotmachines dictionary docs/data-dictionary.md
     """
     from slotmachines.files import replacing
+    from slotpipeline.experiments.registry import EXPERIMENTS
     from slotpipeline.results.data_dictionary import dictionary_text
 
+    titles = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
     with replacing(page) as temporary:
-        temporary.write_text(dictionary_text(), encoding="utf-8")
+        temporary.write_text(dictionary_text(titles), encoding="utf-8")
 
 
 def predictions(

@@ -43,8 +43,9 @@ def inspect(
     path = _ticket_file(ticket)
     contents = inspect_ticket(path)
     scores = []
-    if dataset:
+    if dataset or network:
         name, settings = _network_of(path, network)
+    if dataset:
         scores.append(_score(_loaded(path, name, settings), name, dataset, data))
     if as_json:
         typer.echo(json.dumps({**contents.as_dict(), "scores": [vars(score) for score in scores]}, indent=2))
@@ -151,7 +152,8 @@ def _network_of(path: Path, name: str) -> tuple[str, dict[str, Any]]:
 
 def _settings(shapes: dict[str, tuple[int, ...]]) -> list[dict[str, Any]]:
     """The settings of `build_network` that change the shape of a weight."""
-    classes = min((shape[0] for shape in shapes.values() if len(shape) == 2), default=10)
+    # The last matrix is the layer that classifies; one before it may be smaller.
+    classes = next((shape[0] for shape in reversed(shapes.values()) if len(shape) == 2), 10)
     common = {} if classes == 10 else {"classes": classes}
     return [common, {**common, "padding": "code"}, {**common, "shortcut": "zero-padding"}]
 

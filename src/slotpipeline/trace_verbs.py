@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -60,3 +61,35 @@ def explain(
         raise UserError(f"{repeated} differs from the recorded run: {'; '.join(comparison.differing)}")
     same = "the same bits" if comparison.whole else "the same accuracy and curve, to the digits that are recorded,"
     typer.echo(f"{repeated} has {same} as the recorded run {found[0].identity}")
+
+
+def crate(
+    config: Annotated[Path, typer.Argument(help="Configuration of a grid that has run, such as config/smoke.yaml.")],
+    output: Annotated[Path, typer.Argument(help="The folder to write, a new one, or a file that ends in .zip.")],
+    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
+    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
+    data: Annotated[Path, typer.Option(help="Folder of the datasets; only their digests are read.")] = Path("data"),
+    agent: Annotated[str, typer.Option(help="Name of the person who ran it, which is not recorded.")] = "",
+    published: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of publication; default: of the last run.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a grid as a Workflow Run RO-Crate: workflow, inputs, results, and what is recorded of each run.
+
+    Example: slotmachines crate config/mnist.yaml mnist.crate.zip
+    """
+    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.reporting.crate import Grid, out_of_date, write_crate
+    from slotpipeline.runs.config import read_config
+
+    name = checked_config(read_config(config))["grid"]
+    grid = Grid(config, results / name, figures / name, reference, data)
+    written = write_crate(grid, output, agent, published.date() if published else None)
+    if old := out_of_date(grid):
+        more = f" and {len(old) - 1} more" if old[1:] else ""
+        typer.echo(f"warning: {old[0]}{more} do not show the recorded runs; see slotmachines status {config}", err=True)
+    for dataset in written.without_digest:
+        typer.echo(f"warning: no digest of {dataset} is known here; to have it: slotmachines fetch {dataset}", err=True)
+    typer.echo(f"{output}: ro-crate-metadata.json and {written.files} files")

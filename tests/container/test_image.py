@@ -29,11 +29,12 @@ def call(*words: str, check: bool = True) -> str:
 
 
 class Buildah:
-    """buildah with a store of its own."""
+    """buildah with a store of its own, and its temporary files beside it: a layer takes gigabytes."""
 
     def __init__(self, folder: Path) -> None:
+        (folder / "tmp").mkdir()
         places = ["--root", str(folder / "store"), "--runroot", str(folder / "run")]
-        self.words = ["buildah", "--storage-driver", "vfs", *places]
+        self.words = ["env", f"TMPDIR={folder / 'tmp'}", "buildah", "--storage-driver", "vfs", *places]
 
     def __call__(self, verb: str, *words: str) -> str:
         return call(*self.words, verb, *words)

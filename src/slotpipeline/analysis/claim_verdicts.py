@@ -9,6 +9,7 @@ from statistics import fmean
 
 from slotpipeline.analysis.claim_runs import GridRuns, Sample, runs_of, samples, single_cells
 from slotpipeline.analysis.statistics import holm, one_sided_p, t_interval
+from slotpipeline.analysis.text import number
 from slotpipeline.analysis.verdict import Verdict, judge_number
 from slotpipeline.results.claims import Bounds, Claim, Registration, Scope, Statistic
 from slotpipeline.results.reference import PublishedNumber
@@ -39,6 +40,7 @@ class Part:
         verdict: of this part alone.
         identities: of its finished runs.
         decides: whether the claim's verdict depends on it.
+        needs: where the whole interval has to lie for support, in words; blank where no number says it.
         detail: what the numbers do not say, such as how many runs failed.
     """
 
@@ -52,6 +54,7 @@ class Part:
     identities: tuple[str, ...] = ()
     decides: bool = True
     corrected: float | None = None
+    needs: str = ""
     detail: str = ""
 
     @property
@@ -66,6 +69,7 @@ class JudgedClaim:
 
     Attributes:
         parts: those that decide, and those that are shown beside them.
+        seeds: how many are registered for each cell.
         p_value: the largest of the deciding parts', as each of them has to hold; None where one has no p-value.
         corrected: `p_value` corrected by Holm's method for all claims that have one.
         is_extension: the paper claims it for other networks only.
@@ -76,6 +80,7 @@ class JudgedClaim:
     scope: Scope
     verdict: ClaimVerdict
     parts: Sequence[Part]
+    seeds: int
     p_value: float | None
     corrected: float | None
     is_extension: bool
@@ -90,6 +95,11 @@ class JudgedClaim:
     def deciding(self) -> list[Part]:
         """The parts that the verdict depends on."""
         return [part for part in self.parts if part.decides]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all registered seeds of each deciding part are finished, so that no run can change the verdict."""
+        return bool(self.deciding) and all(part.n >= self.seeds for part in self.deciding)
 
 
 def judge_claims(
@@ -117,7 +127,8 @@ def _judged(
     published: PublishedNumbers,
 ) -> JudgedClaim:
     is_extension = scope.name in claim.extension
-    nothing = JudgedClaim(claim, scope, ClaimVerdict.NOT_RUN, [], None, None, is_extension)
+    seeds = len(registration.seeds(claim, scope))
+    nothing = JudgedClaim(claim, scope, ClaimVerdict.NOT_RUN, [], seeds, None, None, is_extension)
     if not scope.is_frozen:
         return replace(nothing, detail="no recipe has been frozen for this network")
     if scope.grid not in grids:
@@ -134,7 +145,7 @@ def _judged(
     p_values = [part.p_value for part in deciding]
     p_value = None if None in p_values else max(p for p in p_values if p is not None)
     verdict, detail = _together(deciding, registration.minimum_seeds)
-    return JudgedClaim(claim, scope, verdict, parts, p_value, None, is_extension, detail)
+    return JudgedClaim(claim, scope, verdict, parts, seeds, p_value, None, is_extension, detail)
 
 
 def _together(parts: Sequence[Part], minimum: int) -> tuple[ClaimVerdict, str]:
@@ -177,8 +188,17 @@ def _bounded(registration: Registration, claim: Claim, scope: Scope, sample: Sam
         verdict=verdict,
         identities=tuple(run.identity for run in grid.finished(sample.runs)),
         decides=sample.decides,
+        needs=_needs(supported, scope),
         detail="; ".join(filter(None, details)),
     )
+
+
+def _needs(bounds: Bounds, scope: Scope) -> str:
+    """What supports a claim, in words."""
+    side = "below" if bounds.is_upper else "at least" if bounds.lower_bound_at_least is not None else "above"
+    limit = bounds.limit(scope)
+    no_failures = ", no failure" if bounds.failures_at_most == 0 else ""
+    return f"{side} {number(limit, '+.3g') if limit else 0}{no_failures}"
 
 
 def _corrected_beside(parts: Sequence[Part]) -> list[Part]:
@@ -204,13 +224,13 @@ def _number_parts(
     for name, cell in single_cells(claim.cells):
         runs = runs_of(scope, cell, registration.seeds(claim, scope))
         found = grid.test_accuracy(runs)
-        number = published(scope, str(cell.method), cell.options[0], cell.reference)
-        if number is None:
+        paper = published(scope, str(cell.method), cell.options[0], cell.reference)
+        if paper is None:
             detail = "config/reference.csv has no such number"
             yield Part(name, (), None, None, None, None, ClaimVerdict.NOT_RUN, detail=detail)
             continue
         judged = judge_number(
-            list(found.values()), number, registration.tolerance[scope.dataset], registration.minimum_seeds
+            list(found.values()), paper, registration.tolerance[scope.dataset], registration.minimum_seeds
         )
         yield Part(
             name=name,
@@ -221,5 +241,6 @@ def _number_parts(
             p_value=judged.p_value,
             verdict=_FROM_NUMBER.get(judged.verdict, ClaimVerdict.UNDECIDED),
             identities=tuple(run.identity for run in grid.finished(runs)),
-            detail=f"the paper has {number.value:g}: {judged.verdict}",
+            needs=f"within ±{registration.tolerance[scope.dataset] - paper.reading_uncertainty:.2f}",
+            detail=f"the paper has {paper.value:g}: {judged.verdict}",
         )

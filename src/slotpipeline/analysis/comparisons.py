@@ -60,7 +60,8 @@ class Comparison:
 def compare(pairs: Iterable[tuple[CellResult, CellResult]]) -> list[Comparison]:
     """The comparisons of some pairs of finished cells, corrected for how many there are.
 
-    Pairs of cells with fewer than five seeds share their spread with the others of their network (`pooled_variance`).
+    Pairs of cells with fewer than five seeds share their spread with the others of their network, where their own is
+    not larger (`pooled_variance`).
     """
     pairs = list(pairs)
     pools = _pools(pairs)
@@ -102,7 +103,7 @@ def _difference(
     if shared is not None:
         group, pooled = shared
         members = [group[position] for position in pooled.members]
-        if first in members and second in members:
+        if first in members and second in members and pooled.covers(first.by_seed, second.by_seed):
             interval, p_value = interval_and_p(found.mean, pooled.error, pooled.freedom)
             return replace(found, interval=interval, p_value=p_value), len(members)
     return found, 0

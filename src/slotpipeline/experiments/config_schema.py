@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -16,7 +17,7 @@ from slotmachines.methods import RIVALS
 from slotmachines.networks.names import NETWORKS
 from slotpipeline.data.datasets import find
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.plain_yaml import parse_yaml, require_plain
+from slotpipeline.plain_yaml import parse_yaml, read_yaml, require_plain
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 
 _TAKEN = ("benchmark",)
@@ -62,3 +63,17 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if dataset.name not in whole["tolerance"]:
             raise UserError(f"config: tolerance: add one for {dataset.name}, in points of accuracy")
     return whole
+
+
+def grids_of(folder: Path) -> dict[Path, dict[str, Any]]:
+    """File -> configuration of each grid in a folder; other YAML files, such as the claims, are left out.
+
+    Raises:
+        UserError: a file is damaged, or the configuration of a grid is not valid.
+    """
+    found = {path: read_yaml(path, "the configuration of a grid") for path in sorted(folder.glob("*.yaml"))}
+    return {
+        path: checked_config(content)
+        for path, content in found.items()
+        if isinstance(content, dict) and {"grid", "experiments"} <= set(content)
+    }

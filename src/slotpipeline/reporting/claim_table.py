@@ -25,6 +25,11 @@ from slotpipeline.results.reference import PublishedNumber, published_at
 from slotpipeline.runs.cell import Config
 
 ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
+_ANSWERS = {
+    ClaimVerdict.SUPPORTED: "Holds",
+    ClaimVerdict.CONTRADICTED: "Does not hold",
+    ClaimVerdict.UNDECIDED: "Undecided",
+}
 _UNITS = {
     Statistic.LOG_CHURN: "log ratio",
     Statistic.SLOPE: "points per 100 epochs",
@@ -143,8 +148,9 @@ def tidy(claims: JudgedClaims) -> pd.DataFrame:
                 "tier": one.claim.tier, "network": one.scope.network, "dataset": one.scope.dataset,
                 "grid": one.scope.grid, "recipe": one.recipe, "extension": one.is_extension,
                 "chose_the_recipe": _key(one) in claims.chosen,
-                "verdict": str(one.verdict), "p_value": one.p_value, "holm": one.corrected, "detail": one.detail,
-                "part": part.name, "decides": part.decides, "part_verdict": str(part.verdict), "n": part.n,
+                "verdict": str(one.verdict), "is_final": one.is_final, "registered_seeds": one.seeds,
+                "p_value": one.p_value, "holm": one.corrected, "detail": one.detail, "part": part.name,
+                "decides": part.decides, "needs": part.needs, "part_verdict": str(part.verdict), "n": part.n,
                 "seeds": " ".join(map(str, part.seeds)), "mean": part.mean, "low": part.low, "high": part.high,
                 "part_p_value": part.p_value, "part_holm": part.corrected, "part_detail": part.detail,
                 "tables": tables, "identities": " ".join(part.identities),
@@ -162,6 +168,7 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
         rows.append({
             "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
             "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+            "supported if the interval is": needs_words(one), "seeds": seeds_words(one),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
             "table": ", ".join(f"[{Path(table).stem}]({table})" for table in tables) or DASH,
         })  # fmt: skip
@@ -174,9 +181,30 @@ def _where(one: JudgedClaim) -> str:
 
 
 def verdict_words(one: JudgedClaim) -> str:
-    """The verdict, and what it holds for or waits for."""
+    """The verdict, whether more runs can change it, and what it holds for or waits for."""
     detail = verdict_detail(one)
-    return f"{one.verdict} ({detail})" if detail else str(one.verdict)
+    word = f"{one.verdict}{so_far(one)}"
+    return f"{word} ({detail})" if detail else word
+
+
+def so_far(one: JudgedClaim) -> str:
+    """Words behind a verdict that the registered runs that are not finished can still change."""
+    return "" if one.is_final or one.verdict is ClaimVerdict.NOT_RUN else " so far"
+
+
+def seeds_words(one: JudgedClaim) -> str:
+    """How many of the registered seeds are finished, in the parts that were begun."""
+    found = sorted({part.n for part in one.deciding if part.n})
+    counted = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    return f"{counted} of {one.seeds}"
+
+
+def needs_words(one: JudgedClaim) -> str:
+    """Where the intervals have to lie for support; by part where these differ."""
+    found = dict.fromkeys(part.needs for part in one.deciding)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{part.name}: {part.needs}" for part in one.deciding)
 
 
 def verdict_detail(one: JudgedClaim) -> str:
@@ -191,13 +219,15 @@ def verdict_detail(one: JudgedClaim) -> str:
 
 
 def part_words(one: JudgedClaim, part: Part) -> str:
-    """Mean, 90% interval and number of seeds of one part, in words."""
+    """Mean and 90% interval of one part, in words."""
+    if not part.n:
+        return f"{part.name}: not run" if part.name else "not run"
     words = [f"{part.name}:" if part.name else "", number(part.mean, "+.2f")]
     unit = _UNITS.get(one.claim.kind, "")
     words += [unit] if unit else []
     if part.low is not None and part.high is not None:
         words.append(f"({number(part.low, '+.2f')} to {number(part.high, '+.2f')})")
-    text = f"{' '.join(filter(None, words))}, n = {part.n}"
+    text = " ".join(filter(None, words))
     return f"{text}, {part.detail}" if part.detail else text
 
 
@@ -224,19 +254,31 @@ def answer(claims: JudgedClaims) -> str:
             continue
         lines.append(f"**{label}**: {counted(here)}")
         lines.append("")
-        for verdict, words in zip(ORDER, ("Holds", "Does not hold", "Open"), strict=False):
-            sentences = [_sentence(one) + claims.mark(one) for one in here if one.verdict is verdict]
-            lines += [f"* {words}: {' '.join(sentences)}"] if sentences else []
+        for words, listed in by_answer(here).items():
+            lines.append(f"* {words}: {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}")
         lines.append("")
     if any(_key(one) in claims.chosen for one in claims.judged if one.parts):
         lines.append(f"\n{CHOSE_NOTE}\n")
     return "\n".join([*lines, claims.registration.history])
 
 
-def _sentence(one: JudgedClaim) -> str:
-    if one.verdict is not ClaimVerdict.CONTRADICTED:
-        return one.claim.sentence
-    return f"{one.claim.sentence.rstrip('.')}: {verdict_words(one)}."
+def by_answer(judged: Sequence[JudgedClaim]) -> dict[str, list[JudgedClaim]]:
+    """The answer in words -> the tested claims that have it: what holds first, what more runs can change after it."""
+    found: dict[str, list[JudgedClaim]] = {}
+    for verdict, words in _ANSWERS.items():
+        for one in sorted(judged, key=lambda one: not one.is_final):
+            if one.verdict is verdict:
+                found.setdefault(f"{words}{so_far(one)}", []).append(one)
+    return found
+
+
+def claim_sentence(one: JudgedClaim) -> str:
+    """A claim as it stands under its answer: in quotes where nothing is decided, with what a verdict rests on."""
+    if one.verdict is ClaimVerdict.UNDECIDED:
+        return f"\N{LEFT DOUBLE QUOTATION MARK}{one.claim.sentence}\N{RIGHT DOUBLE QUOTATION MARK}"
+    rests = [verdict_detail(one), "" if one.is_final else f"{seeds_words(one)} seeds"]
+    said = ", ".join(filter(None, rests))
+    return f"{one.claim.sentence.rstrip('.')} ({said})." if said else one.claim.sentence
 
 
 def not_run(claims: JudgedClaims) -> list[str]:

@@ -12,9 +12,8 @@ import pandas as pd
 from slotmachines.errors import NotMeasured, UserError
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.text import DASH
-from slotpipeline.experiments.config_schema import checked_config
+from slotpipeline.experiments.config_schema import grids_of
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.plain_yaml import read_yaml
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import read_seconds, seconds_per_epoch
@@ -35,12 +34,7 @@ def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
     """
     measured = read_seconds(seconds_csv)
     on_gpu = read_table(epochs_csv, _COLUMNS, *("make it with: make epochs",) * 2)
-    found = []
-    for path in sorted(configs.glob("*.yaml")):
-        content = read_yaml(path, "the configuration of a grid")
-        if isinstance(content, dict) and {"grid", "experiments"} <= set(content):
-            config = checked_config(content)
-            found.append((config, path, grid_runs(config)))
+    found = [(config, path, grid_runs(config)) for path, config in grids_of(configs).items()]
     rows, left_out = [], set()
     for config, path, runs in sorted(found, key=lambda one: len(one[2])):
         gpu, missing = _gpu_hours(runs, on_gpu)

@@ -15,27 +15,44 @@ from slotpipeline.experiments.accuracy_by_options import K_SWEEP
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
-from slotpipeline.reporting.claim_table import ORDER, JudgedClaims, counts, part_words
+from slotpipeline.reporting.claim_table import (
+    ORDER,
+    JudgedClaims,
+    by_answer,
+    claim_sentence,
+    counts,
+    needs_words,
+    part_words,
+    seeds_words,
+    so_far,
+)
 from slotpipeline.reporting.tables import CHOSE_NOTE
 from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import ByRecipe
 
-LISTED = 2
-"""Claims of one verdict that are named before the table; contradicted ones all are."""
+LISTED = 3
+"""Claims of one answer that are named before the table; those that do not hold all are."""
+MAIN_CLAIM = "few-options-match-learned"
+"""The claim that answers the question."""
+MAIN_ANSWERS = {
+    ClaimVerdict.SUPPORTED: "yes",
+    ClaimVerdict.CONTRADICTED: "no",
+    ClaimVerdict.UNDECIDED: "too early to say",
+    ClaimVerdict.NOT_RUN: "not tested yet",
+}
 WHOSE = {"paper": "the text's settings", "code": "the code's"}
 """Recipes of the published settings -> whose they are."""
 MAIN_OPTIONS = 8
 """K of the paper's main numbers."""
+SO_FAR_NOTE = (
+    "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. *Supported if*: "
+    "where the whole interval has to lie."
+)
 QUESTION = (
     "The paper ([Aladago and Torresani, ICML 2021](https://arxiv.org/abs/2101.06475)) never trains a weight: each "
     "connection has K random values, and training selects one of them. Is that as good as training the weights?"
 )
-HEADS = {
-    ClaimVerdict.SUPPORTED: "Holds",
-    ClaimVerdict.CONTRADICTED: "Does not hold",
-    ClaimVerdict.UNDECIDED: "Open",
-}
 
 
 def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
@@ -48,18 +65,13 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     for dataset in dict.fromkeys(one.scope.dataset for one in claims.judged):
         lines += _dataset(claims, [one for one in claims.judged if one.scope.dataset == dataset])
     registered = _registered_grids(claims)
-    exploratory = [results for results in grids if results.config["grid"] not in registered]
-    for results in exploratory:
-        lines += [recipe_finding(results, claims)]
-        if not _decided(claims):
-            lines += [main_finding(results)]
+    for results in grids:
+        if results.config["grid"] not in registered:
+            lines += [recipe_finding(results, claims)]
+            if all(one.verdict is ClaimVerdict.NOT_RUN for one in claims.judged):
+                lines += [main_finding(results)]
     lines += [f"* {_progress(claims, grids)} {claims.registration.history}"]
     return "\n".join(line for i, line in enumerate(lines) if line or i == 1)
-
-
-def _decided(claims: JudgedClaims) -> bool:
-    """Whether any claim holds or does not: exploratory numbers then need no place at the top."""
-    return any(one.verdict in (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED) for one in claims.judged)
 
 
 def _registered_grids(claims: JudgedClaims) -> set[str]:
@@ -73,28 +85,44 @@ def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     said = []
     for results in grids:
         if results.config["grid"] in names:
-            planned = {run.identity for run in grid_runs(results.config)}
-            done = len(planned & set(results.runs["identity"]))
-            said.append(f"{done} of {len(planned)} runs of the {results.config['grid']} study are finished.")
+            trained = [run for run in grid_runs(results.config) if run.settings.epochs]
+            done = len({run.identity for run in trained} & set(results.runs["identity"]))
+            said.append(f"{done} of {len(trained)} trainings of the {results.config['grid']} study are finished.")
     return " ".join(said) or "No run that counts is finished."
 
 
 def _dataset(claims: JudgedClaims, here: list[JudgedClaim]) -> list[str]:
-    """How many claims on one dataset have which verdict, and the most important ones by name."""
+    """The answer on one dataset, and the claims behind it: how many have which verdict, and the main ones by name."""
     names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
     label = f"{dataset_label(here[0].scope.dataset)} ({names})"
     if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
         return [f"* **{label}: not tested yet** ({len(here)} claims)."]
-    found = ", ".join(f"{count} {verdict}" for verdict, count in counts(here).items() if count)
-    lines = [f"* **{label}: of {len(here)} claims, {found}.**"]
-    for verdict in ORDER[:-1]:
-        listed = [one for one in here if one.verdict is verdict]
-        shown = listed if verdict is ClaimVerdict.CONTRADICTED else listed[:LISTED]
-        more = f" And {len(listed) - len(shown)} more." if len(listed) > len(shown) else ""
-        if shown:
-            sentences = " ".join(one.claim.sentence + claims.mark(one) for one in shown)
-            lines.append(f"  *{HEADS[verdict]}:* {sentences}{more}")
-    return lines
+    main = [one for one in here if one.claim.name == MAIN_CLAIM]
+    tested = [one for one in main if one.verdict is not ClaimVerdict.NOT_RUN]
+    answers = dict.fromkeys(_main_answer(one) for one in main)
+    lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(_main_numbers(one, len(main) > 1) for one in tested)}"]
+    for words, found in by_answer([one for one in here if one not in tested]).items():
+        listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
+        more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
+        lines.append(f"  *{words}:* {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}{more}")
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in counts(here).items() if count)
+    return [*lines, f"  Of {len(here)} claims: {counted}."]
+
+
+def _main_answer(one: JudgedClaim) -> str:
+    if one.verdict is ClaimVerdict.UNDECIDED and one.is_final:
+        return "undecided"
+    is_open = one.verdict in (ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
+    return f"{MAIN_ANSWERS[one.verdict]}{'' if is_open else so_far(one)}"
+
+
+def _main_numbers(one: JudgedClaim, names_network: bool) -> str:
+    """How far selected weights lie above learned ones, at each K that was run, and which K were not."""
+    run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
+    network = f" of {network_label(one.scope.network)}" if names_network else ""
+    found = "; ".join(part_words(one, part) for part in run)
+    left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
+    return f"Accuracy{network} less that of learned weights (90% interval): {found}. {seeds_words(one)} seeds.{left}"
 
 
 def main_finding(results: Results) -> str:
@@ -125,23 +153,22 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
         return ""
     found = [one for one in experiment_results(results, RECIPE_STUDY.name) if one.n and one.method == "greedy"]
     lines = []
-    for network in dict.fromkeys(one.network for one in found):
-        here = [one for one in found if one.network == network]
+    for dataset, network in dict.fromkeys((one.dataset, one.network) for one in found):
+        here = [one for one in found if (one.dataset, one.network) == (dataset, network)]
         text, code = (_of_recipe(here, recipe) for recipe in ("paper", "code"))
         chosen = [one for one in here if one.is_chosen_by]
         options = [one.options for one in chosen]
         if not chosen or [one.options for one in text] != options or [one.options for one in code] != options:
             continue
         published = _values(one.paper.value if one.paper else None for one in chosen)
-        at = " and ".join(map(str, options))
         seeds = min(one.n for one in [*text, *code, *chosen])
         lines.append(
-            f"* **{_headline(text, code, chosen)}** {network_title(here[0].dataset, network)} at K = {at}: the paper "
-            f"says {published}%, the text's settings give {_values(one.mean for one in text)}%, the code's "
-            f"{_values(one.mean for one in code)}%, the text's with the code's random values and scores "
-            f"{_values(one.mean for one in chosen)}%. We chose our settings by this study ({seeds} seeds, "
-            f"{chosen[0].epochs} epochs), so it is no evidence for the paper."
-            f"{_registered(claims, network)}"
+            f"* **{_headline(text, code, chosen)}** {network_title(dataset, network)}, K = "
+            f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
+            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%, the text's with "
+            f"the code's random values and scores {_values(one.mean for one in chosen)}% ({seeds} seeds, "
+            f"{chosen[0].epochs} epochs). We chose the mixture because it matched, so its match proves nothing."
+            f"{_registered(claims, dataset, network)}"
         )
     return "\n".join(lines)
 
@@ -157,23 +184,27 @@ def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Se
 
     if give(chosen) and not give(text) and not give(code):
         return (
-            "Largest finding: neither the paper's text nor the released code gives the paper's numbers; a mixture does "
-            "(exploratory)."
+            "Exploratory, and the largest finding: neither the paper's text nor the released code gives the paper's "
+            "numbers; a mixture does."
         )
     giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
     return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
 
 
-def _registered(claims: JudgedClaims | None, network: str) -> str:
+def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
     """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
     said = {
-        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}"
+        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}{so_far(one)}"
         for one in reversed(claims.judged if claims else [])
-        if one.scope.network == network and one.claim.kind is Statistic.NUMBERS and one.claim.cells.recipe in WHOSE
+        if (one.scope.dataset, one.scope.network) == (dataset, network)
+        and one.claim.kind is Statistic.NUMBERS
+        and one.claim.cells.recipe in WHOSE
     }
-    return (
-        f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}." if said else ""
-    )
+    if not said:
+        return ""
+    if set(said.values()) == {f"{WHOSE[recipe]} {ClaimVerdict.NOT_RUN}" for recipe in said}:
+        return " The registered test of it is not run yet."
+    return f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}."
 
 
 def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
@@ -181,7 +212,7 @@ def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
 
 
 def _values(means: Iterable[float | None]) -> str:
-    return " and ".join(number(mean) for mean in means)
+    return " / ".join(number(mean) for mean in means)
 
 
 def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
@@ -190,8 +221,10 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
         {
             "claim": f"{one.claim.name.replace('-', ' ')}{claims.mark(one)}",
             "network": network_label(one.scope.network),
-            "verdict": str(one.verdict),
-            "mean (90% interval)": _weakest(one),
+            "verdict": f"{one.verdict}{so_far(one)}",
+            "difference (90% interval)": _weakest(one),
+            "supported if": needs_words(one),
+            "seeds": seeds_words(one),
         }
         for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
         if one.verdict is not ClaimVerdict.NOT_RUN
@@ -202,18 +235,22 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
 
 
 def _weakest(one: JudgedClaim) -> str:
-    """The part that contradicts a claim, or is the least certain to support it, and how many parts there are."""
+    """The part that contradicts a claim, or is the least certain to support it, and how many others there are."""
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
-    others = f" (1 of {len(one.deciding)} comparisons)" if len(one.deciding) > 1 else ""
-    return f"{part_words(one, part)}{others}"
+    missing = len(one.deciding) - len(run)
+    notes = [f"least certain of {len(run)}" if len(run) > 1 else "", f"{missing} more not run" if missing else ""]
+    said = "; ".join(filter(None, notes))
+    return f"{part_words(one, part)}{f' [{said}]' if said else ''}"
 
 
 def claims_for_readme(claims: JudgedClaims) -> str:
-    """The table of the claims that were tested, and its note."""
+    """The table of the claims that were tested, and its notes."""
     rows = claim_rows(claims)
     if rows.empty:
         return "No claim was tested yet."
-    note = f"\n\n{CHOSE_NOTE}" if any(claims.mark(one) for one in claims.judged) else ""
-    return f"{rows.to_markdown(index=False, disable_numparse=True)}{note}"
+    tested = [one for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
+    notes = [f"\n{SO_FAR_NOTE}" if any(so_far(one) for one in tested) else ""]
+    notes += [f"\n{CHOSE_NOTE}" if any(claims.mark(one) for one in tested) else ""]
+    return "\n".join([rows.to_markdown(index=False, disable_numparse=True), *filter(None, notes)])

@@ -11,7 +11,14 @@ import pandas as pd
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import DASH, method_name, network_title, options_text, p_text
-from slotpipeline.reporting.claim_table import JudgedClaims, part_words, verdict_detail
+from slotpipeline.reporting.claim_table import (
+    JudgedClaims,
+    needs_words,
+    part_words,
+    seeds_words,
+    so_far,
+    verdict_detail,
+)
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 
@@ -111,9 +118,9 @@ def missing_table(name: str, found: Sequence[CellResult]) -> PageTable:
 
 def claims_table(claims: JudgedClaims) -> PageTable:
     """The claims of a grid that have counted runs."""
-    columns = ("claim", "tested on", "verdict", "mean (90% interval)", "n", "p, Holm", "table")
+    columns = ("claim", "tested on", "verdict", "mean (90% interval)", "supported if", "seeds", "p, Holm", "table")
     rows = [_claim_row(claims, one) for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
-    words = frozenset({"claim", "tested on", "verdict", "mean (90% interval)", "table"})
+    words = frozenset({"claim", "tested on", "verdict", "mean (90% interval)", "supported if", "seeds", "table"})
     return PageTable("claim-verdicts", "The registered claims that were tested", columns, rows, words)
 
 
@@ -121,14 +128,14 @@ def _claim_row(claims: JudgedClaims, one: JudgedClaim) -> list[Entry]:
     extension = "an extension: the paper claims it for other networks" if one.is_extension else ""
     experiments = [Path(table).stem for table in claims.tables_of(one)]
     first = experiments[0] if experiments else ""
-    seeds = [part.n for part in one.deciding]
     return [
         Entry(one.claim.sentence),
         Entry(network_title(one.scope.dataset, one.scope.network), extension),
-        Entry(f"{one.verdict}{claims.mark(one)}", verdict_detail(one), verdict=one.verdict),
+        Entry(f"{one.verdict}{so_far(one)}{claims.mark(one)}", verdict_detail(one), verdict=one.verdict),
         Entry("; ".join(part_words(one, part) for part in one.deciding)),
-        Entry(str(min(seeds, default=0))),
-        Entry(p_text(one.p_value), p_text(one.corrected)),
+        Entry(needs_words(one)),
+        Entry(seeds_words(one)),
+        Entry(p_text(one.p_value), p_text(one.corrected) if one.corrected is not None else ""),
         Entry(first, ", ".join(experiments[1:]), link=f"#{first}" if first else ""),
     ]
 

@@ -103,6 +103,10 @@ def _other_runs(grids: Sequence[Results], cell: Cell, counted: set[str]) -> dict
     return {identity: accuracy for identity, accuracy in found.items() if identity not in counted}
 
 
+_IN_WORDS = {Verdict.TOO_UNCERTAIN: "that the paper's own seeds leave too uncertain to judge"}
+"""What a sentence calls a verdict, where its name does not say it."""
+
+
 def counts(board: pd.DataFrame) -> dict[str, int]:
     """Verdict -> how many of the numbers that count have it."""
     found = Counter(board[board["apart"] == ""]["verdict"])
@@ -117,12 +121,13 @@ def apart(board: pd.DataFrame) -> dict[str, int]:
 
 def sentence(board: pd.DataFrame) -> str:
     """The scoreboard in words."""
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts(board).items() if count)
-    left = apart(board)
+    found, left = counts(board), apart(board)
+    tested = {verdict: count for verdict, count in found.items() if count and verdict != Verdict.NOT_RUN}
+    said = ", ".join(f"{count} {_IN_WORDS.get(Verdict(verdict), verdict)}" for verdict, count in tested.items())
     return (
-        f"Of {sum(counts(board).values())} published numbers: {said}. {sum(left.values())} more do not count: "
-        f"{left[CHOSE]} of cells by whose closeness to the paper the recipe was chosen ({CHOSEN}), {left[AGAIN]} that "
-        f"the paper gives for a cell a second time, and {left[UNTRAINED]} of untrained networks."
+        f"We tested {sum(tested.values())} of {sum(found.values())} published numbers{f': {said}' if said else ''}. We "
+        f"leave out {sum(left.values())} more: {left[CHOSE]} by which we chose our settings ({CHOSEN}), {left[AGAIN]} "
+        f"that the paper gives for a cell a second time, and {left[UNTRAINED]} of untrained networks."
     )
 
 

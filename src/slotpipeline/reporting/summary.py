@@ -11,7 +11,7 @@ from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import JudgedClaim
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
+from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid, so_far
 from slotpipeline.reporting.scoreboard import apart, counts, scoreboard
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
@@ -48,7 +48,7 @@ def _claim(claims: JudgedClaims, one: JudgedClaim) -> dict[str, Any]:
         part.name or "mean": [_rounded(part.mean), _rounded(part.low), _rounded(part.high), part.n]
         for part in one.deciding
     }
-    return {"verdict": f"{one.verdict}{claims.mark(one)}", **parts}
+    return {"verdict": f"{one.verdict}{so_far(one)}{claims.mark(one)}", **parts}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -177,7 +177,8 @@ COMPARISON_NOTE = (
     "compared by Welch's t-test (effect size: by the pooled standard deviation). The last column is corrected for all "
     "comparisons of this table (Holm). Below five seeds, cells of one network that vary alike share their spread: the "
     "residual of a two-way analysis of variance of cells and seeds. A cell that varies more than the others (Cochran's "
-    "C test, 5%), or not at all, keeps its own. A difference of three seeds that does not pass is open, not absent. "
+    "C test, 5%), or not at all, and a pair whose differences vary more, keep their own. A difference of three seeds "
+    "that does not pass is open, not absent. "
     "Below five seeds there is no effect size. Where seeds of a cell collapsed (ended more than 10 points below its "
     "best one) its mean is not tested."
 )

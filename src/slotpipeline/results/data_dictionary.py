@@ -99,28 +99,49 @@ TIDY_TABLES: Mapping[str, TidyTable] = {
 """The tables that `slotmachines export` writes."""
 
 
-def dictionary_text() -> str:
-    """The page docs/data-dictionary.md."""
+def dictionary_text(experiments: Mapping[str, str]) -> str:
+    """The page docs/data-dictionary.md.
+
+    Args:
+        experiments: the title of each experiment, by its name.
+    """
     parts = [_HEAD]
     for name, table in TIDY_TABLES.items():
-        parts.append(f"## {name}\n\nA row is {table.row}.\n\n| column | type | meaning |\n| --- | --- | --- |")
-        parts[-1] += "".join(
-            f"\n| `{one.name}` | {one.type}{', may be blank' if one.may_be_blank else ''} | "
-            f"{one.meaning.replace('|', chr(92) + '|')} |"
-            for one in table.columns
-        )
+        parts.append(f"## {name}\n\nA row is {table.row}.")
+        whose = len(_WHOSE) if table.columns[: len(_WHOSE)] == _WHOSE else 0
+        if whose:
+            names = ", ".join(f"`{one.name}`" for one in _WHOSE)
+            parts[-1] += f" The first columns are those of [runs](#runs) with the same names: {names}."
+        parts[-1] += "\n\n" + _rows("column", [one for one in table.columns[whose:] if not _is_setting(one)])
+        settings = [one for one in table.columns if _is_setting(one)]
+        if settings:
+            parts.append(f"The settings follow. Each may be blank.\n\n{_rows('column', settings)}")
+    parts.append(f"{_EXPERIMENTS}\n\n| name | question |\n| --- | --- |")
+    parts[-1] += "".join(f"\n| `{name}` | {title} |" for name, title in experiments.items())
     return "\n\n".join(parts) + "\n"
 
 
-_HEAD = """# Data dictionary
+def _is_setting(column: Column) -> bool:
+    return column.name.startswith(SETTING)
 
-`slotmachines export` writes the recorded runs of a grid as one tidy table, as CSV or Parquet:
+
+def _rows(head: str, columns: Sequence[Column]) -> str:
+    """A table of columns in Markdown."""
+    lines = [f"| {head} | type | meaning |", "| --- | --- | --- |"]
+    for one in columns:
+        blank = ", may be blank" if one.may_be_blank and not _is_setting(one) else ""
+        lines.append(f"| `{one.name}` | {one.type}{blank} | {one.meaning.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
+
+
+_HEAD = """# Columns of the results, and experiments
+
+`slotmachines export` writes the recorded runs of a grid as a tidy table, CSV or Parquet:
 
     slotmachines export results/mnist runs.parquet
     slotmachines export results/mnist curves.csv.gz --table curves
 
-Each row names its run. Join tables by `identity`; tables of several grids can be put together. Parquet keeps the types,
-and the meaning of each column as its metadata. A blank was not measured, or does not apply.
+Join tables by `identity`. Parquet keeps types and meanings. A blank was not measured, or does not apply.
 
 ```python
 import pandas as pd
@@ -129,5 +150,8 @@ runs = pd.read_parquet("runs.parquet")
 print(runs.groupby(["network", "method", "options"], dropna=False)["test_accuracy"].agg(["mean", "std", "count"]))
 ```
 
-`slotmachines dictionary docs/data-dictionary.md` makes this page from the definitions in
-`src/slotpipeline/runs/run_record.py` and `src/slotpipeline/runs/recipe.py`. A test compares them."""
+`slotmachines dictionary docs/data-dictionary.md` writes this page."""
+
+_EXPERIMENTS = """## Experiments
+
+Each is an entry of a grid's config, and a target of Snakemake."""

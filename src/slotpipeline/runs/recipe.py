@@ -50,8 +50,7 @@ class Settings:
         method_settings: of the rule of a rival, see `slotmachines.rivals`.
         augmentation: see `slotpipeline.data`.
         network_settings: further arguments of `slotmachines.build_network`.
-        precision: "float32", or "bfloat16" for the products and convolutions of a step and what lies between them;
-            trained numbers, their momentum, selection, loss and evaluation stay in float32.
+        precision: "float32", or "bfloat16" for products and activations in training; all else stays in float32.
     """
 
     epochs: int

@@ -50,10 +50,9 @@ class RunRecord:
         val_accuracy: on the validation images, at the best epoch.
         best_epoch: the epoch with the best accuracy on validation, from 1; 0 of a network that is not trained.
         wall_seconds: spent on training and evaluating.
-        share_seconds: on a GPU, the same with each epoch divided by the number of runs that shared the GPU then; summed
-            over these runs, the time that the GPU spent. None where it is not known, and on a processor, of which each
-            run has cores to itself. Runs that commit add6c9d trained on a GPU, several in one process, have in
-            wall_seconds what the process spent in their turns: only the sum over the process means something.
+        share_seconds: on a GPU, the run's part of the time: each epoch divided by the number of runs that shared the
+            GPU then; blank on a processor, or where it is not known. Of GPU runs of commit add6c9d, only the sum of
+            wall_seconds over the process means something.
         device: name of the GPU, or "cpu".
         processor: name of the processor.
         threads: number of processor threads.
@@ -63,7 +62,7 @@ class RunRecord:
             `slotpipeline.training.provenance.commit`.
         started: when training began, ISO 8601, UTC.
         data_note: what a result on these data has to mention.
-        identity: eight hexadecimal digits that depend on what is trained and with which settings; see `Run.identity`.
+        identity: eight hexadecimal digits of what is trained with which settings; see `Run.identity`.
         tf32: where a GPU rounded to TF32; blank on a processor, where older versions wrote false.
         cuda: version of CUDA; missing on a processor.
         settings: all of them, see `slotpipeline.runs.recipe.Settings`.
@@ -122,14 +121,14 @@ class CurveRow:
         val_loss: mean cross-entropy on the validation images, after the epoch, in evaluation mode.
         val_accuracy: on the validation images, after the epoch, in evaluation mode.
         test_accuracy: on the test images, after the epoch, in evaluation mode.
-        changed_share: of a selection, the share of connections whose best option is another than one epoch before.
+        changed_share: of a selection, the share of connections whose best option changed since the epoch before.
         mean_magnitude: of a slot machine, the mean of abs(w) / b.
         altered_share: of a rival with masks, the share of connections that are pruned or flipped.
         round: how often training has started over, from 1; only lottery tickets come to a second round.
-        sampled_changed_share: of probabilistic selection, the share of connections that sample another option than one
-            epoch before.
-        redrawn_share: of probabilistic selection, the share of connections of which two samples from the same scores
-            differ: what sampling again alone changes.
+        sampled_changed_share: of probabilistic selection, the share of connections whose sampled option changed since
+            the epoch before.
+        redrawn_share: of probabilistic selection, the share of connections that change when sampled again from the same
+            scores.
     """
 
     epoch: int

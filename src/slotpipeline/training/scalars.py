@@ -40,7 +40,8 @@ def scalar_log(
         raise UserError(f"--log-dir needs TensorBoard ({one_line(error)}); install slotmachines[tensorboard]") from None
     folder = log_dir / run_folder
     require_writable(folder)
-    first = curve[0].epoch if curve else None
+    # A run that was killed before its first checkpoint begins anew: what it logged goes, too.
+    first = curve[0].epoch if curve else 0
     writer = SummaryWriter(str(folder), purge_step=first, flush_secs=_SECONDS_BETWEEN_WRITES)
 
     def log(row: CurveRow) -> None:
