@@ -6,7 +6,9 @@
 #   snakemake --cores all --config runs_per_job=8           several runs, one after the other, in each training job
 
 import atexit
+import os
 import sys
+import warnings
 from pathlib import Path
 
 # The rules plan the grid with the library, also where only the environments of the jobs hold it (--use-conda).
@@ -14,19 +16,31 @@ sys.path[:0] = [str(Path(workflow.basedir) / folder) for folder in ("src", "work
 
 from slotmachines.errors import UserError
 from slotpipeline.experiments.config_schema import checked_config
-from slotpipeline.runs.run_time import time_text
 from snakemake.utils import min_version, update_config
-from support.command_line import require_one_config, require_project_folder, require_results_kept, typed
+from support.command_line import (
+    require_one_config,
+    require_profile,
+    require_project_folder,
+    require_results_kept,
+    require_spelt_experiments,
+    typed,
+)
 from support.dead_locks import take_over_locks, this_process
+from support.gpu_request import without_gpu
 from support.job_groups import runs_per_job
 from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
 
+# Where `default-resources` are set, as an account is, Snakemake adds defaults that depend on the size of the input. It
+# tries to find them while it plans, cannot, and forgets what it began.
+warnings.filterwarnings("ignore", r"coroutine 'InputFiles\._predicated_size_files", RuntimeWarning)
+
 given = [Path(file) for file in workflow.overwrite_configfiles]
 try:
     require_project_folder(Path(workflow.basedir))
     require_results_kept(sys.argv)
+    require_profile(sys.argv, Path(workflow.basedir))
     require_one_config(given or [Path("config/paper.yaml")])
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -40,7 +54,9 @@ if not given:
 try:
     update_config(config, typed(dict(workflow.config_settings.config)))
     RUNS_PER_JOB = runs_per_job(config.pop("runs_per_job", 1))
+    cores_alone = config.pop("without_gpu", [])
     config.update(checked_config(config))
+    WITHOUT_GPU = without_gpu(cores_alone, list(config["networks"]))
     if workflow.is_main_process:
         STARTED = take_over_locks(Path(".snakemake"), this_process())
         atexit.register(STARTED.unlink, missing_ok=True)
@@ -63,13 +79,33 @@ include: "workflow/rules/collect.smk"
 include: "workflow/rules/report.smk"
 
 
+if workflow.is_main_process:
+    try:
+        require_spelt_experiments(sys.argv[1:], EXPERIMENTS, {rule.name for rule in workflow.rules})
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    chosen = given[0] if given else Path("config/paper.yaml, the default")
+    print(f"grid {config['grid']} ({os.path.relpath(chosen)})", file=sys.stderr)
+
+
+def runs_of_this_call():
+    """The runs that this call trains: none where tables are rebuilt from a runs.csv without the folders of the runs."""
+    jobs = [job for job in workflow.dag.jobs if job.rule.name == "train" and workflow.dag.needrun(job)]
+    return [run for job in jobs for run in runs_of(job.wildcards)]
+
+
+def say_cost_of_dry_run():
+    if workflow.dryrun and workflow.dag is not None:
+        print(cost_of(runs_of_this_call()), file=sys.stderr)
+
+
+# At the end, as a long list of jobs comes before.
+if workflow.is_main_process:
+    atexit.register(say_cost_of_dry_run)
+
+
 onstart:
-    # Only what this call trains: nothing where the tables are rebuilt from a runs.csv without the folders of the runs.
-    to_do = [
-        run for job in workflow.dag.needrun_jobs() if job.rule.name == "train" for run in runs_of(job.wildcards)
-    ]
-    cost = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
-    print(f"grid {config['grid']}: {len(to_do)} of {len(RUNS)} runs to do, {cost}", file=sys.stderr)
+    print(cost_of(runs_of_this_call()), file=sys.stderr)
     if workflow.executor_plugin.name == "slurm":
         asked = workflow.executor_settings
         try:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from slotmachines import methods
 from slotpipeline.experiments.experiment import Experiment
 from slotpipeline.experiments.grid import grid_runs, runs_with_histograms
 from slotpipeline.experiments.registry import EXPERIMENTS
@@ -49,7 +50,7 @@ def shape(experiment: Experiment) -> dict[str, Any]:
 
 SHAPES = {name: shape(experiment) for name, experiment in EXPERIMENTS.items()}
 # What the rivals lose to learned weights, in points; and the share of the connections that they alter in the end.
-RIVALS = {
+RIVALS = dict.fromkeys(methods.RIVALS, (0.6, 0.1)) | {
     "free_pruning": (0.3, 0.3), "min_pruning": (0.5, 0.05), "free_flipping": (0.2, 0.2), "min_flipping": (0.4, 0.04),
     "supermask": (2.0, 0.5), "edge_popup": (1.0, 0.5), "lottery_ticket": (0.1, 0.8),
 }  # fmt: skip

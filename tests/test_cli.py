@@ -147,7 +147,7 @@ def test_an_optional_part_that_is_not_installed(call, monkeypatch, missing, part
     assert status == 2 and out == []
     assert len(err) == 1 and "\n" not in err[0]
     assert err[0].startswith(f"slotmachines: this command needs {missing.split('.')[0]}, ")
-    assert err[0].endswith(f"install slotmachines[{part}]")
+    assert err[0].endswith(f'pip install ".[{part}]"')
 
 
 def test_an_error_of_the_package_itself_is_shown(call, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from slotmachines.methods import METHODS, RIVALS
 from slotpipeline.analysis.comparisons import Comparison, label
 from slotpipeline.analysis.statistics import compare_means, holm
 from slotpipeline.analysis.text import p_text
+from slotpipeline.experiments.experiment import Experiment
 from slotpipeline.experiments.outcomes import comparisons, experiment_results
 from slotpipeline.experiments.recipe_comparison import base_of, factors_of
 from slotpipeline.experiments.registry import EXPERIMENTS
@@ -20,10 +22,8 @@ from slotpipeline.results.read import Results
 from synthetic import make_config, make_results, make_runs
 
 RESULTS = make_results()
-PAIRED = [
-    "random-vs-selected", "k-sweep", "selection", "finetune", "finetune-checkpoints", "sharing", "rivals", "vgg",
-    "recipe-study", "whole-recipes", "against-tuned", "large-k", "connections-changed", "signs", "initial-weights",
-]  # fmt: skip
+NOTHING = next(one.default for one in fields(Experiment) if one.name == "pairs")
+PAIRED = {name for name, experiment in EXPERIMENTS.items() if experiment.pairs is not NOTHING}
 
 
 def compared(experiment: str, results: Results = RESULTS, network: str = "lenet") -> list[Comparison]:

@@ -38,5 +38,5 @@ def test_what_is_missing_is_said_before_anything_is_written(tmp_path: Path, monk
     found = importlib.util.find_spec
     monkeypatch.setattr("slotpipeline.demo_verb.find_spec", lambda name: None if name == "matplotlib" else found(name))
     answer = CliRunner().invoke(cli.app, ["demo"])
-    assert isinstance(answer.exception, UserError) and "slotmachines[pipeline,demo]" in str(answer.exception)
+    assert isinstance(answer.exception, UserError) and '".[pipeline,demo]"' in str(answer.exception)
     assert list(tmp_path.iterdir()) == []

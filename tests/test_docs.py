@@ -149,6 +149,13 @@ def test_the_code_of_the_page_on_rivals_runs():
     assert isinstance(names["network"].layer.weight, nn.Parameter)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_the_code_that_readers_copy_imports_public_names_only(page: Path):
+    """docs/promises.md: modules below `slotmachines` may change. docs/extending.md shows files of the library."""
+    if page.name != "extending.md":
+        assert not re.search(r"(?:from|import) slotmachines\.\w+", page.read_text(encoding="utf-8"))
+
+
 def test_each_page_can_be_reached_from_the_readme():
     linked, waiting = set(), [PROJECT / "README.md"]
     while waiting:

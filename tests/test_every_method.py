@@ -180,16 +180,21 @@ def test_a_method_on_a_kind_of_network(method, kind, folder):
 
 
 def table(folder: Path) -> str:
-    lines = [f"| network | {' | '.join(f'`{name}`' for name in NAMES)} |", "| --- |" + " --- |" * len(NAMES)]
-    refusals = []
+    """A row per kind of network: what slot machines do on it, and what rivals do, each named only where they differ."""
+    lines = ["| network | slot machines | rivals |", "| --- | --- | --- |"]
+    refusals: list[str] = []
     for kind in KINDS:
-        cells = []
-        for method in NAMES:
-            cell, _, reason = outcome(kind, method, folder).partition(": ")
-            if reason and reason not in refusals:
-                refusals.append(reason)
-            cells.append(f"{cell} ({refusals.index(reason) + 1})" if reason else cell)
-        lines.append(f"| {kind} | {' | '.join(cells)} |")
+        row = []
+        for group in (SLOT_METHODS, RIVALS):
+            said: dict[str, list[str]] = {}
+            for method in group:
+                cell, _, reason = outcome(kind, method, folder).partition(": ")
+                if reason and reason not in refusals:
+                    refusals.append(reason)
+                said.setdefault(f"{cell} ({refusals.index(reason) + 1})" if reason else cell, []).append(method)
+            one = len(said) == 1
+            row.append("; ".join(cell if one else f"{cell}: {', '.join(names)}" for cell, names in said.items()))
+        lines.append(f"| {kind} | {' | '.join(row)} |")
     notes = [f"{number}. `{reason}`" for number, reason in enumerate(refusals, 1)]
     return "\n".join([*lines, "", *notes, ""])
 

@@ -32,7 +32,7 @@ COUNTS = {
     "finetune": 5 * 3,
     "finetune-checkpoints": 3 * (1 + 19 + 1),
     "sharing": 4 * 3 * 3,
-    "rivals": 4 * (1 + 3 + 7 + 1),  # slot machine, learned weights in three settings, rivals, random weights
+    "rivals": 4 * (1 + 3 + len(RIVALS) + 1),  # slot machine, learned weights in three settings, rivals, random weights
     "vgg": 4,
     "selected-weights": 5,
     "churn": 4 * 2 * 2,
@@ -46,7 +46,7 @@ COUNTS = {
     "connections-changed": 4 * (4 + 1),
     "signs": 2 * 11,
     "initial-weights": 2 * 7,
-    "bits": 2 * (1 + 6 + 7 + 1),
+    "bits": 2 * (1 + 6 + len(RIVALS) + 1),
 }
 
 

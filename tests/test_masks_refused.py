@@ -17,18 +17,18 @@ def test_what_makes_no_sense_is_refused():
         named_rule("edge_popup", keeps=0.5)
     with pytest.raises(UserError, match="penalty"):
         named_rule("min_pruning", penalty=0.0)
-    with pytest.raises(ValueError, match="fraction of connections to keep lies above 0"):
+    with pytest.raises(UserError, match="fraction of connections to keep lies above 0"):
         EdgePopup(keep=0)
-    with pytest.raises(ValueError, match="at least one epoch"):
+    with pytest.raises(UserError, match="at least one epoch"):
         LotteryTicket(round_epochs=0)
-    with pytest.raises(ValueError, match="share of conv weights"):
+    with pytest.raises(UserError, match="share of conv weights"):
         LotteryTicket(conv=1.0)
-    with pytest.raises(ValueError, match="unknown distribution 'normal'"):
+    with pytest.raises(UserError, match="unknown distribution 'normal'"):
         mask_(small_network(), "edge_popup", weights="normal")
-    with pytest.raises(ValueError, match="no masks"):
+    with pytest.raises(UserError, match="no masks"):
         altered_share(small_network())
     network = mask_(small_network(), "edge_popup")
-    with pytest.raises(ValueError, match="parametrized already"):
+    with pytest.raises(UserError, match="selected already, by ScoredMask; call bake_ first"):
         mask_(network, "free_pruning")
     with pytest.raises(RuntimeError, match="call bake_ first"):
         network[4].weight = torch.zeros(8, 64)

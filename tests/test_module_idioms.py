@@ -65,10 +65,10 @@ def test_a_copy_of_network_and_optimiser_trains_on_independently(selection, comp
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"seed": 4}, "another seed"),
-        ({"options": 9}, "another options"),
-        ({"sharing": "layer"}, "another sharing"),
-        ({"dtype": torch.float64}, "another precision"),
+        ({"seed": 4}, "other settings, seed="),
+        ({"options": 9}, "other settings, options="),
+        ({"sharing": "layer"}, "other settings, sharing="),
+        ({"dtype": torch.float64}, "precision=32 \\(here 64\\)"),
     ],
 )
 def test_the_state_of_another_slot_machine_is_refused(changed, message, compiled):

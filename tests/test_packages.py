@@ -82,12 +82,12 @@ def test_an_empty_environment(packages, tmp_path: Path) -> None:
     for words in ([command, "demo"], [python, "-m", "slotmachines"]):
         answer = run(*words, cwd=tmp_path, check=False)
         assert answer.returncode == 2 and answer.stdout == ""
-        assert answer.stderr.count("\n") == 1 and "slotmachines[pipeline]" in answer.stderr
+        assert answer.stderr.count("\n") == 1 and '".[pipeline]"' in answer.stderr
 
     install(folder, f"slotmachines[pipeline] @ {packages['wheel'].as_uri()}")
     assert "train" in run(command, "--help", cwd=tmp_path).stdout
     answer = run(command, "fetch", "digits", cwd=tmp_path, check=False)
-    assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and "slotmachines[data]" in answer.stderr
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and '".[data]"' in answer.stderr
 
     run(UV, "pip", "uninstall", "--quiet", "--python", folder, "slotmachines", cwd=tmp_path)
     install(folder, f"slotmachines[data] @ {packages['sdist'].as_uri()}")

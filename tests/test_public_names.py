@@ -2,6 +2,7 @@
 
 import inspect
 import pydoc
+import re
 import subprocess
 import sys
 import tomllib
@@ -26,6 +27,8 @@ def test_every_name_is_found_listed_and_documented():
     assert set(slotmachines.__all__) | {"__version__"} <= set(dir(slotmachines))
     assert not {"Any", "TYPE_CHECKING", "import_module"} & set(dir(slotmachines))
     for name in slotmachines.__all__:
+        # A module of that name would take the place of the name as soon as it is imported.
+        assert f"slotmachines.{name}" != slotmachines._HOMES[name]
         assert inspect.getdoc(getattr(slotmachines, name)), name
     with pytest.raises(AttributeError, match="no attribute 'slotify'"):
         slotmachines.slotify  # noqa: B018
@@ -107,7 +110,7 @@ def test_the_library_works_without_the_packages_of_the_pipeline_and_says_once_wh
     answer = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stderr
     (line,) = answer.stdout.splitlines()
-    assert "numba is not installed" in line and 'pip install "slotmachines[fast]"' in line
+    assert "numba is not installed" in line and 'pip install ".[fast]"' in line
 
 
 def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeypatch, capsys):
@@ -117,9 +120,19 @@ def test_the_command_without_the_pipeline_says_in_one_line_how_to_get_it(monkeyp
         command.main()
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "pandas, typer is missing" in line and 'pip install "slotmachines[pipeline]"' in line
+    assert "pandas, typer is missing" in line and 'pip install ".[pipeline]"' in line
 
 
 def test_the_command_looks_for_all_that_the_extra_of_the_pipeline_brings():
     brought = {name.split(">")[0] for name in PYPROJECT["project"]["optional-dependencies"]["pipeline"]}
     assert {{"yaml": "pyyaml"}.get(name, name) for name in command._NEEDED} == brought - {"numba"}
+
+
+def test_each_line_about_installing_names_extras_and_works_in_a_clone():
+    """The project is not published, so `pip install "slotmachines[fast]"` finds nothing, or a stranger's package."""
+    extras, found = set(PYPROJECT["project"]["optional-dependencies"]), []
+    for file in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("src/**/*.py")]:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"slotmachines\[\w", text), file
+        found += re.findall(r"pip install \"\.\[([\w,]+)\]\"", text) + re.findall(r"how_to_install\('([\w,]+)'\)", text)
+    assert len(found) > 8 and set(",".join(found).split(",")) <= extras

@@ -1,12 +1,17 @@
 """What a run asks a cluster for."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from slotmachines.errors import UserError
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.runs.flops import read_flops
+from slotpipeline.runs.gpu_time import gpu_seconds_per_epoch, read_gpu_seconds
 from slotpipeline.runs.run import finetuned, make_run
 from slotpipeline.runs.run_time import read_seconds
+from workflow.support.gpu_request import gets_gpu, without_gpu
 
 SECONDS, FLOPS = read_seconds("config/seconds_per_epoch.csv"), read_flops("config/flops_per_step.csv")
 DAY = 24 * 60
@@ -58,3 +63,70 @@ def test_what_was_not_measured_gets_enough():
     others = FLOPS[FLOPS["network"] != "vgg19"]
     assert minutes([run], SECONDS) == DAY
     assert megabytes(run, others) > megabytes(run, FLOPS)
+
+
+ON_GPU = read_gpu_seconds("results/benchmark/epochs.csv")
+
+
+def on_gpu(*rows):
+    """A table of epochs on a GPU: network, method, options, whether by a CUDA graph, seconds."""
+    columns = ["network", "method", "options", "cuda_graph", "seconds"]
+    return pd.DataFrame(rows, columns=columns).assign(runs_together=1, device="a GPU")
+
+
+def test_a_job_with_a_gpu_asks_for_minutes_and_not_for_the_day_that_a_core_would_take():
+    for network in ("conv2", "conv4", "conv6", "vgg19"):
+        run = a_run(network, "cifar10", epochs=100)
+        measured = ON_GPU[ON_GPU["network"] == network]["seconds"].min()
+        asked = minutes([run], SECONDS, on_gpu=ON_GPU)
+        assert 100 * measured / 60 * 5 < asked < 120 < minutes([run], SECONDS)
+    assert minutes([run] * 100, SECONDS, on_gpu=ON_GPU) == DAY
+
+
+def test_a_run_without_a_cuda_graph_and_one_that_samples_ask_for_more():
+    table = on_gpu(
+        ("conv2", "greedy", 8, True, 1.0),
+        ("conv2", "greedy", 8, False, 4.0),
+        ("conv2", "probabilistic", 64, True, 1.5),
+        ("conv4", "greedy", 8, True, 2.0),
+    )
+    runs = {
+        "greedy": a_run("conv4", "cifar10", options=4096),
+        "edge_popup": replace(a_run("conv4", "cifar10"), method="edge_popup", options=None),
+        "few": a_run("conv4", "cifar10", "probabilistic", 2),
+        "many": a_run("conv4", "cifar10", "probabilistic", 128),
+    }
+    seconds = {name: gpu_seconds_per_epoch(run, table) for name, run in runs.items()}
+    assert seconds == {"greedy": 2.0, "edge_popup": 8.0, "few": 3.0, "many": 4.0}
+
+
+def test_a_network_that_was_not_measured_on_a_gpu_gets_hours_or_what_a_core_takes():
+    of_unknown = minutes([a_run("conv8", "cifar10", epochs=100)], SECONDS, on_gpu=ON_GPU)
+    assert 60 < of_unknown < DAY / 4
+    lenet = a_run("lenet", "mnist", epochs=100)
+    assert minutes([lenet], SECONDS, on_gpu=ON_GPU) == minutes([lenet], SECONDS) < 60
+    missing = read_gpu_seconds("no/such/file.csv", required=False)
+    assert minutes([a_run("vgg19", "cifar10", epochs=100)], SECONDS, on_gpu=missing) == of_unknown
+
+
+@pytest.mark.parametrize(
+    ("set_resources", "given"),
+    [
+        ({}, True),
+        ({"runtime": "7"}, True),
+        ({"gpu": 2}, True),
+        ({"gpu": "0 if attempt > 1 else 1"}, True),
+        ({"gpu": 0}, False),
+        ({"gpu": "0", "slurm_extra": "'--nice=100'"}, False),
+        ({"gpu": "0", "gres": "gpu:1"}, True),
+        ({"gpu": "0", "slurm_extra": "'--gres=shard:1'"}, True),
+    ],
+)
+def test_what_is_set_for_the_rule_says_whether_a_job_gets_a_gpu(set_resources, given):
+    assert gets_gpu(set_resources) is given
+
+
+def test_networks_for_cores_are_those_of_the_grid():
+    assert without_gpu(["lenet"], ["lenet", "conv2"]) == without_gpu("lenet", ["lenet", "conv2"]) == {"lenet"}
+    with pytest.raises(UserError, match=r"'lennet' is none of .*did you mean lenet"):
+        without_gpu(["lennet"], ["lenet", "conv2"])

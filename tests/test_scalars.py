@@ -68,7 +68,7 @@ def test_without_tensorboard_nothing_is_written(train, tmp_path, monkeypatch) ->
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(UserError, match=r"install slotmachines\[tensorboard\]"):
+    with pytest.raises(UserError, match=r"pip install \"\.\[tensorboard\]\""):
         train(tiny_run(), "run", log_dir=tmp_path / "logs")
     assert files_of(tmp_path) == set()
     train(tiny_run(epochs=1, schedule_epochs=[]), "run")

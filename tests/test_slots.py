@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from conftest import BOTH, scramble, small_network, theta_of
-from slotmachines import bake_, build_network, option_table, selected_options, slotify_
+from slotmachines import UserError, bake_, build_network, option_table, selected_options, slotify_
 from slotmachines.slots.convert import baked_state
 from slotmachines.slots.device_memory import require_memory
 from slotmachines.slots.random_options import value_bound_of
@@ -129,12 +130,12 @@ def test_every_weight_of_the_networks_becomes_a_slot_machine(settings):
         ({"options": 2, "value_bound": -1}, "value bound must be positive"),
         ({"options": 2, "score_range": -1}, "score range must be finite and not negative"),
         ({"options": 2, "score_range": lambda layer: math.nan}, "score range must be finite and not negative"),
-        ({"options": 2, "filter_fn": lambda layer, name: False}, "no Linear, Conv or attention layer"),
+        ({"options": 2, "filter_fn": lambda layer, name: False}, "filter_fn left out all .*: '0', '4', '6'; let"),
     ],
 )
 def test_bad_settings(settings, message):
     network, before = small_network(), small_network().state_dict()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         slotify_(network, **settings)
     assert network.state_dict().keys() == before.keys()
 
@@ -156,19 +157,24 @@ def test_half_precision_is_refused_and_leaves_the_network_as_it_was(dtype):
 
 
 def test_no_layer():
-    with pytest.raises(ValueError, match="no Linear, Conv or attention layer"):
+    with pytest.raises(UserError, match="no Linear, Conv or attention layer"):
         slotify_(nn.Sequential(nn.ReLU()), options=2)
 
 
 def test_twice():
-    with pytest.raises(ValueError, match=r"0\.weight is parametrized already"):
+    with pytest.raises(UserError, match=r"0\.weight is selected already, by SlotMachine; call bake_ first"):
         slotify_(slotify_(small_network(), options=2), options=2)
 
 
 def test_other_parametrization():
     network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)))
-    with pytest.raises(ValueError, match=r"0\.weight is parametrized already"):
+    with pytest.raises(
+        UserError, match=r"0\.weight is parametrized already, by _WeightNorm; call .* or leave"
+    ) as raised:
         slotify_(network, options=2)
+    (call,) = re.findall(r"torch\.nn\.utils\.(\S+\(layer, 'weight'\))", str(raised.value))
+    exec(f"from torch.nn.utils import parametrize; {call}", {"layer": network[0]})
+    assert list(selected_options(slotify_(network, options=2))) == ["0.weight"]
 
 
 @pytest.mark.parametrize("function", [bake_, selected_options, option_table])

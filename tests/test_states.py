@@ -52,12 +52,15 @@ def test_the_state_holds_one_number_per_connection():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"seed": 4}, "another seed:"),
-        ({"options": 5}, "another options:"),
-        ({"value_bound": "glorot-deviation"}, "another value_bound, score_range:"),
-        ({"score_range": 0.5}, "another score_range:"),
-        ({"sharing": "layer"}, "another sharing:"),
-        ({"seed": 4, "options": 5}, "another seed, options:"),
+        ({"seed": 4}, r"other settings, seed=3 \(here 4\): call slotify_"),
+        ({"options": 5}, r"other settings, options=4 \(here 5\): call slotify_"),
+        (
+            {"value_bound": "glorot-deviation"},
+            r"settings, value_bound=0\.\d+ \(here 0\.\d+\), score_bound=0\.\d+ \(here 0\.\d+\):",
+        ),
+        ({"score_range": 0.5}, r"other settings, score_bound=0\.\d+ \(here 0\.\d+\):"),
+        ({"sharing": "layer"}, r"sharing=none \(here layer\)"),
+        ({"seed": 4, "options": 5}, r"seed=3 \(here 4\), options=4 \(here 5\)"),
     ],
 )
 def test_states_of_other_slot_machines_are_refused(changed, message):
@@ -68,7 +71,7 @@ def test_states_of_other_slot_machines_are_refused(changed, message):
 
 def test_the_state_of_another_place_is_refused():
     state = slotify_(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), options=2)[0].state_dict()
-    with pytest.raises(RuntimeError, match="another name:"):
+    with pytest.raises(RuntimeError, match="a weight with another name: call slotify_ on the same module"):
         slotify_(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), options=2)[1].load_state_dict(state)
 
 

@@ -82,6 +82,14 @@ def test_after_masks_no_error_asks_for_slotify():
 # States
 
 
+def slots(network: nn.Module) -> nn.Module:
+    return slotify_(network, options=4)
+
+
+def popup(network: nn.Module) -> nn.Module:
+    return mask_(network, "edge_popup")
+
+
 def shifted(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for tensor in network.parameters():
@@ -92,17 +100,17 @@ def shifted(network: nn.Module) -> nn.Module:
 @pytest.mark.parametrize(
     ("saved", "other", "message"),
     [
-        (EdgePopup(keep=0.3), EdgePopup(keep=0.7), "another keep: call mask_ with the rule and settings"),
-        (EdgePopup(), Pruning(), "another rule"),
-        (Pruning(penalty=1.0), "free_pruning", "another penalty"),
-        ("lottery_ticket", LotteryTicket(round_epochs=3), "another round_epochs"),
+        (EdgePopup(keep=0.3), EdgePopup(keep=0.7), r"keep=0\.3 \(here 0\.7\): call mask_ with the rule and settings"),
+        (EdgePopup(), Pruning(), r"rule=EdgePopup \(here Pruning\)"),
+        (Pruning(penalty=1.0), "free_pruning", r"penalty=1\.0 \(here 0\.0\)"),
+        ("lottery_ticket", LotteryTicket(round_epochs=3), r"round_epochs=10 \(here 3\)"),
     ],
 )
 def test_the_state_of_another_mask_is_refused_before_any_of_it_is_loaded(saved, other, message):
     state = shifted(mask_(small_network(), saved)).state_dict()
     network = mask_(small_network(), other)
     before = copy.deepcopy(network.state_dict())
-    with pytest.raises(RuntimeError, match=f"this state belongs to a mask with .*{message}"):
+    with pytest.raises(RuntimeError, match=f"this state belongs to a mask with other settings, .*{message}"):
         network.load_state_dict(state)
     assert_same(before, network.state_dict())
     same = mask_(small_network(), saved, seed=9)
@@ -118,11 +126,84 @@ def test_the_state_of_another_slot_machine_is_refused_before_any_of_it_is_loaded
     for network in (last(options=5), last(options=4, seed=1)):
         whole = nn.ModuleDict({"inner": network})
         before = copy.deepcopy(network.state_dict())
-        with pytest.raises(RuntimeError, match="another"):
+        with pytest.raises(RuntimeError, match="other settings"):
             network.load_state_dict(state)
-        with pytest.raises(RuntimeError, match="another"):
+        with pytest.raises(RuntimeError, match="other settings"):
             whole.load_state_dict({f"inner.{name}": value for name, value in state.items()})
         assert_same(before, network.state_dict())
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("saved", "other", "message"),
+    [
+        (slots, popup, "belongs to a slot machine: call slotify_ instead of mask_, .* then load it"),
+        (popup, slots, "belongs to a mask, EdgePopup: call mask_ instead of slotify_, .* then load it"),
+        (
+            lambda network: network,
+            slots,
+            r"holds 0\.weight as an ordinary weight, .*: load it before slotify_ .* bake_",
+        ),
+        (
+            lambda network: network,
+            popup,
+            r"holds 0\.weight as an ordinary weight, .*: load it before slotify_ .* bake_",
+        ),
+    ],
+)
+def test_the_state_of_something_else_is_refused_with_the_reason_and_the_way_out(saved, other, message, strict):
+    state = shifted(saved(small_network())).state_dict()
+    network = other(small_network())
+    whole = nn.ModuleDict({"inner": network})
+    before = copy.deepcopy(network.state_dict())
+    with pytest.raises(RuntimeError, match=message):
+        network.load_state_dict(state, strict=strict)
+    with pytest.raises(RuntimeError, match=message.replace("0\\.", "inner\\.0\\.")):
+        whole.load_state_dict({f"inner.{name}": value for name, value in state.items()}, strict=strict)
+    assert_same(before, network.state_dict())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        torch.zeros(4, dtype=torch.int64),
+        torch.zeros(4, dtype=torch.uint8),
+        torch.tensor(10**12),
+        torch.tensor(list(b"[1]"), dtype=torch.uint8),
+        [1, 2],
+        7,
+    ],
+    ids=repr,
+)
+def test_settings_that_nothing_of_this_version_wrote_are_refused_in_one_line(settings):
+    for convert in (slots, popup):
+        network = convert(nn.Linear(3, 3))
+        state = {**network.state_dict(), "parametrizations.weight.0._extra_state": settings}
+        with pytest.raises(RuntimeError, match=r"another version of slotmachines: load|instead of mask_"):
+            network.load_state_dict(state)
+
+
+def test_a_state_of_other_parameters_alone_is_loaded():
+    network, other = slots(small_network()), slots(shifted(small_network()))
+    biases = {name: value for name, value in other.state_dict().items() if name.endswith("bias")}
+    network.load_state_dict(biases, strict=False)
+    assert torch.equal(network[6].bias, other[6].bias)
+
+
+def test_a_ticket_of_a_wrapped_network_and_a_wrapped_network_are_named(tmp_path):
+    path = tmp_path / "ticket"
+    save_ticket(nn.DataParallel(slots(small_network())), path)
+    with pytest.raises(UserError, match=r"begin with 'module\.': load the ticket into nn\.ModuleDict") as raised:
+        load_ticket(small_network(), path)
+    assert "another network" not in str(raised.value)
+    network = small_network()
+    load_ticket(nn.ModuleDict({"module": network}), path)
+    assert_same(bake_(slots(small_network())).state_dict(), network.state_dict())
+    save_ticket(slots(small_network()), path)
+    for wrapped, inner in ((nn.DataParallel(small_network()), "module"), (torch.compile(small_network()), "_orig_mod")):
+        with pytest.raises(UserError, match=rf"this network is wrapped, .*: load the ticket into network\.{inner}"):
+            load_ticket(wrapped, path)
+        load_ticket(getattr(wrapped, inner), path)
 
 
 def test_a_state_of_masks_from_before_it_named_its_rule_is_loaded():

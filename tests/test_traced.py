@@ -5,6 +5,7 @@ compile C++ for a minute. docs/frameworks.md says what was tried with "inductor"
 """
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jvp, vmap
 from torch.nn import functional
 
+import slotmachines
 from conftest import images, scramble
 from slotmachines import mask_, slotify_
 from slotmachines.methods import RIVALS
@@ -52,6 +54,11 @@ class Graphs:
 
 
 # torch.compile and torch.export
+
+
+def test_importing_the_public_class_registers_the_operators():
+    home = sys.modules[slotmachines.SlotMachine.__module__]
+    assert home.select_best is select_best and home.select_sample is select_sample
 
 
 @pytest.mark.filterwarnings("ignore:a lottery ticket prunes")

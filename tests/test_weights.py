@@ -80,7 +80,7 @@ def test_a_saved_state_and_a_copy_train_on_alike():
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]) and torch.equal(value, states[2][name]), name
     other = slotify_(every_kind(), options=8, embeddings=True, seed=1)
-    with pytest.raises(RuntimeError, match="another seed"):
+    with pytest.raises(RuntimeError, match="other settings, seed="):
         other.load_state_dict(states[0])
 
 

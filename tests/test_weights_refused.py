@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from torchvision.ops import DeformConv2d
 
 from every_kind import every_kind
-from slotmachines import mask_, selected_options, slotify_
+from slotmachines import UserError, mask_, selected_options, slotify_
 from slotmachines.selectable import weight_selectors
 
 
@@ -56,9 +56,9 @@ def test_what_may_hold_connections_is_refused_or_left_out_whatever_its_name(case
     build, tensor = OTHERS[case]
     network = nn.ModuleDict({"first": nn.Linear(3, 3), "other": build()})
     message = rf"^other\.{tensor}: weights of \w+ cannot be selected, and would be trained; leave the layer out"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         slotify_(network, options=2)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         mask_(network, "edge_popup")
     assert not list(weight_selectors(network))
     before = {name: id(parameter) for name, parameter in network["other"].named_parameters()}
@@ -71,7 +71,7 @@ def test_what_may_hold_connections_is_refused_or_left_out_whatever_its_name(case
 def test_a_parametrized_layer_of_another_kind_is_refused_without_being_computed(normalise):
     network = nn.Sequential(nn.Linear(3, 3), normalise(Table()))
     before = copy.deepcopy(network.state_dict())
-    with pytest.raises(ValueError, match=r"^1\.weight: weights of Table cannot be selected"):
+    with pytest.raises(UserError, match=r"^1\.weight: weights of Table cannot be selected"):
         slotify_(network, options=2)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -109,8 +109,8 @@ def test_a_weight_that_is_computed_is_refused(compute):
 
 def test_twice():
     network = slotify_(every_kind(), options=2)
-    with pytest.raises(ValueError, match=r"^convolution\.weight is parametrized already"):
+    with pytest.raises(UserError, match=r"^convolution\.weight is selected already, by SlotMachine; call bake_ first"):
         slotify_(network, options=2)
     attention = slotify_(nn.MultiheadAttention(4, 2), options=2)
-    with pytest.raises(ValueError, match=r"^in_proj_weight is parametrized already"):
+    with pytest.raises(UserError, match=r"^in_proj_weight is selected already"):
         slotify_(attention, options=2)

@@ -550,6 +550,9 @@ def test_a_bad_config_ends_in_one_line(empty_project: Path, old: str, new: str, 
         (("--directory", "config"), "error: the workflow runs in the project's folder only"),
         (("--config", "runs_per_job=0"), "error: --config runs_per_job=0: give a number from 1 to"),
         (("--delete-all-output",), "error: --delete-all-output would delete the only record"),
+        (("-n", "--workflow-profile", "profiles/slrm"), "error: there is no profile profiles/slrm"),
+        (("-n", "k-swep"), "error: the grid has no experiment k-swep; did you mean k-sweep?"),
+        (("--config", "without_gpu=lennet"), "error: --config without_gpu: 'lennet' is none of the grid's networks"),
     ],
 )
 def test_an_option_that_would_harm_ends_in_one_line(
@@ -559,6 +562,21 @@ def test_an_option_that_would_harm_ends_in_one_line(
     assert answer.returncode != 0
     lines = [line for line in answer.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
     assert len(lines) == 1 and lines[0].startswith(complaint), answer.stderr
+
+
+def test_a_dry_run_says_which_grid_it_is_and_what_it_costs(empty_project: Path) -> None:
+    # Where a default resource is set, Snakemake adds others, which it cannot find out while it plans.
+    answer = snakemake(empty_project, "-n", "k-sweep", "--default-resources", "slurm_account=x")
+    lines = answer.stderr.splitlines()
+    assert lines[1] == "grid tiny (config/tiny.yaml)" and "never awaited" not in answer.stderr
+    assert lines[-1].startswith(f"grid tiny: 2 of {RUNS} runs to do, less than a minute, on one processor core")
+
+
+def test_a_network_may_be_trained_on_cores_beside_others_on_gpus(empty_project: Path) -> None:
+    answer = with_grid(empty_project, GRID, "k-sweep", "--config", "without_gpu=lenet")
+    assert len(trained(answer)) == 2 and all("--device cpu" in command for command in trained(answer))
+    asked = re.findall(r"resources: (.*torch_threads=1.*)", answer.stdout + answer.stderr)
+    assert len(asked) == 2 and all("gpu=0" in one for one in asked)
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:

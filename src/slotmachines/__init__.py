@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from slotmachines.network_summary import summary
     from slotmachines.networks import build_network, list_networks
     from slotmachines.onnx_file import export_onnx
+    from slotmachines.optimiser_groups import parameter_groups
     from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, mask_
     from slotmachines.rivals.edge_popup import EdgePopup
     from slotmachines.rivals.flipping import Flipping
@@ -58,6 +59,7 @@ _HOMES = {
     "load_ticket": "slotmachines.slots.ticket",
     "mask_": "slotmachines.rivals.apply",
     "option_table": "slotmachines.slots.convert",
+    "parameter_groups": "slotmachines.optimiser_groups",
     "register_layer": "slotmachines.layer_kinds",
     "save_model_folder": "slotmachines.model_folder",
     "save_ticket": "slotmachines.slots.ticket",
@@ -91,6 +93,7 @@ __all__ = [
     "load_ticket",
     "mask_",
     "option_table",
+    "parameter_groups",
     "register_layer",
     "save_model_folder",
     "save_ticket",

@@ -3,6 +3,8 @@
 import sys
 from importlib.util import find_spec
 
+from slotmachines.errors import how_to_install
+
 _NEEDED = ("filelock", "pandas", "tqdm", "typer", "yaml")
 """What the command line imports before it knows its verb, beside the library's own requirements."""
 
@@ -13,7 +15,7 @@ def main() -> None:
     if missing:
         print(
             f"slotmachines: the command needs the pipeline, and {', '.join(missing)} is missing; "
-            'install it with: pip install "slotmachines[pipeline]"',
+            f"{how_to_install('pipeline')}",
             file=sys.stderr,
         )
         sys.exit(2)

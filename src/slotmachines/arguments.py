@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from slotmachines.errors import UserError
+
 
 def whole_number(value: Any, what: str) -> int:
     """`value` as an int; numpy's integers are the same numbers, and True is none.
@@ -25,11 +27,11 @@ def seed_number(value: Any) -> int:
 
     Raises:
         TypeError: it is no integer.
-        ValueError: it has more than 64 bits.
+        UserError: it has more than 64 bits.
     """
     seed = whole_number(value, "seed")
     if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
+        raise UserError(f"the seed must be a whole number of 64 bits with a sign, not {seed}")
     return seed
 
 

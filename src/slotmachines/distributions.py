@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from slotmachines.arguments import real_number
+from slotmachines.errors import UserError
 
 Variance = Callable[[int, int], float]
 
@@ -64,14 +65,14 @@ def bound_of(fans: tuple[int, int], bound: str | float) -> float:
         bound: a name of `VALUE_BOUNDS` (Glorot and Bengio, AISTATS 2010, equations 12 and 16), or b itself.
 
     Raises:
-        ValueError: the name is unknown, or the number is not positive and finite.
+        UserError: the name is unknown, or the number is not positive and finite.
         TypeError: it is neither a name nor a number.
     """
     if isinstance(bound, str):
         if bound not in VALUE_BOUNDS:
-            raise ValueError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
+            raise UserError(f"unknown value bound {bound!r}: use one of {', '.join(VALUE_BOUNDS)}, or a number")
         return math.sqrt(VALUE_BOUNDS[bound] / sum(fans))
     number = real_number(bound, "value bound, unless it is a name,")
     if not 0 < number < math.inf:
-        raise ValueError(f"the value bound must be positive and finite, not {bound}")
+        raise UserError(f"the value bound must be positive and finite, not {bound}")
     return number

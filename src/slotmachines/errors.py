@@ -24,7 +24,13 @@ class NotMeasured(UserError):
 
 def one_line(what: object) -> str:
     """An error, or something wrong, as a short part of the message of a `UserError`."""
-    return _printable(str(what))[:200] or type(what).__name__
+    text = _printable(str(what))
+    return (text if len(text) <= 200 else f"{text[:196].rpartition(' ')[0] or text[:196]} ...") or type(what).__name__
+
+
+def how_to_install(extra: str) -> str:
+    """The end of a message about packages that are missing. No package index holds this project, so its clone does."""
+    return f'in the clone of slotmachines run: pip install ".[{extra}]"'
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from slotmachines.errors import one_line
 from slotmachines.selectable import weight_selectors
+
+_OTHER_VERSION = (
+    "this state was written by another version of slotmachines: load it with that version and call bake_ there, "
+    "or train again"
+)
 
 
 def refuse_foreign_state_(module: nn.Module) -> None:
@@ -31,8 +39,51 @@ def _hooks(module: nn.Module) -> list[int]:
 
 
 def _require_own_state(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Raises the RuntimeError of a selector to which the state does not belong."""
+    """Raises the RuntimeError of a selector to which the state does not belong, whether loading is strict or not."""
     for one in weight_selectors(module, every_name=True):
         settings = state.get(f"{prefix}{one.state_prefix}0._extra_state")
         if settings is not None and isinstance(one.selector, nn.Module):
             one.selector.set_extra_state(settings)
+        elif prefix + one.name in state and f"{prefix}{one.state_prefix}original" not in state:
+            raise RuntimeError(
+                f"this state holds {prefix}{one.name} as an ordinary weight, which is selected here: "
+                "load it before slotify_ or mask_, or call bake_ first"
+            )
+
+
+def other_settings(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """Both values of each setting in which a state differs; blank if there is none."""
+    wrong = [name for name in ours if name in theirs and theirs[name] != ours[name]]
+    return one_line(", ".join(f"{name}={theirs[name]} (here {ours[name]})" for name in wrong)) if wrong else ""
+
+
+def not_of_a_slot_machine(settings: Any) -> RuntimeError:
+    """The error of settings in a state that are not those of a slot machine of this version."""
+    mask = mask_settings(settings)
+    if mask is None:
+        return RuntimeError(_OTHER_VERSION)
+    return RuntimeError(
+        f"this state belongs to a mask, {one_line(mask.get('rule', 'of an unknown rule'))}: call mask_ instead of "
+        "slotify_, with the rule and settings that it was trained with, then load it"
+    )
+
+
+def not_of_a_mask(settings: Any) -> RuntimeError:
+    """The error of settings in a state that are not those of a mask of this version."""
+    if isinstance(settings, Tensor) and settings.dtype == torch.int64:
+        return RuntimeError(
+            "this state belongs to a slot machine: call slotify_ instead of mask_, with the settings that it was "
+            "trained with, then load it"
+        )
+    return RuntimeError(_OTHER_VERSION)
+
+
+def mask_settings(settings: Any) -> dict[str, Any] | None:
+    """The settings of a rule, as the state of a mask has them: bytes of JSON; None of what is none."""
+    if not isinstance(settings, Tensor) or settings.dtype != torch.uint8 or settings.ndim != 1:
+        return None
+    try:
+        found = json.loads(bytes(settings.tolist()))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

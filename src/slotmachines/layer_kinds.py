@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from slotmachines.distributions import fans_of
+from slotmachines.errors import UserError
 
 Fans = tuple[int, int]
 """(fan_in, fan_out): the connections that meet in an output unit, and those that leave an input unit."""
@@ -62,7 +63,7 @@ def known_tensors(layer: nn.Module) -> Tensors:
     """What the handler of a layer says of the tensors that it holds; nothing of a layer of an unknown kind.
 
     Raises:
-        ValueError: the handler names a tensor that the layer does not hold, or fans that are no two numbers.
+        UserError: the handler names a tensor that the layer does not hold, or fans that are no two numbers.
     """
     kind = parametrize.type_before_parametrizations(layer)
     handler = next(filter(None, map(_handler_of, kind.__mro__)), None)
@@ -71,9 +72,9 @@ def known_tensors(layer: nn.Module) -> Tensors:
     tensors = handler(layer)
     for name, fans in tensors.items():
         if not (name in vars(layer) or name in layer._parameters or parametrize.is_parametrized(layer, name)):
-            raise ValueError(f"the handler of {kind.__name__} names {name!r}, which that layer does not hold")
+            raise UserError(f"the handler of {kind.__name__} names {name!r}, which that layer does not hold")
         if fans is not None and not (len(fans) == 2 and all(isinstance(fan, int) and fan >= 0 for fan in fans)):
-            raise ValueError(f"the handler of {kind.__name__} must give {name!r} (fan_in, fan_out), not {fans!r}")
+            raise UserError(f"the handler of {kind.__name__} must give {name!r} (fan_in, fan_out), not {fans!r}")
     return {name: fans for name, fans in tensors.items() if layer._parameters.get(name, ...) is not None}
 
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from slotmachines.errors import UserError
 from slotmachines.layer_kinds import EMBEDDINGS, Fans, known_tensors
 
 _ADDED = ("position", "pos_emb", "token", "bias")
 """In the names of tensors that are added to activations, such as a table of positions (n, d), so are no connections."""
 
 WAY_OUT = "leave the layer out by filter_fn"
+
+
+@runtime_checkable
+class WeightSelector(Protocol):
+    """What the parametrizations that select a weight have in common, such as `SlotMachine` and `DenseSlotMachine`.
+
+    Each method takes the parameter that stands in the place of the weight, and returns a tensor of its shape.
+    """
+
+    def best_option(self, trained: Tensor, /) -> Tensor: ...
+
+    def best_weight(self, trained: Tensor, /) -> Tensor: ...
+
+    def choice(self, trained: Tensor, /) -> Tensor:
+        """What tells two selections of the same weight apart, as cheaply as can be."""
+        ...
 
 
 class Candidate(NamedTuple):
@@ -83,23 +100,30 @@ def refusal(candidate: Candidate) -> Exception | None:
     """The error of a weight that cannot be selected."""
     name, layer, tensor, _ = candidate
     if parametrize.is_parametrized(layer, tensor):
-        return ValueError(f"{name} is parametrized already; a weight can be one slot machine, or have one mask, only")
+        computed: Any = layer.parametrizations
+        by = type(computed[tensor][0]).__name__
+        if isinstance(computed[tensor][0], WeightSelector):
+            return UserError(f"{name} is selected already, by {by}; call bake_ first, or {WAY_OUT}")
+        return UserError(
+            f"{name} is parametrized already, by {by}; call torch.nn.utils.parametrize.remove_parametrizations(layer, "
+            f"{tensor!r}) first, or {WAY_OUT}"
+        )
     weight = getattr(layer, tensor)
     if not isinstance(weight, nn.Parameter):
-        return ValueError(
+        return UserError(
             f"{name} is computed from other parameters, as by weight_norm or pruning; "
             f"make it a parameter again, or {WAY_OUT}"
         )
     if is_lazy(weight):
-        return ValueError(f"{name} has no shape yet; run the network once before")
+        return UserError(f"{name} has no shape yet; run the network once before")
     if weight.layout != torch.strided:
-        return ValueError(f"{name} is sparse; make it dense by .to_dense(), or {WAY_OUT}")
+        return UserError(f"{name} is sparse; make it dense by .to_dense(), or {WAY_OUT}")
     if weight.dtype not in (torch.float32, torch.float64):
         return TypeError(
             f"{name}: weights must be float32 or float64, not {weight.dtype}; convert the module, or {WAY_OUT}"
         )
     if weight.numel() == 0:
-        return ValueError(f"{name} has no connections, its shape is {tuple(weight.shape)}; {WAY_OUT}")
+        return UserError(f"{name} has no connections, its shape is {tuple(weight.shape)}; {WAY_OUT}")
     return None
 
 

@@ -1,4 +1,4 @@
-"""The methods there are, without torch: one line each (docs/extending.md)."""
+"""The methods there are, without torch: a line each (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Method:
     Attributes:
         name: what the command line, the configs and `config/reference.csv` call it.
         label: what readers know it by.
-        bits: from K, and from the share of connections that are not used as they were drawn, to the bits per
-            connection that tell the result apart from the random network, whose seed is known.
+        bits: how many bits per connection the result takes beside the seed of its random network. Its arguments are
+            K, and the share of connections that are pruned or flipped.
         rule: of the rivals, "module:Class" of `slotmachines.rivals` that is a `slotmachines.rivals.mask.Rule`.
         arguments: of the rule, that a recipe cannot change.
         has_options: whether it chooses among K values.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from slotmachines.errors import UserError, one_line
+from slotmachines.errors import UserError, how_to_install, one_line
 from slotmachines.files import replacing
 from slotmachines.selectable import require_module, weight_selectors
 from slotmachines.slots.convert import bake_
@@ -64,7 +64,7 @@ def export_onnx(module: nn.Module, path: str | Path, example: Tensor, *, toleran
     """
     require_module(module)
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
-        raise UserError(f'ONNX needs {", ".join(missing)}; install it with: pip install "slotmachines[onnx]"')
+        raise UserError(f"ONNX needs {', '.join(missing)}; {how_to_install('onnx')}")
     if not isinstance(example, Tensor) or example.ndim < 1 or len(example) < 2:
         raise UserError("an example for ONNX is a tensor of at least 2 inputs, (n, ...)")
     if not 0 < tolerance < 1:

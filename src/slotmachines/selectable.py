@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from slotmachines.errors import UserError
 from slotmachines.layer_kinds import EMBEDDINGS, Fans, known_tensors
 from slotmachines.layer_weights import (
     WAY_OUT,
@@ -19,28 +20,13 @@ from slotmachines.layer_weights import (
     unknown_kind,
     unknown_weights,
 )
+from slotmachines.layer_weights import WeightSelector as WeightSelector
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 """The class of the user's network, which the functions that change it return."""
 
 Site = tuple[Any, str]
 """A layer, and the name of a weight tensor that it holds."""
-
-
-@runtime_checkable
-class WeightSelector(Protocol):
-    """What the parametrizations that select a weight have in common, such as `SlotMachine` and `DenseSlotMachine`.
-
-    Each method takes the parameter that stands in the place of the weight, and returns a tensor of its shape.
-    """
-
-    def best_option(self, trained: Tensor, /) -> Tensor: ...
-
-    def best_weight(self, trained: Tensor, /) -> Tensor: ...
-
-    def choice(self, trained: Tensor, /) -> Tensor:
-        """What tells two selections of the same weight apart, as cheaply as can be."""
-        ...
 
 
 Selector = TypeVar("Selector", bound=WeightSelector, covariant=True)
@@ -116,7 +102,7 @@ def selectable(
         embeddings: take the weights of nn.Embedding and nn.EmbeddingBag too.
 
     Raises:
-        ValueError: there is none, or one that was not left out is parametrized already, computed from other
+        UserError: there is none, or one that was not left out is parametrized already, computed from other
             parameters, sparse, empty or without a shape yet, or tied to a tensor that would not be selected; a layer
             of an unknown kind trains a tensor that may hold connections (`unknown_weights`); an embedding pads, limits
             its norm or has sparse gradients.
@@ -125,18 +111,22 @@ def selectable(
     require_module(module)
     if not (filter_fn is None or callable(filter_fn)):
         raise TypeError(f"filter_fn must be a function of a layer and its name, not {filter_fn!r}")
-    candidates = []
+    candidates, left_out = [], []
     for name, layer in layers_of(module):
         found, unknown = candidates_of(name, layer, embeddings), unknown_weights(layer)
-        if (found or unknown) and (filter_fn is None or filter_fn(layer, name)):
+        if not (found or unknown):
+            continue
+        if filter_fn is None or filter_fn(layer, name):
             for candidate in found:
                 if error := refusal(candidate):
                     raise error
             if unknown:
-                raise ValueError(f"{joined(name, unknown[0])}: {unknown_kind(layer)}")
+                raise UserError(f"{joined(name, unknown[0])}: {unknown_kind(layer)}")
             candidates += found
+        else:
+            left_out.append(repr(name))
     if not candidates:
-        raise ValueError(_nothing_to_select(module, embeddings))
+        raise UserError(_nothing_to_select(module, embeddings, left_out))
     return _places(candidates, _owners(module))
 
 
@@ -190,7 +180,7 @@ def _places(candidates: Sequence[Candidate], owners: dict[int, list[tuple[str, S
     """One place for each tensor.
 
     Raises:
-        ValueError: a layer that is left out, or is to be trained, holds one of them too; an embedding does more than
+        UserError: a layer that is left out, or is to be trained, holds one of them too; an embedding does more than
             look up rows.
     """
     chosen = {candidate.name for candidate in candidates}
@@ -201,7 +191,7 @@ def _places(candidates: Sequence[Candidate], owners: dict[int, list[tuple[str, S
             owned = owners[id(weight)]
             names = [other for other, _ in owned]
             if left := [other for other in names if other not in chosen]:
-                raise ValueError(
+                raise UserError(
                     f"{' and '.join(names)} are one tied weight, of which {left[0]} would stay trained; select both "
                     "(embeddings=True, if one is an embedding), untie it, or leave both out by filter_fn"
                 )
@@ -224,10 +214,15 @@ def _require_plain_embeddings(place: Place) -> None:
         }
         for reason, applies in reasons.items():
             if applies:
-                raise ValueError(f"{place.name} cannot be selected: {reason}; change that, or {WAY_OUT}")
+                raise UserError(f"{place.name} cannot be selected: {reason}; change that, or {WAY_OUT}")
 
 
-def _nothing_to_select(module: nn.Module, embeddings: bool) -> str:
+def _nothing_to_select(module: nn.Module, embeddings: bool, left_out: Sequence[str]) -> str:
+    if left_out:
+        return (
+            f"filter_fn left out all layers that it was asked about: {', '.join(left_out[:3])}"
+            f"{' and others' if left_out[3:] else ''}; let filter_fn(layer, name) be true for those to be selected"
+        )
     frozen = [
         joined(name, tensor)
         for name, layer in layers_of(module)

@@ -1,5 +1,6 @@
 """The pipeline that replicates the paper with the library `slotmachines`: from a grid's config to a verdict.
 
-data -> runs -> training -> experiments -> results -> analysis -> reporting, and planning.
+Each folder imports only from those before it: data, runs, results, analysis, experiments, planning, training,
+reporting.
 Its command is `slotmachines`.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, how_to_install
 from slotpipeline import demo_verb, results_verbs, ticket_verbs, trace_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
@@ -69,6 +69,4 @@ def main() -> None:
             part = next((part for part, names in _OPTIONAL_PARTS.items() if name in names), None)
             if part is None:
                 raise
-            raise UserError(
-                f"this command needs {name}, which is not installed; install slotmachines[{part}]"
-            ) from None
+            raise UserError(f"this command needs {name}, which is not installed; {how_to_install(part)}") from None

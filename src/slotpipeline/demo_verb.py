@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, how_to_install
 
 if TYPE_CHECKING:
     from slotpipeline.reporting.demo_picture import Answers
@@ -35,7 +35,7 @@ def demo(
     began = time.monotonic()
     missing = [name for module, name in (("sklearn", "scikit-learn"), ("matplotlib",) * 2) if find_spec(module) is None]
     if missing:
-        raise UserError(f"the demo needs {' and '.join(missing)}; install slotmachines[pipeline,demo]")
+        raise UserError(f"the demo needs {' and '.join(missing)}; {how_to_install('pipeline,demo')}")
     from slotmachines.files import require_writable
     from slotpipeline.data import fetch, load
     from slotpipeline.planning.training_job import TrainingJob

@@ -1,4 +1,4 @@
-"""The verbs that lead from a result back to what made it, and that hand a grid on to other programs."""
+"""The verbs that lead from a result back to what made it."""
 
 from __future__ import annotations
 

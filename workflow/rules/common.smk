@@ -13,9 +13,11 @@ from slotpipeline.planning.plan import plan_lines
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.results.collect import recorded_identities, runs_to_collect
 from slotpipeline.runs.flops import read_flops
+from slotpipeline.runs.gpu_time import gpu_time_text, read_gpu_seconds
 from slotpipeline.runs.run_files import is_finished, run_files
-from slotpipeline.runs.run_time import read_seconds
+from slotpipeline.runs.run_time import read_seconds, time_text
 from slotpipeline.runs.to_do import missing_parents, runs_to_do
+from support.gpu_request import gets_gpu
 from support.job_groups import grouped, job_name, runs_of_job
 
 RESULTS = f"results/{config['grid']}"
@@ -28,6 +30,7 @@ PREDICTIONS = [path for path in ["config/predictions.yaml"] if Path(path).is_fil
 CONFIG = f"{RESULTS}/config.yaml"
 SECONDS = "config/seconds_per_epoch.csv"
 FLOPS = "config/flops_per_step.csv"
+GPU_SECONDS = "results/benchmark/epochs.csv"
 EXPERIMENTS = list(config["experiments"])
 try:
     RUNS = {run.identity: run for run in grid_runs(config)}
@@ -35,8 +38,11 @@ try:
     RECORDED = recorded_identities(Path(RESULTS))
     # What a run needs of memory and time follows from these.
     COUNTED, MEASURED = read_flops(FLOPS), read_seconds(SECONDS)
+    MEASURED_ON_GPU = read_gpu_seconds(GPU_SECONDS, required=False)
 except UserError as error:
     sys.exit(f"error: {error}")
+# Whether training jobs get the GPU that their rule asks for.
+GPUS_GIVEN = gets_gpu(dict(workflow.resource_settings.overwrite_resources).get("train", {}))
 
 # Jobs that depend on code run beside this process, which alone has to know.
 CODE = ImportedCode() if workflow.is_main_process else None
@@ -162,7 +168,34 @@ def train_inputs(wildcards):
     return [*sorted({f"data/{run.dataset}.safetensors" for run in runs}), *sorted(before)]
 
 
+def takes_gpu(runs):
+    """Whether the job of these runs, all of one network, asks for a GPU."""
+    return runs[0].network not in WITHOUT_GPU
+
+
+def train_minutes(wildcards, attempt):
+    """What the runs of a job take on what the job gets, with a margin."""
+    runs = runs_of(wildcards)
+    on_gpu = MEASURED_ON_GPU if GPUS_GIVEN and takes_gpu(runs) else None
+    return minutes(runs, MEASURED, attempt, on_gpu)
+
+
 def train_plan(wildcards, resources):
     """The commands of the runs, a line each."""
-    lines = plan_lines(runs_of(wildcards), KEPT, Path(RESULTS))
-    return "\n".join(f"{line} --threads {resources.torch_threads}" for line in lines)
+    runs = runs_of(wildcards)
+    # A node may show its GPUs to jobs that asked for none.
+    more = f"--threads {resources.torch_threads}{'' if takes_gpu(runs) else ' --device cpu'}"
+    return "\n".join(f"{line} {more}" for line in plan_lines(runs, KEPT, Path(RESULTS)))
+
+
+def cost_of(to_do):
+    """How many runs a call trains, and the hours that they take, on a core and on a GPU."""
+    again = [run for run in to_do if run.identity in RECORDED or is_finished(run, Path(RESULTS))]
+    line = f"grid {config['grid']}: {len(to_do) - len(again)} of {len(RUNS)} runs to do"
+    if again:
+        line += f" and {len(again)} finished ones again, because runs to do start from their weights, which are missing"
+    if not to_do:
+        return line
+    on_gpu = gpu_time_text(to_do, MEASURED_ON_GPU)
+    core = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
+    return f"{line}, {core}{f'; {on_gpu}' if on_gpu else ''}"

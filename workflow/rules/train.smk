@@ -16,9 +16,9 @@ rule train:
     resources:
         # What a cluster is asked for; more at each attempt. Its partition and account: profiles/slurm.
         mem_mb=lambda wildcards, attempt: max(megabytes(run, COUNTED, attempt) for run in runs_of(wildcards)),
-        runtime=lambda wildcards, attempt: minutes(runs_of(wildcards), MEASURED, attempt),
+        runtime=train_minutes,
         # Of a machine's, the one that fewest runs have taken; --resources gpu=4 has four jobs at a time.
-        gpu=1,
+        gpu=lambda wildcards: int(takes_gpu(runs_of(wildcards))),
         # Snakemake lowers `threads` where there are fewer cores; the bits of a result must not depend on that.
         torch_threads=config["threads"],
     params:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from slotmachines.errors import UserError
+from slotmachines.errors import UserError, did_you_mean
 from slotpipeline.plain_yaml import read_yaml
+
+_NEARLY = 0.75
+"""How near a word is to a name, from 0 to 1, if it is probably meant."""
 
 
 def typed(value: Any) -> Any:
@@ -64,3 +68,46 @@ def require_results_kept(words: Sequence[str]) -> None:
         raise UserError(
             "--delete-all-output would delete the only record of runs, runs.csv; delete by hand what may go"
         )
+
+
+def require_profile(words: Sequence[str], project: Path) -> None:
+    """Refuse a workflow profile that does not exist: Snakemake would go on without it, and train on this machine.
+
+    Args:
+        words: of the command line, from which alone rules can learn of the option.
+        project: its folder, in whose `profiles` Snakemake looks, too.
+
+    Raises:
+        UserError: Snakemake would find none of that name.
+    """
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if not (option.startswith("--workflow-p") and "--workflow-profile".startswith(option)):
+            continue
+        name = value if equals else next(iter(words[place + 1 :]), "")
+        places = [Path(name), Path("profiles") / name, project / "profiles" / name]
+        if name and name != "none" and not any(one.exists() for one in places):
+            there = sorted(path.parent.name for path in project.glob("profiles/*/config.yaml"))
+            near = did_you_mean(Path(name).name, there)
+            raise UserError(f"there is no profile {name}; profiles/ has {', '.join(there)}{near}")
+
+
+def require_spelt_experiments(words: Sequence[str], experiments: Collection[str], rules: Collection[str]) -> None:
+    """Refuse a word that is nearly the name of an experiment; Snakemake would speak of a rule that is missing.
+
+    Args:
+        words: of the command line, as targets are unknown while rules are read. What is no target there, such as the
+            value of an option, is left alone, as it is not so near to a name.
+        experiments: of the grid.
+        rules: all other names that may be asked for.
+
+    Raises:
+        UserError: a word is neither, and nearly an experiment.
+    """
+    for word in words:
+        if word in rules or word in experiments or any(letter in word for letter in "/.=") or Path(word).exists():
+            continue
+        if get_close_matches(word, experiments, cutoff=_NEARLY):
+            raise UserError(
+                f"the grid has no experiment {word}{did_you_mean(word, experiments)} (it has {', '.join(experiments)})"
+            )

@@ -56,7 +56,7 @@ def mask_(
         `module`.
 
     Raises:
-        ValueError: an unknown rule or distribution, a share that is no probability or is given without `weights`, a
+        UserError: an unknown rule or distribution, a share that is no probability or is given without `weights`, a
             seed of more than 64 bits, or layers that cannot be converted, as for `slotify_`. `module` then stays.
         TypeError: an argument is of a wrong type, or a weight is neither float32 nor float64.
 
@@ -70,7 +70,7 @@ def mask_(
         share = 0.5 if positive_share is None else positive_share
         fixed = drawn_weights(places, weights, positive_share=share, seed=seed)
     elif positive_share is not None:
-        raise ValueError("positive_share is of weights that are drawn; name their distribution by weights=")
+        raise UserError("positive_share is of weights that are drawn; name their distribution by weights=")
     else:
         fixed = (place.weight for place in places)
     output = _last(module, places)
@@ -125,11 +125,11 @@ def altered_share(module: nn.Module) -> Tensor:
     """Share of the connections under masks that are not used as they were drawn, float64 scalar: pruned or flipped.
 
     Raises:
-        ValueError: there are no masks.
+        UserError: there are no masks.
     """
     choices = [mask.choice(trained) for trained, mask in masks_of(module)]
     if not choices:
-        raise ValueError("this module has no masks; call mask_ first")
+        raise UserError("this module has no masks; call mask_ first")
     kept = torch.stack([choice.sum() for choice in choices]).sum()
     return 1 - kept.double() / sum(choice.numel() for choice in choices)
 

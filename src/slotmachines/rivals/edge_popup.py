@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from slotmachines.errors import UserError
 from slotmachines.rivals.mask import ScoreRule
 
 
@@ -24,7 +25,7 @@ class EdgePopup(ScoreRule):
         scale_fan: weights are multiplied by keep^(-1/2), as if the fan of the layer counted kept inputs only.
 
     Raises:
-        ValueError: `keep` is no fraction, or keeps nothing.
+        UserError: `keep` is no fraction, or keeps nothing.
     """
 
     keep: float = 0.5
@@ -32,7 +33,7 @@ class EdgePopup(ScoreRule):
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
-            raise ValueError(f"the fraction of connections to keep lies above 0 and up to 1, not at {self.keep}")
+            raise UserError(f"the fraction of connections to keep lies above 0 and up to 1, not at {self.keep}")
 
     def initial_scores(self, uniform: Tensor, fan_in: int) -> Tensor:
         """Kaiming uniform with a = sqrt(5), which is U(-1, 1) / sqrt(fan_in)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from slotmachines.arguments import real_number, seed_number
 from slotmachines.distributions import DISTRIBUTIONS, kaiming
+from slotmachines.errors import UserError
 from slotmachines.selectable import AnyModule, Place, selectable
 from slotmachines.slots.philox import key_of, philox, uniform
 
@@ -79,7 +80,7 @@ def draw_weights_(module: AnyModule, distribution: str, *, positive_share: float
         `module`.
 
     Raises:
-        ValueError: unknown distribution, a share that is no probability, or weights that `slotify_` refuses.
+        UserError: unknown distribution, a share that is no probability, or weights that `slotify_` refuses.
         TypeError: an argument is of a wrong type.
     """
     places = selectable(module)
@@ -98,10 +99,10 @@ def drawn_weights(
     """Random weights for some places, each of the shape, precision and device of its weight. Takes what `draw_weights_`
     takes, and raises its errors at the call."""
     if distribution not in DISTRIBUTIONS:
-        raise ValueError(f"unknown distribution {distribution!r}: use one of {', '.join(DISTRIBUTIONS)}")
+        raise UserError(f"unknown distribution {distribution!r}: use one of {', '.join(DISTRIBUTIONS)}")
     share, seed = real_number(positive_share, "share of positive weights"), seed_number(seed)
     if not 0 <= share <= 1:
-        raise ValueError(f"the share of positive weights lies between 0 and 1, not at {positive_share}")
+        raise UserError(f"the share of positive weights lies between 0 and 1, not at {positive_share}")
     return (_drawn_weight(place, distribution, share, seed) for place in places)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from slotmachines.errors import UserError
 from slotmachines.precision import require_trainable
 from slotmachines.rivals.mask import Mask, Rule
 from slotmachines.sharded import fill_, whole
@@ -27,7 +28,7 @@ class LotteryTicket(Rule):
         conv: the same of a convolution.
 
     Raises:
-        ValueError: a round without an epoch, or a share that leaves no weights.
+        UserError: a round without an epoch, or a share that leaves no weights.
     """
 
     round_epochs: int = 10
@@ -36,10 +37,10 @@ class LotteryTicket(Rule):
 
     def __post_init__(self) -> None:
         if self.round_epochs < 1:
-            raise ValueError(f"a round takes at least one epoch, not {self.round_epochs}")
+            raise UserError(f"a round takes at least one epoch, not {self.round_epochs}")
         for name, share in (("dense", self.dense), ("conv", self.conv)):
             if not 0 <= share < 1:
-                raise ValueError(f"the share of {name} weights to prune lies between 0 and below 1, not at {share}")
+                raise UserError(f"the share of {name} weights to prune lies between 0 and below 1, not at {share}")
 
     @property
     def reminder(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from slotmachines.foreign_state import mask_settings, not_of_a_mask, other_settings
 from slotmachines.precision import require_trainable
 from slotmachines.sharded import whole
 
@@ -116,11 +117,12 @@ class Mask(nn.Module, ABC):
         Raises:
             RuntimeError: they are those of another rule, or other settings of this rule.
         """
-        theirs = json.loads(bytes(state.tolist()))
-        ours = json.loads(bytes(self.get_extra_state().tolist()))
-        if wrong := [name for name in ours if name in theirs and ours[name] != theirs[name]]:
+        theirs, ours = mask_settings(state), mask_settings(self.get_extra_state())
+        if theirs is None or ours is None:
+            raise not_of_a_mask(state)
+        if wrong := other_settings(theirs, ours):
             raise RuntimeError(
-                f"this state belongs to a mask with another {', '.join(wrong)}: "
+                f"this state belongs to a mask with other settings, {wrong}: "
                 "call mask_ with the rule and settings that it was trained with"
             )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from slotmachines.arguments import real_number, seed_number, whole_number
 from slotmachines.attachment import deselect_, select_by_
 from slotmachines.distributions import bound_of
+from slotmachines.errors import UserError, how_to_install
 from slotmachines.foreign_state import accept_any_state_, refuse_foreign_state_
 from slotmachines.selectable import (
     AnyModule,
@@ -91,7 +92,7 @@ def slotify_(
         `module`.
 
     Raises:
-        ValueError: K < 1 or > 2^32, a seed of more than 64 bits, an unknown selection, value bound or sharing, a score
+        UserError: K < 1 or > 2^32, a seed of more than 64 bits, an unknown selection, value bound or sharing, a score
             range that is negative or not finite, numbers that the weight's precision cannot hold, or weights that
             cannot be selected (`slotmachines.selectable.selectable`). `module` is then as it was.
         TypeError: an argument is of a wrong type, or a weight is neither float32 nor float64.
@@ -104,13 +105,13 @@ def slotify_(
     if isinstance(options, float) and options == options // 1 < math.inf:
         options = int(options)
     if isinstance(options, float) or (options := whole_number(options, "number of options")) < 1:
-        raise ValueError(f"a connection needs a whole number of options, at least 1, not {options}")
+        raise UserError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
-        raise ValueError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
+        raise UserError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
     if options > 2**32:
-        raise ValueError(f"a connection can have at most 2^32 options, not {options}")
+        raise UserError(f"a connection can have at most 2^32 options, not {options}")
     if sharing not in SHARINGS:
-        raise ValueError(f"unknown sharing {sharing!r}: use one of {', '.join(SHARINGS)}")
+        raise UserError(f"unknown sharing {sharing!r}: use one of {', '.join(SHARINGS)}")
     seed = seed_number(seed)
     places = selectable(module, filter_fn, embeddings=embeddings)
     if selection == "probabilistic":
@@ -120,9 +121,9 @@ def slotify_(
         bound = bound_of(place.fans, value_bound(place.layer) if callable(value_bound) else value_bound)
         relative = real_number(score_range(place.layer) if callable(score_range) else score_range, "score range")
         if not 0 <= relative < math.inf:
-            raise ValueError(f"the score range must be finite and not negative, not {relative}")
+            raise UserError(f"the score range must be finite and not negative, not {relative}")
         if not _is_in_range(place.weight.dtype, bound, bound * relative):
-            raise ValueError(
+            raise UserError(
                 f"{place.weight.dtype} cannot hold values up to {bound} and scores up to {bound * relative}"
             )
         pool = OptionPool(seed, place.name, options, bound, bound * relative, place.weight.dtype, sharing)
@@ -134,7 +135,7 @@ def slotify_(
     if is_slow:
         warnings.warn(
             "numba is not installed, so weights on a processor are selected in plain PyTorch, which is several times "
-            'slower; install it with: pip install "slotmachines[fast]"',
+            f"slower; {how_to_install('fast')}",
             stacklevel=2,
         )
     return module
@@ -149,7 +150,7 @@ def bake_(module: AnyModule) -> AnyModule:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        ValueError: no weight of `module` is selected, another parametrization was put on top of one, or FSDP2 has split
+        UserError: no weight of `module` is selected, another parametrization was put on top of one, or FSDP2 has split
             it.
     """
     selected = require_selected(module)
@@ -162,12 +163,12 @@ def bake_(module: AnyModule) -> AnyModule:
 
 
 def require_bakeable(selected: list[Selected[Any]]) -> None:
-    """Raises a ValueError for what `bake_` refuses, before it changes anything."""
+    """Raises a UserError for what `bake_` refuses, before it changes anything."""
     for one in selected:
         if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
-            raise ValueError(f"{one.name} has another parametrization on top; remove it before bake_")
+            raise UserError(f"{one.name} has another parametrization on top; remove it before bake_")
         if is_split(one.trained):
-            raise ValueError(
+            raise UserError(
                 f"{one.name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in "
                 "all processes, or gather the state dict, and load that into a network that is not split"
             )
@@ -180,7 +181,7 @@ def selected_options(module: nn.Module) -> dict[str, Tensor]:
     comes once, under its first name.
 
     Raises:
-        ValueError: no weight of `module` is selected.
+        UserError: no weight of `module` is selected.
     """
     return {one.name: one.selector.best_option(one.trained) for one in require_selected(module)}
 
@@ -189,7 +190,7 @@ def option_table(module: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
     """All values and initial scores: weight name -> (values, scores), each of shape (*weight.shape, K).
 
     Raises:
-        ValueError: `module` is no slot machine.
+        UserError: `module` is no slot machine.
         MemoryError: the table would not fit into memory.
     """
     pools = [(one.name, one.trained, one.selector.pool) for one in slot_machines(module)]
@@ -225,12 +226,12 @@ def slot_machines(module: nn.Module, *, every_name: bool = False) -> Iterator[Se
         every_name: a weight with several names comes under each of them, as in a state dict.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     found = [one for one in weight_selectors(module, every_name=every_name) if isinstance(one.selector, SlotMachine)]
     if not found:
         masked = next(weight_selectors(module), None)
-        raise ValueError(
+        raise UserError(
             f"this module is no slot machine: {masked.name} is selected by {type(masked.selector).__name__}"
             if masked
             else _NOT_SELECTED
@@ -243,10 +244,10 @@ def require_selected(module: nn.Module) -> list[Selected[WeightSelector]]:
     """Every weight within `module` that is selected.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     if not (selected := list(weight_selectors(module))):
-        raise ValueError(_NOT_SELECTED)
+        raise UserError(_NOT_SELECTED)
     return selected
 
 

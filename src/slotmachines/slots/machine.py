@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from slotmachines.foreign_state import not_of_a_slot_machine, other_settings
 from slotmachines.precision import require_double, require_trainable
 from slotmachines.sharded import whole
 from slotmachines.slots.kernels import kernels_for
@@ -149,13 +150,18 @@ class SlotMachine(nn.Module):
 
     def set_extra_state(self, state: Any) -> None:
         settings = self.settings()
-        if len(state) != len(settings):
-            raise RuntimeError("this state was written by another version of slotmachines; train it again")
+        if not isinstance(state, Tensor) or state.dtype != torch.int64 or state.shape != (len(settings),):
+            raise not_of_a_slot_machine(state)
         theirs = dict(zip(settings, state.tolist(), strict=True))
-        if wrong := [name for name in settings if settings[name] != theirs[name]]:
+        if wrong := other_settings(_readable(theirs), _readable(settings)):
             raise RuntimeError(
-                f"this state belongs to a slot machine with another {', '.join(wrong)}: "
+                f"this state belongs to a slot machine with other settings, {wrong}: "
                 "call slotify_ with the settings that it was trained with"
+            )
+        if settings["name"] != theirs["name"]:
+            raise RuntimeError(
+                "this state belongs to a weight with another name: call slotify_ on the same module as when it was "
+                "trained, not on a part of it"
             )
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
@@ -171,6 +177,21 @@ class SlotMachine(nn.Module):
             f"value_bound={pool.value_bound:.4g}, score_range={pool.score_bound / pool.value_bound:.4g}, "
             f"sharing={pool.sharing!r}"
         )
+
+
+def _readable(settings: dict[str, int]) -> dict[str, Any]:
+    """Settings as users know them, but for the name, of which a key is all that there is."""
+    bounds = (settings["value_bound"], settings["score_range"])
+    value_bound, score_bound = struct.unpack("<2d", struct.pack("<2q", *bounds))
+    sharing = settings["sharing"]
+    return {
+        "seed": settings["seed"],
+        "options": settings["options"],
+        "value_bound": value_bound,
+        "score_bound": score_bound,
+        "precision": settings["precision"],
+        "sharing": SHARINGS[sharing] if 0 <= sharing < len(SHARINGS) else sharing,
+    }
 
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:

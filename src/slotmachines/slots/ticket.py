@@ -30,6 +30,7 @@ from slotmachines.slots.convert import bake_
 from slotmachines.slots.machine import SlotMachine
 from slotmachines.slots.packing import bits_of, pack_options, unpack_options
 from slotmachines.slots.random_options import OptionPool
+from slotmachines.slots.ticket_fit import require_same_network, require_same_ties, require_writable
 
 _FORMAT = 1
 _DTYPES = {str(dtype)[6:]: dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
@@ -122,16 +123,16 @@ def put_(
         UserError: as `load_ticket`; `path` is named in it.
     """
     targets = _ordinary_state(module)
-    _require_same_network(path, weights, tensors, targets)
+    require_same_network(path, weights, tensors, targets)
     values = {
         name: _selected(path, name, tensors[name], weights[name], target.device) if name in weights else tensors[name]
         for name, target in targets.items()
     }
-    _require_same_ties(path, targets, values)
+    require_same_ties(path, targets, values)
     for name, target in targets.items():
-        _require_writable(name, target)
+        require_writable(name, target)
     if _slot_machines(module):
-        _bake(module)
+        bake_(module)
     with torch.no_grad():
         for name, target in _ordinary_state(module).items():
             fill_(target, values[name])
@@ -229,27 +230,6 @@ def read_ticket(path: str | Path) -> tuple[dict[str, TicketWeight], dict[str, Te
     raise UserError(f"{path} has format {record['format']}, this version reads {_FORMAT}; install a newer version")
 
 
-def _require_same_network(
-    path: str | Path, weights: dict[str, TicketWeight], tensors: dict[str, Tensor], targets: dict[str, Tensor]
-) -> None:
-    """Names, shapes and precision of a ticket are those of a network."""
-    other = f"{path} is the ticket of another network"
-    for some, more, where in ((tensors, targets, "this network"), (targets, tensors, "the ticket")):
-        if lacking := [name for name in some if name not in more]:
-            raise UserError(f"{other}: {where} has no {', '.join(lacking[:3])}; build the network that was trained")
-    for name, target in targets.items():
-        shape, dtype = weights[name][:2] if name in weights else (tuple(tensors[name].shape), tensors[name].dtype)
-        if shape != target.shape:
-            raise UserError(
-                f"{other}: {name} is {shape} there, and {tuple(target.shape)} here; build the network that was trained"
-            )
-        if dtype != target.dtype:
-            raise UserError(
-                f"{path} holds {name} in {str(dtype)[6:]}, the network in {str(target.dtype)[6:]}; "
-                f"convert the network by .to({dtype}) before loading, and back afterwards if you like"
-            )
-
-
 def options_of(path: str | Path, name: str, packed: Tensor, weight: TicketWeight) -> NDArray[np.int64]:
     """The option of each connection of a weight, (n,), of the packed tensor that a ticket holds."""
     connections, count = math.prod(weight.shape), weight.pool.options
@@ -264,29 +244,3 @@ def _selected(path: str | Path, name: str, packed: Tensor, weight: TicketWeight,
     """The values of the selected options, of the shape of the weight."""
     options = torch.from_numpy(options_of(path, name, packed, weight)).to(device)
     return weight.pool.values_of(options).to(weight.dtype).view(weight.shape)
-
-
-def _require_writable(name: str, target: Tensor) -> None:
-    """A tensor takes new numbers, so that loading cannot fail halfway."""
-    if target.is_inference() or any(
-        stride == 0 < size - 1 for stride, size in zip(target.stride(), target.shape, strict=True)
-    ):
-        raise UserError(
-            f"{name} cannot be written to, because it was made in inference mode or by expand; replace it by a clone"
-        )
-
-
-def _bake(module: nn.Module) -> None:
-    try:
-        bake_(module)
-    except ValueError as error:  # before it has changed anything
-        raise UserError(str(error)) from None
-
-
-def _require_same_ties(path: str | Path, targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
-    """Parameters that are one in the network have the same numbers in the ticket."""
-    first: dict[int, str] = {}
-    for name, target in targets.items():
-        tied = first.setdefault(id(target), name)
-        if tied != name and not torch.equal(values[tied].cpu(), values[name].cpu()):
-            raise UserError(f"{tied} and {name} are one weight in this network and two in {path}; untie them first")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from slotmachines.errors import NotMeasured, UserError
+from slotmachines.errors import NotMeasured
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.text import DASH
 from slotpipeline.experiments.config_schema import grids_of
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.runs.csv_tables import read_table
+from slotpipeline.runs.gpu_time import gpu_hours, read_gpu_seconds
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import read_seconds, seconds_per_epoch
-
-_COLUMNS = ["network", "method", "options", "cuda_graph", "runs_together", "seconds", "device"]
 
 
 def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
@@ -33,11 +30,11 @@ def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
         UserError: a file is missing or damaged.
     """
     measured = read_seconds(seconds_csv)
-    on_gpu = read_table(epochs_csv, _COLUMNS, *("make it with: make epochs",) * 2)
+    on_gpu = read_gpu_seconds(epochs_csv)
     found = [(config, path, grid_runs(config)) for path, config in grids_of(configs).items()]
     rows, left_out = [], set()
     for config, path, runs in sorted(found, key=lambda one: len(one[2])):
-        gpu, missing = _gpu_hours(runs, on_gpu)
+        gpu, missing = gpu_hours(runs, on_gpu)
         left_out |= missing if gpu >= 1 else set()
         rows.append(
             {
@@ -70,34 +67,3 @@ def _core_hours(runs: Sequence[Run], measured: pd.DataFrame) -> str:
     total = math.fsum(hours)
     text = "below 1" if total < 1 else f"about {float(f'{total:.3g}'):,.0f}"
     return f"{text} (+ {unknown} runs)" if unknown else text
-
-
-def _gpu_hours(runs: Sequence[Run], measured: pd.DataFrame) -> tuple[float, set[str]]:
-    """Hours of the runs on a GPU one batch of runs after the other, and the networks that were not measured there."""
-    graphs = measured[measured["cuda_graph"].astype(str) == "True"]
-    seconds: dict[str, float] = defaultdict(float)
-    missing: set[str] = set()
-    for run in runs:
-        if (epochs := run.settings.epochs - run.start_epoch) <= 0:
-            continue
-        of_network = graphs[(graphs["network"] == run.network) & (graphs["method"] == "greedy")]
-        if of_network.empty:
-            missing.add(run.network)
-            continue
-        times = _sampling(graphs) if run.method == "probabilistic" else 1.0
-        seconds[run.network] += epochs * times * float(of_network["seconds"].min())
-    return math.fsum(seconds.values()) / 3600, missing
-
-
-def _sampling(graphs: pd.DataFrame) -> float:
-    """How much longer an epoch of probabilistic selection takes than one of greedy selection, of one network alone."""
-    single = graphs[graphs["runs_together"] == 1]
-    seconds = dict(zip(zip(single["network"], single["method"], strict=True), single["seconds"], strict=True))
-    ratios = [
-        float(sampled) / float(seconds[network, "greedy"])
-        for (network, method), sampled in seconds.items()
-        if method == "probabilistic" and (network, "greedy") in seconds
-    ]
-    if not ratios:
-        raise UserError("the times on a GPU have no row of probabilistic selection; make it with: make epochs")
-    return max(ratios)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from slotmachines.errors import UserError, one_line
+from slotmachines.errors import UserError, how_to_install, one_line
 from slotmachines.files import require_writable
 from slotpipeline.runs.run_record import CurveRow
 
@@ -37,7 +37,7 @@ def scalar_log(
         # Imported only when asked for: it takes about a second.
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UserError(f"--log-dir needs TensorBoard ({one_line(error)}); install slotmachines[tensorboard]") from None
+        raise UserError(f"--log-dir needs TensorBoard ({one_line(error)}); {how_to_install('tensorboard')}") from None
     folder = log_dir / run_folder
     require_writable(folder)
     # A run that was killed before its first checkpoint begins anew: what it logged goes, too.
