@@ -31,7 +31,11 @@ class SlotMachine(nn.Module):
         pool: the options.
         selection: the rule in training mode; in evaluation mode both use the best option.
         compiled: whether compiled kernels may be used.
+        handed_out: the weight that was selected together with those of other slot machines, while it is to be used
+            (`slots.together`).
     """
+
+    handed_out: Tensor | None = None
 
     def __init__(self, weight: Tensor, pool: OptionPool, *, selection: Selection, compiled: bool) -> None:
         super().__init__()
@@ -47,6 +51,8 @@ class SlotMachine(nn.Module):
         self._registered = False
 
     def forward(self, theta: Tensor) -> Tensor:
+        if self.handed_out is not None:
+            return self.handed_out
         theta, score_scale = whole(theta), whole(self.score_scale)
         require_trainable(theta)
         select = self._sample if self.training and self.selection == "probabilistic" else self._best

@@ -12,7 +12,8 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import claims_of_grid, counted, counts
+from slotpipeline.reporting.claim_table import claims_of_grid
+from slotpipeline.reporting.claim_words import counted, counts
 from slotpipeline.reporting.file_states import State, states_of
 from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.results.collect import RUNS_CSV
