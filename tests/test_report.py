@@ -18,7 +18,8 @@ import slotpipeline
 from slotmachines.errors import UserError
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import claims_of_grid, counted
+from slotpipeline.reporting.claim_table import claims_of_grid
+from slotpipeline.reporting.claim_words import counted
 from slotpipeline.reporting.drawing import finish, save
 from slotpipeline.reporting.report import other_grids, write_report
 from slotpipeline.reporting.run_origins import provenance

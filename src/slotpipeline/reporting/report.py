@@ -22,8 +22,9 @@ from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import JudgedClaims, by_answer, claim_sentence, claims_of_grid, counted
-from slotpipeline.reporting.claim_table import counts as counts_of_claims
+from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
+from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted
+from slotpipeline.reporting.claim_words import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
 from slotpipeline.reporting.prediction_table import predictions_of_page
 from slotpipeline.reporting.registration import registration_note
