@@ -23,7 +23,7 @@ from slotpipeline.data.datasets import DATASETS
 from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 from slotpipeline.runs.run import Run, make_run
-from slotpipeline.training.evaluation import sums
+from slotpipeline.training.evaluation import CapturedSums, sums
 from slotpipeline.training.start import starting_network
 from slotpipeline.training.step import TrainingStep
 
@@ -146,9 +146,15 @@ def alone(way: Way, device: torch.device, steps: int) -> dict[str, Any]:
         ready = Steps(way, device)
         step = seconds_per_step(ready.take, device, steps)
 
+        network, data, last = ready.network, ready.data, way.engine.channels_last
+        captured = CapturedSums(network, [data.test], data, channels_last=last)
+
         def evaluate(count: int) -> None:
             for _ in range(count):
-                sums(ready.network, ready.data.test, ready.data, channels_last=way.engine.channels_last)
+                if way.engine.captured_evaluation:
+                    captured()
+                else:
+                    sums(network, data.test, data, channels_last=last)
 
         evaluation = seconds_per_step(evaluate, device, 1, rounds=3)
         memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None

@@ -29,6 +29,8 @@ from slotpipeline.training.provenance import provenance
 Measurement = tuple[str, Way, Callable[[], dict[str, Any]]]
 PLAIN, LAST = Engine(), Engine(channels_last=True)
 SEARCH, BOTH = Engine(cudnn_benchmark=True), Engine(channels_last=True, cudnn_benchmark=True)
+FUSED, EVALUATION = Engine(fused=True), Engine(captured_evaluation=True)
+ALL = Engine(channels_last=True, cudnn_benchmark=True, fused=True, captured_evaluation=True)
 COMPILED = Engine(channels_last=True, cudnn_benchmark=True, compiled=True)
 
 
@@ -50,8 +52,11 @@ def measurements(device: torch.device, *, tiny: bool) -> Iterator[Measurement]:
 
     for network in networks:
         yield from (timed(way(network)), profiled(way(network)))
-        for engine in (BOTH, LAST, SEARCH):
+        for engine in (BOTH, FUSED, LAST, SEARCH):
             yield timed(way(network, engine=engine))
+        if not tiny:  # what a processor cannot do
+            yield from (timed(way(network, engine=engine)) for engine in (ALL, EVALUATION))
+            yield profiled(way(network, engine=ALL))
         yield profiled(way(network, engine=BOTH))
         yield timed(way(network, engine=BOTH, precision="bfloat16"))
     for network, engine in product(networks, (PLAIN, BOTH)):
@@ -67,7 +72,8 @@ def measurements(device: torch.device, *, tiny: bool) -> Iterator[Measurement]:
     yield "eight together", lenet, lambda: together(lenet, device, steps, count=8)
     yield "eight processes", lenet, lambda: processes(lenet, device, seconds, count=8)
     for network in ("lenet", "conv4", "vgg19"):
-        yield from (timed(way(network)), timed(way(network, engine=BOTH)), profiled(way(network)))
+        yield from (timed(way(network, engine=engine)) for engine in (PLAIN, BOTH, FUSED))
+        yield profiled(way(network))
         yield timed(way(network, method="learned"))
     yield profiled(way("conv6", engine=BOTH, precision="bfloat16"))
     for network, precision in (("conv6", "float32"), ("conv6", "bfloat16"), ("conv2", "float32")):

@@ -19,13 +19,7 @@ from slotpipeline import results_verbs
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import (
-    JudgedClaims,
-    answer,
-    claims_so_far,
-    readable_claims,
-    tidy,
-)
+from slotpipeline.reporting.claim_table import JudgedClaims, answer, claims_so_far, readable_claims, tidy
 from slotpipeline.reporting.opening import claim_rows, opening
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.report import write_report

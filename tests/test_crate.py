@@ -163,7 +163,7 @@ def test_tables_of_other_runs_are_warned_of(grid: Grid, tmp_path: Path, monkeypa
     grid = copied(grid, tmp_path / "grid")
     folders = ["--results", str(grid.results.parent), "--figures", str(grid.figures.parent)]
     answer = CliRunner().invoke(app, ["crate", str(grid.config), str(tmp_path / "a.zip"), *folders])
-    assert answer.exit_code == 0 and "do not show the recorded runs" in answer.stderr
+    assert answer.exit_code == 0 and "out of date" in answer.stderr
 
 
 def test_the_paper_the_authors_and_the_licence_are_those_of_the_citation(crate: Path) -> None:

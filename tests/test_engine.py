@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import tiny_run
@@ -22,12 +23,16 @@ from slotpipeline.training_verbs import job_of
 
 BATCH = 8
 LAST = Engine(channels_last=True)
+FUSED = Engine(fused=True)
 
 
-def conv2(engine: Engine = DEFAULT_ENGINE, steps: int = 2, device: str = "cpu", cuda_graph: bool = False, **changes):
+def conv2(
+    engine: Engine = DEFAULT_ENGINE, steps: int = 2, device: str = "cpu", cuda_graph: bool = False, method="greedy",
+    **changes,
+):  # fmt: skip
     """A slot machine of conv2 without dropout, trained for some steps and a smaller one."""
     run = tiny_run(
-        network="conv2", batch_size=BATCH, learning_rate=0.02,
+        method, "conv2", batch_size=BATCH, learning_rate=0.02,
         network_settings={"padding": "same", "dropout": 0.0}, **changes,
     )  # fmt: skip
     network = starting_network(run, torch.device(device), None).train()
@@ -49,7 +54,8 @@ def nearly(network, other, tolerance: float = 1e-4) -> bool:
 
 def test_all_of_it_is_off_by_default():
     assert engine_of([]) == DEFAULT_ENGINE and DEFAULT_ENGINE.words == ""
-    assert engine_of(ENGINE_NAMES).words == "channels-last+cudnn-benchmark+compiled"
+    assert ENGINE_NAMES[:3] == ("channels-last", "cudnn-benchmark", "compiled")
+    assert engine_of(["compiled", "channels-last"]).words == "channels-last+compiled"
     words = ["slotmachines", "train", "--options", "2"]
     plain, asked = job_of(words), job_of([*words, "--engine", "cudnn-benchmark", "--engine", "channels-last"])
     assert plain.engine == DEFAULT_ENGINE
@@ -60,6 +66,11 @@ def test_all_of_it_is_off_by_default():
 def test_an_unknown_engine_is_one_line():
     with pytest.raises(UserError, match="unknown engine 'steam'; use some of channels-last, "):
         engine_of(["channels-last", "steam"])
+
+
+def test_engines_that_exclude_each_other_are_one_line():
+    with pytest.raises(UserError, match="compiled and fused exclude each other"):
+        engine_of(["compiled", "fused"])
 
 
 def test_with_channels_last_a_slot_machine_selects_the_same_bits_and_trains_nearly_the_same():
@@ -131,6 +142,26 @@ def test_the_engine_is_recorded_and_is_no_part_of_the_identity(digits_folder, tm
     assert plain["identity"] == last["identity"]
 
 
+# What is fused
+
+
+@pytest.mark.parametrize(
+    ("method", "last", "augmentation"),
+    [("greedy", False, "crop-flip"), ("greedy", True, "flip"), ("learned", True, "crop-flip"),
+     ("probabilistic", False, "none"), ("edge_popup", False, "flip")],
+)  # fmt: skip
+def test_fused_parts_give_the_bits_of_single_operations(method, last, augmentation):
+    (network, step), (other, fused) = (
+        conv2(engine, 1, method=method, augmentation=augmentation, weight_decay=1e-3)
+        for engine in (Engine(channels_last=last), Engine(channels_last=last, fused=True))
+    )
+    states = network.state_dict(), other.state_dict()
+    assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
+    assert (step.loss_sum, step.correct) == (fused.loss_sum, fused.correct)
+    results = [sums(one, step._data.test, step._data, channels_last=last) for one in (network, other)]
+    assert torch.equal(*results)
+
+
 # bfloat16, which is a setting
 
 
@@ -167,7 +198,9 @@ def test_bfloat16_trains_to_about_the_same_loss():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.02), ("bfloat16", 0.2)])
-@pytest.mark.parametrize("names", [[], ["channels-last"], ["channels-last", "cudnn-benchmark"], ["compiled"]])
+@pytest.mark.parametrize(
+    "names", [[], ["channels-last"], ["channels-last", "cudnn-benchmark"], ["compiled"], ["fused"]]
+)
 def test_a_graph_computes_what_single_operations_compute(names, precision, tolerance):
     """Few steps: rounding alone drives two trainings apart, and TF32 and bfloat16 round coarsely."""
     engine = engine_of(names)
@@ -180,6 +213,15 @@ def test_a_graph_computes_what_single_operations_compute(names, precision, toler
     assert nearly(single, graph, tolerance)
     assert graphed.loss_sum.item() == pytest.approx(step.loss_sum.item(), rel=tolerance / 10)
     assert graphed.correct.item() == pytest.approx(step.correct.item(), abs=2)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("method", ["greedy", "learned"])
+def test_fused_parts_give_the_bits_of_single_operations_on_a_gpu(monkeypatch, method):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    (network, step), (other, fused) = (conv2(one, 6, "cuda", method=method) for one in (DEFAULT_ENGINE, FUSED))
+    assert all(torch.equal(one, two) for one, two in zip(network.parameters(), other.parameters(), strict=True))
+    assert (step.loss_sum, step.correct) == (fused.loss_sum, fused.correct)
 
 
 # How many operations a step has
@@ -199,20 +241,38 @@ class Operations(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-# One buffer for all trained numbers, and the batch in one kernel, would bring conv6 to about 60; neither is written.
-@pytest.mark.parametrize(("name", "most"), [("lenet", 35), ("conv6", 101)])
-def test_a_step_has_no_more_operations_than_it_had(name, most):
-    """Without the optimiser, which is one kernel on a GPU; a selection counts as one operation."""
+def operations_of(name: str, engine: Engine, monkeypatch) -> Counter:
+    """Of a step on a device without values; the optimiser, which is one kernel on a GPU, is left out.
+
+    A selection counts as one operation, and dropout as it is on a GPU: one operation forward, and one back.
+    """
+    monkeypatch.setattr(functional, "dropout", lambda x, p, training, inplace: torch.native_dropout(x, p, training)[0])
     settings = tiny_run(
         network=name, batch_size=BATCH, augmentation="crop-flip" if name == "conv6" else "none"
     ).settings
     network = build_network(name)
     slotify_(network, options=8)
     shape = (1, 28, 28) if name == "lenet" else (3, 32, 32)
-    step = TrainingStep(network.to("meta").train(), settings, random_splits(shape, device="meta"))
+    data = random_splits(shape, device="meta")
+    step = TrainingStep(network.to("meta").train(), settings, data, engine=engine)
     step.optimiser.step = lambda: None
     indices = torch.zeros(BATCH, dtype=torch.int64, device="meta")
     step(indices, 0.1)
     with Operations() as operations:
         step(indices, 0.1)
-    assert sum(operations.count.values()) <= most, operations.count
+    return operations.count
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "most"),
+    [
+        ("lenet", DEFAULT_ENGINE, 35),
+        ("conv6", DEFAULT_ENGINE, 95),
+        ("lenet", FUSED, 20),
+        ("conv6", FUSED, 59),  # 60 with the optimiser
+        ("conv6", Engine(fused=True, channels_last=True), 59),
+    ],
+)
+def test_a_step_has_no_more_operations_than_it_had(monkeypatch, name, engine, most):
+    count = operations_of(name, engine, monkeypatch)
+    assert sum(count.values()) <= most, count

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from typer.testing import CliRunner
 
 from conftest import tiny_run
+from pretended_gpu import WAITS, DenseKernels
 from random_images import random_splits
 from slotmachines import UserError, build_network, slotify_
 from slotmachines.methods import METHODS
@@ -118,11 +119,9 @@ def test_going_on_from_the_state_of_an_optimiser(saved_on):
 class WithoutWaiting(TorchDispatchMode):
     """Refuses what a host has to wait for, and copies from one device to another."""
 
-    REFUSED = ("_local_scalar_dense", "nonzero", "nonzero_numpy", "masked_select", "equal", "_unique2", "is_nonzero")
-
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
-        assert name not in self.REFUSED, f"{name} waits for the device"
+        assert name not in WAITS, f"{name} waits for the device"
         if name in ("index", "index_put", "index_put_"):
             assert not any(i.dtype == torch.bool for i in args[1] if i is not None), "a mask as index waits"
         result = function(*args, **(kwargs or {}))
@@ -145,20 +144,6 @@ class WithoutWaiting(TorchDispatchMode):
 def test_what_waits_is_noticed(waiting):
     with pytest.raises(AssertionError), WithoutWaiting():
         waiting(torch.ones(3))
-
-
-class DenseKernels:
-    """In place of a GPU's kernels: all options of all connections, so that nothing depends on a value."""
-
-    def select_best_(self, theta, score_scale, cache, pool):
-        values, scores = pool.table(len(theta))
-        return values.gather(0, (scores * score_scale + values * theta).argmax(0)[None])[0]
-
-    def select_sample(self, theta, score_scale, key, pool):
-        values, scores = pool.table(len(theta))
-        chances = (scores * score_scale + values * theta).softmax(0).cumsum(0)
-        position = (key % 1000) / 1000
-        return values.gather(0, (chances < position).sum(0)[None].clamp(max=pool.options - 1))[0]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -218,7 +203,7 @@ def pretended_graphs(monkeypatch):
     class Graph:
         def replay(self):
             done.append("replay")
-            self.step._train(self.step._capture._indices)
+            self.step._train(self.step._indices)
 
     @contextmanager
     def graph(graph, stream):
@@ -333,7 +318,7 @@ def test_graph_and_eager_steps_agree(monkeypatch, case):
     (network, step), (other, eager) = make(case, "cuda", cuda_graph=True), make(case, "cuda")
     train(step, "cuda", epochs=3)
     train(eager, "cuda", epochs=3)
-    assert step._capture is not None and step._capture._graph is not None
+    assert step._capture is not None and step._capture.is_captured
     theirs = dict(other.named_parameters())
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(parameter, theirs[name], rtol=1e-3, atol=1e-5)

@@ -59,6 +59,29 @@ def check_cache(device):
     assert torch.equal(again[:32], weight[:32]) and torch.equal(again[256:], weight[256:] + 1)
 
 
+def check_together(options, sharing, device):
+    """One launch for several tensors, with what lies between them left alone, gives the bits of one for each."""
+    from slotmachines.slots.kernels import gpu, gpu_together
+
+    sizes, firsts = (1, 45, 16, 70), (0, 64, 128, 192)
+    pools = [OptionPool(3, f"w{i}", options, 0.1 + 0.01 * i, 0.1, torch.float32, sharing) for i in range(4)]
+    thetas = [numbers(max(size, 2), device)[:size].clone() for size in sizes]
+    scales = [torch.tensor(1.0 - 0.1 * i, device=device) for i in range(4)]
+    table = gpu_together.Table.of(list(zip(thetas, scales, pools, strict=True)), firsts)
+    cache, references = Cache.empty(torch.empty(320, device=device)), [Cache.empty(theta) for theta in thetas]
+    for _ in range(3):
+        out = gpu_together.select_all_(table, cache)
+        for first, theta, scale, reference, pool in zip(firsts, thetas, scales, references, pools, strict=True):
+            part = slice(first, first + len(theta))
+            assert torch.equal(out[part], gpu.select_best_(theta, scale, reference, pool))
+            for mine, other in zip(vars(cache).values(), vars(reference).values(), strict=True):
+                assert torch.equal(mine[part], other)
+        assert cache.low[46 + 64 : 128].isposinf().all()
+        for theta, scale in zip(thetas, scales, strict=True):
+            theta += 0.01 * theta.flip(0).nan_to_num()
+            scale *= 0.9
+
+
 def check_sample(options, sharing, connections, device):
     """The same draws as in plain PyTorch, but where rounding decides."""
     from slotmachines.slots.kernels import gpu
@@ -92,6 +115,7 @@ def check(device):
         connections = (45 if options < 20 else 13) if device == "cpu" else 100_003
         check_greedy(options, sharing, connections, device)
         check_sample(options, sharing, connections, device)
+        check_together(options, sharing, device)
     check_cache(device)
 
 

@@ -175,7 +175,8 @@ def claims(
 
     Example: slotmachines claims
     """
-    from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, counts, tidy, write_claims
+    from slotpipeline.reporting.claim_table import claims_markdown, claims_so_far, tidy, write_claims
+    from slotpipeline.reporting.claim_words import counts
 
     judged = claims_so_far(results, reference)
     if judged is None:

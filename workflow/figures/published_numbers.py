@@ -21,7 +21,7 @@ from slotpipeline.results.read import Results, read_results
 
 TITLE = "Ours less the published numbers"
 CONFIDENCE = 0.90  # the interval of two one-sided tests at 5%, by which the verdicts go
-END = 6.0  # tolerances from the middle to the end of the axis
+END = (2.0, 6.0)  # tolerances from the middle to the end of the axis: at least and at most
 
 
 def judged_cells(results: Results) -> list[CellResult]:
@@ -51,16 +51,29 @@ def interval_of(one: CellResult) -> tuple[float | None, float | None]:
     return (None, None) if own is None else (own[0] - value, own[1] - value)
 
 
+def difference_of(one: CellResult) -> float:
+    """The difference by which its verdict goes; of all its runs where it has none."""
+    return (one.judged.difference if one.judged.n else one.difference) or 0.0
+
+
+def axis_end(found: list[CellResult]) -> float:
+    """Where the axis ends on both sides: at the widest interval, or before it where that lies very far out."""
+    widest = max(one.tolerance or 0.0 for one in found)
+    least, most = (times * widest for times in END)
+    inside = [one for one in found if abs(difference_of(one)) <= most]
+    ends = [abs(end) for one in inside for end in (difference_of(one), *interval_of(one)) if end is not None]
+    return min(most, max([least, *(1.1 * end for end in ends)]))
+
+
 def forest(axes: Axes, found: list[CellResult]) -> None:
     """A row per number: the difference with its interval, hollow where the cell chose the recipe."""
-    widest = max(one.tolerance or 0.0 for one in found)
-    end = END * widest
+    end = axis_end(found)
     axes.axvline(0, color=INK, linewidth=1, zorder=1)
     for y, one in enumerate(found):
         paper, tolerance, colour = one.paper, one.tolerance or 0.0, COLOURS[one.method]
         assert paper is not None  # a tolerance belongs to a published number
         axes.fill_betweenx([y - 0.5, y + 0.5], -tolerance, tolerance, color=FAINT, alpha=0.13, linewidth=0, zorder=0)
-        mean = (one.judged.difference if one.judged.n else one.difference) or 0.0
+        mean = difference_of(one)
         low, high = interval_of(one)
         # Exploratory runs decide nothing, and are pale.
         shade = 1.0 if one.judged.n else 0.55

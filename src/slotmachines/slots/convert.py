@@ -70,7 +70,8 @@ def slotify_(
         module: any module whose weights to be selected are float32 or float64.
         options: K, the number of values per connection, at least 1. With K = 1 nothing is left to choose.
         selection: "greedy" uses the option with the highest score; "probabilistic" draws from the softmax of the
-            scores in training mode, and uses the highest score in evaluation mode.
+            scores in training mode, and uses the highest score in evaluation mode. It needs a much higher learning rate
+            than biases and normalisation do: `parameter_groups` separates the two.
         seed: values and initial scores depend on it, on the weight's name in `module`, and on nothing else.
         value_bound: b of the values U(-b, b), a name of `slotmachines.distributions.VALUE_BOUNDS` or a number, or
             value_bound(layer), either of them. Names take the fans of the tensor (`slotmachines.layer_kinds`): as in

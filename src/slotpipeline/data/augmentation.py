@@ -5,7 +5,7 @@ The randomness is that of torch's global generator of the device, which a run se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,22 @@ from torch.nn import functional
 
 from slotmachines.errors import UserError
 
-_CROP_PADDING = 4
+CROP_PADDING = 4
+AUGMENTATIONS = {"none": (False, False), "flip": (False, True), "crop-flip": (True, True)}
+"""Name -> whether images are shifted, and whether some are mirrored."""
+
+
+class Draws(NamedTuple):
+    """The random numbers that change a batch.
+
+    Attributes:
+        shift: int64 (2, N, 1), rows and columns by which each image is shifted, from 0 to 8, where 4 leaves it as it
+            is; None for no shift.
+        chance: (N, 1, 1, 1), uniform in [0, 1); an image below 1/2 is mirrored; None for no mirroring.
+    """
+
+    shift: Tensor | None
+    chance: Tensor | None
 
 
 def augment(images: Tensor, name: str) -> Tensor:
@@ -27,33 +42,39 @@ def augment(images: Tensor, name: str) -> Tensor:
     Raises:
         UserError: unknown name.
     """
+    return changed(images, draw(len(images), name, images.device))
+
+
+def draw(count: int, name: str, device: torch.device) -> Draws:
+    """What `augment` draws for a batch of so many images.
+
+    Raises:
+        UserError: unknown name.
+    """
     if name not in AUGMENTATIONS:
         raise UserError(f"unknown augmentation {name!r}; choose one of {', '.join(AUGMENTATIONS)}")
-    return AUGMENTATIONS[name](images)
+    is_shifted, is_mirrored = AUGMENTATIONS[name]
+    return Draws(
+        torch.randint(2 * CROP_PADDING + 1, (2, count, 1), device=device) if is_shifted else None,
+        torch.rand(count, 1, 1, 1, device=device) if is_mirrored else None,
+    )
 
 
-def _none(images: Tensor) -> Tensor:
+def changed(images: Tensor, draws: Draws) -> Tensor:
+    """A batch of images, changed by what was drawn for them."""
+    if draws.shift is not None:
+        images = _shifted(images, draws.shift)
+    if draws.chance is not None:
+        images = torch.where(draws.chance < 0.5, images.flip(-1), images)
     return images
 
 
-def _flip(images: Tensor) -> Tensor:
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return torch.where(mirrored, images.flip(-1), images)
-
-
-def _crop(images: Tensor) -> Tensor:
+def _shifted(images: Tensor, shift: Tensor) -> Tensor:
     count, channels, height, width = images.shape
-    padded = functional.pad(images, (_CROP_PADDING,) * 4)
-    top, left = torch.randint(2 * _CROP_PADDING + 1, (2, count, 1), device=images.device)
+    padded = functional.pad(images, (CROP_PADDING,) * 4)
+    top, left = shift
     rows = top + torch.arange(height, device=images.device)
     columns = left + torch.arange(width, device=images.device)
     image = torch.arange(count, device=images.device).view(-1, 1, 1, 1)
     channel = torch.arange(channels, device=images.device).view(1, -1, 1, 1)
     return padded[image, channel, rows.view(count, 1, -1, 1), columns.view(count, 1, 1, -1)]
-
-
-def _crop_flip(images: Tensor) -> Tensor:
-    return _flip(_crop(images))
-
-
-AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": _none, "flip": _flip, "crop-flip": _crop_flip}

@@ -18,11 +18,16 @@ class Engine:
             weights, which are small beside the activations.
         cudnn_benchmark: cuDNN tries its algorithms for each convolution, and takes the fastest.
         compiled: torch.compile fuses what lies between convolutions and products. Not for rivals.
+        fused: one kernel selects the weights of all layers, one makes a batch of images, one adds up loss and correct
+            answers. The bits stay the same. Not together with `compiled`.
+        captured_evaluation: the evaluation after an epoch is one CUDA graph; it needs a GPU. The bits stay the same.
     """
 
     channels_last: bool = False
     cudnn_benchmark: bool = False
     compiled: bool = False
+    fused: bool = False
+    captured_evaluation: bool = False
 
     @property
     def words(self) -> str:
@@ -42,9 +47,11 @@ def engine_of(names: Iterable[str]) -> Engine:
     """The engine in which these are on.
 
     Raises:
-        UserError: an unknown name.
+        UserError: an unknown name, or two that exclude each other.
     """
     names = list(names)
     if unknown := [name for name in names if name not in ENGINE_NAMES]:
         raise UserError(f"unknown engine {unknown[0]!r}; use some of {', '.join(ENGINE_NAMES)}")
+    if {"compiled", "fused"} <= set(names):
+        raise UserError("engines compiled and fused exclude each other; leave out one of them")
     return Engine(**{_field(name): True for name in names})

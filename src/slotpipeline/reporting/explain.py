@@ -13,7 +13,7 @@ import pandas as pd
 from slotpipeline.analysis.text import interval_text, network_title, number
 from slotpipeline.data.canonical import stored_digest
 from slotpipeline.reporting.addresses import Address, Grid, Kind, elsewhere
-from slotpipeline.reporting.claim_table import so_far
+from slotpipeline.reporting.claim_words import part_words, so_far
 from slotpipeline.reporting.page_tables import cell_title
 from slotpipeline.reporting.repeating import REPEATS, commands, run_of
 from slotpipeline.reporting.run_origins import MACHINE, duration
@@ -222,8 +222,7 @@ def _of_claim(one: Address, data: Path) -> Answer:
     says += [claim.detail] if claim.detail else []
     for part in claim.parts:
         if part.mean is not None:
-            span = f" ({number(part.low)} to {number(part.high)})" if part.low is not None else ""
-            says.append(f"{part.name or 'its statistic'}: {number(part.mean)}{span}, n = {part.n}, {part.verdict}")
+            says.append(f"{part_words(claim, part)}, n = {part.n}, {part.verdict}")
     if one.grid is None:
         return Answer(one.kind, one.name, [], says)
     identities = list(dict.fromkeys(identity for part in claim.parts for identity in part.identities))

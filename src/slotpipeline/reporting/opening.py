@@ -15,9 +15,9 @@ from slotpipeline.experiments.accuracy_by_options import K_SWEEP
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import experiment_results
 from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
-from slotpipeline.reporting.claim_table import (
+from slotpipeline.reporting.claim_table import JudgedClaims
+from slotpipeline.reporting.claim_words import (
     ORDER,
-    JudgedClaims,
     by_answer,
     claim_sentence,
     counts,

@@ -11,14 +11,8 @@ import pandas as pd
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import DASH, method_name, network_title, options_text, p_text
-from slotpipeline.reporting.claim_table import (
-    JudgedClaims,
-    needs_words,
-    part_words,
-    seeds_words,
-    so_far,
-    verdict_detail,
-)
+from slotpipeline.reporting.claim_table import JudgedClaims
+from slotpipeline.reporting.claim_words import needs_words, part_words, seeds_words, so_far, verdict_detail
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title, number
-from slotpipeline.reporting.claim_table import JudgedClaims, counted, not_run, part_words, seeds_words, verdict_words
+from slotpipeline.reporting.claim_table import JudgedClaims, not_run
+from slotpipeline.reporting.claim_words import counted, part_words, seeds_words, verdict_words
 from slotpipeline.reporting.tables import latex_text
 
 _LISTS = {

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
@@ -22,8 +22,9 @@ from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import claims_of_grid, counted
-from slotpipeline.reporting.claim_table import counts as counts_of_claims
+from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
+from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted
+from slotpipeline.reporting.claim_words import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
 from slotpipeline.reporting.prediction_table import predictions_of_page
 from slotpipeline.reporting.registration import registration_note
@@ -31,6 +32,7 @@ from slotpipeline.reporting.run_origins import costs, machines, provenance, runs
 from slotpipeline.reporting.scoreboard import by_dataset, counts, readable_board, scoreboard, sentence
 from slotpipeline.reporting.sources import OVERVIEWS, only_planned, overview_script, report_digest
 from slotpipeline.reporting.tables import (
+    CHOSE_NOTE,
     COMPARISON_NOTE,
     WORDS,
     chosen_note,
@@ -161,12 +163,20 @@ def _claims(results: Results) -> dict[str, Any]:
     frozen = {scope.grid for scope in results.registration.scopes if scope.is_frozen}
     return {
         "said": counted(here) if here else "",
+        "answers": {words: [_answer(claims, one) for one in part] for words, part in by_answer(here).items()}
+        if claims
+        else {},
         "score": counts_of_claims(here),
+        "dagger": CHOSE_NOTE if claims and any(claims.mark(one) for one in here) else "",
         "registered": results.registration.history,
         "elsewhere": sorted(frozen - {results.config["grid"]}),
         "table": claims_table(claims) if claims else None,
         "waiting": waiting,
     }
+
+
+def _answer(claims: JudgedClaims, one: JudgedClaim) -> str:
+    return f"{claim_sentence(one)}{claims.mark(one)}"
 
 
 def _predictions(results: Results) -> dict[str, Any]:

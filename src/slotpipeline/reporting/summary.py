@@ -11,7 +11,8 @@ from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import JudgedClaim
 from slotpipeline.experiments.outcomes import grid_results
-from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid, so_far
+from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
+from slotpipeline.reporting.claim_words import so_far
 from slotpipeline.reporting.scoreboard import apart, counts, scoreboard
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results

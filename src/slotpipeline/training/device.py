@@ -18,7 +18,7 @@ def prepare_device(name: str, threads: int, cuda_graph: bool, engine: Engine = D
     Whether cuDNN tries its algorithms is set for the process, so that a run does not depend on the one before it.
 
     Raises:
-        UserError: the device does not exist, or CUDA graphs were asked for without a GPU or without Triton.
+        UserError: the device does not exist, or graphs were asked for without a GPU or without Triton.
     """
     device = _device(name)
     if cuda_graph and device.type != "cuda":
@@ -26,8 +26,16 @@ def prepare_device(name: str, threads: int, cuda_graph: bool, engine: Engine = D
             f"a CUDA graph needs a GPU, and this run would use the {device.type}; "
             "leave out --cuda-graph, or give --device cuda on a machine with a GPU"
         )
-    if cuda_graph and not find_spec("triton"):
-        raise UserError("a CUDA graph of a slot machine needs Triton; install it, or leave out --cuda-graph")
+    if engine.captured_evaluation and device.type != "cuda":
+        raise UserError(
+            f"captured evaluation needs a GPU, and this run would use the {device.type}; "
+            "leave out --engine captured-evaluation, or give --device cuda on a machine with a GPU"
+        )
+    if (cuda_graph or engine.captured_evaluation) and not find_spec("triton"):
+        raise UserError(
+            "a CUDA graph of a slot machine needs Triton; install it, "
+            "or give --no-cuda-graph and no --engine captured-evaluation"
+        )
     if device.type == "cuda":
         torch.cuda.set_device(device)  # also for what asks for no device by name
         allow_tf32()

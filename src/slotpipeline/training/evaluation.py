@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from slotmachines.rivals.apply import evaluation_samples
 from slotpipeline.data import ImageSet, Splits
+from slotpipeline.training.capture import Capture
 
 _BATCH = 1000
 
@@ -48,3 +51,28 @@ def means(sums: Tensor, count: int) -> tuple[float, float]:
     """Mean and percentage from the `sums` of a number of images."""
     loss, correct = sums.tolist()
     return loss / count, 100 * correct / count
+
+
+class CapturedSums:
+    """`sums` of a network on some sets of images, as one CUDA graph from the second call on."""
+
+    def __init__(self, network: nn.Module, parts: Sequence[ImageSet], data: Splits, *, channels_last: bool) -> None:
+        """The device has to be a GPU."""
+        self._network, self._parts, self._data, self._channels_last = network, parts, data, channels_last
+        self._device = data.train.labels.device
+        self._sums = torch.zeros(len(parts), 2, dtype=torch.float64, device=self._device)
+        self.forget()
+
+    def __call__(self) -> tuple[Tensor, ...]:
+        """The `sums` of each set, of the network as it is now."""
+        self._network.eval()  # a replay does not change the mode
+        self._capture.run(self._evaluate)
+        return self._sums.clone().unbind()
+
+    def forget(self) -> None:
+        """Capture again: what the network consists of was replaced."""
+        self._capture = Capture(self._device, calls_before=1)
+
+    def _evaluate(self) -> None:
+        for own, part in zip(self._sums, self._parts, strict=True):
+            own.copy_(sums(self._network, part, self._data, channels_last=self._channels_last))

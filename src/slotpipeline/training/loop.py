@@ -19,7 +19,7 @@ from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.recipe import Settings
 from slotpipeline.runs.run_record import CurveRow, EarlyRow
 from slotpipeline.training.checkpoint import TrainerState
-from slotpipeline.training.evaluation import means, sums
+from slotpipeline.training.evaluation import CapturedSums, means, sums
 from slotpipeline.training.sampled_churn import SampledChurn
 from slotpipeline.training.schedule import learning_rate
 from slotpipeline.training.step import TrainingStep
@@ -55,6 +55,12 @@ class Trainer:
         self._selected = list(weight_selectors(network))
         self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph, engine=engine)
         self._channels_last = engine.channels_last
+        parts = (data.validation, data.test)
+        self._captured = (
+            CapturedSums(network, parts, data, channels_last=engine.channels_last)
+            if engine.captured_evaluation
+            else None
+        )
         self._choices = self._current_choices()
         self._sampled = SampledChurn(network, seed)
         self._is_masked = bool(masks_of(network))
@@ -81,6 +87,7 @@ class Trainer:
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         if begin_epoch_(self.network, epoch):
             self._step.restart()
+            self._forget_graph()
             self._round += 1
         self._sampled.begin(epoch)
         self.network.train()
@@ -95,13 +102,24 @@ class Trainer:
 
     def evaluation(self) -> Evaluation:
         """What is known of the network after the steps of an epoch; a GPU may still be at it."""
+        validation, test = self._sums()
         return Evaluation(
-            validation=sums(self.network, self.data.validation, self.data, channels_last=self._channels_last),
-            test=sums(self.network, self.data.test, self.data, channels_last=self._channels_last),
+            validation=validation,
+            test=test,
             **self._compare_selection(),
             **self._sampled.shares(),
             is_finite=torch.stack([parameter.isfinite().all() for parameter in self.network.parameters()]).all(),
         )
+
+    def _sums(self) -> tuple[Tensor, ...]:
+        if self._captured is not None:
+            return self._captured()
+        data, last = self.data, self._channels_last
+        return tuple(sums(self.network, part, data, channels_last=last) for part in (data.validation, data.test))
+
+    def _forget_graph(self) -> None:
+        if self._captured is not None:
+            self._captured.forget()
 
     def _early_row(self, step: int) -> EarlyRow:
         """What the network reaches within its first epoch, with how many connections altered."""
@@ -148,6 +166,7 @@ class Trainer:
         """
         self.network.load_state_dict(state.network)
         self._step.load_state_dict(state.optimiser)
+        self._forget_graph()
         self._round = state.round
         self._choices = self._current_choices()
 

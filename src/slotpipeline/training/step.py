@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,11 +12,11 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from slotmachines.rivals.apply import masks_of, penalty_of
-from slotpipeline.data import Splits, augment
+from slotpipeline.data import Splits
 from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
 from slotpipeline.runs.recipe import Settings
-
-_STEPS_BEFORE_CAPTURE = 3  # in which libraries compile, choose algorithms and take memory, and SGD makes its momentum
+from slotpipeline.training.capture import Capture
+from slotpipeline.training.step_parts import StepParts
 
 _GATHERED = {"sgd": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_sq")}
 """What an optimiser keeps of each parameter."""
@@ -25,9 +25,9 @@ _GATHERED = {"sgd": ("momentum_buffer",), "adam": ("step", "exp_avg", "exp_avg_s
 class TrainingStep:
     """Trains a network on one batch at a time; on a GPU, the host waits for no step.
 
-    A step is launch-bound where the network is small. As a CUDA graph it is launched as a whole: the first steps are
-    taken one operation after the other, as PyTorch asks for, the next one is captured, and later ones replay it.
-    A smaller batch, as an epoch may end with, is always taken one operation after the other.
+    A step is launch-bound where the network is small. As a CUDA graph it is launched as a whole, see `Capture`; in the
+    steps before the capture SGD makes its momentum. A smaller batch, as an epoch may end with, is always taken one
+    operation after the other.
 
     Attributes:
         optimiser: with the settings of the recipe.
@@ -55,9 +55,11 @@ class TrainingStep:
         self._device = device = data.train.labels.device
         self.optimiser = _optimiser(network, settings, device, capturable=cuda_graph)
         self._is_graph = cuda_graph
+        self._parts = StepParts(network, settings, data, engine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._capture = _Capture(settings.batch_size, device) if cuda_graph else None
+        self._capture = Capture(device) if cuda_graph else None
+        self._indices = torch.zeros(settings.batch_size, dtype=torch.int64, device=device)
 
     def __call__(self, indices: Tensor, learning_rate: float) -> None:
         """Train on the training images of these numbers, int64, on their device."""
@@ -69,7 +71,8 @@ class TrainingStep:
         if self._capture is None or len(indices) < self._settings.batch_size:
             self._train(indices)
         else:
-            self._capture.run(self._train, indices)
+            self._indices.copy_(indices)
+            self._capture.run(lambda: self._train(self._indices))
 
     def reset(self) -> None:
         """Begin new sums."""
@@ -100,24 +103,20 @@ class TrainingStep:
 
     def _forget_graph(self) -> None:
         if self._capture is not None:  # a graph knows the tensors that were replaced
-            self._capture = _Capture(self._settings.batch_size, self._device)
+            self._capture = Capture(self._device)
 
     def _train(self, indices: Tensor) -> None:
-        images, labels = self._data.train.images[indices], self._data.train.labels[indices]
-        images = augment(images, self._settings.augmentation)
-        if self._engine.channels_last:  # while they are bytes, a quarter of the memory
-            images = images.contiguous(memory_format=torch.channels_last)
+        images, labels = self._parts.batch(indices)
         network = self._compiled if len(indices) == self._settings.batch_size else self._network
-        with _precision(self._settings, self._device):
-            outputs = network(self._data.normalise(images))
+        with _precision(self._settings, self._device), self._parts.selected():
+            outputs = network(images)
         outputs = outputs.float()
         loss = functional.cross_entropy(outputs, labels)
         penalty = penalty_of(self._masks)
         self.optimiser.zero_grad()
-        (loss if penalty is None else loss + penalty).backward()
+        (loss if penalty is None else loss + penalty).backward(self._parts.one)
         self.optimiser.step()
-        self.loss_sum += loss.detach() * len(labels)
-        self.correct += (outputs.detach().argmax(1) == labels).sum()
+        self._parts.add_up_(loss.detach(), outputs.detach(), labels, self.loss_sum, self.correct)
 
 
 def _precision(settings: Settings, device: torch.device) -> AbstractContextManager[Any]:
@@ -138,36 +137,3 @@ def _optimiser(network: nn.Module, settings: Settings, device: torch.device, *, 
     if settings.optimiser == "adam":
         return torch.optim.Adam(network.parameters(), **common, capturable=capturable)
     return torch.optim.SGD(network.parameters(), **common, momentum=settings.momentum)
-
-
-class _Capture:
-    """A function of the numbers of a full batch as a CUDA graph."""
-
-    def __init__(self, batch_size: int, device: torch.device) -> None:
-        self._indices = torch.zeros(batch_size, dtype=torch.int64, device=device)
-        self._device = device
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._stream: torch.cuda.Stream | None = None
-        self._steps = 0
-
-    def run(self, function: Callable[[Tensor], None], indices: Tensor) -> None:
-        current = torch.cuda.current_stream(self._device)
-        if self._stream is None:
-            # Work space that libraries keep per stream must not be that of another graph: capture on the stream that
-            # this training has to itself. The default stream cannot be captured.
-            is_default = current == torch.cuda.default_stream(self._device)
-            self._stream = torch.cuda.Stream(self._device) if is_default else current
-        if self._steps < _STEPS_BEFORE_CAPTURE:
-            self._steps += 1
-            self._stream.wait_stream(current)
-            with torch.cuda.stream(self._stream):
-                function(indices)
-            current.wait_stream(self._stream)
-            return
-        self._indices.copy_(indices)
-        if self._graph is None:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=self._stream):  # records, and runs nothing
-                function(self._indices)
-            self._graph = graph
-        self._graph.replay()

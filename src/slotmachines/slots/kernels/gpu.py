@@ -7,7 +7,8 @@ A program looks after a block of connections. Where some of them have to be comp
 neighbouring connections at a time, as a tile of rows (connections) and columns (options). Where all K options fit into
 one tile, the compiler draws them once, though the loops below read as if each of them drew its own.
 
-These functions stand in one file: Triton compiles each program with all that it calls, as `loops` does for Numba.
+The kernels of one tensor stand in one file with all that they call, because the parts are of use only to each other;
+`gpu_together` selects from several tensors with them.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
@@ -140,10 +141,11 @@ def _interval(
     return low, tl.where(high < float("inf"), high - tl.abs(high) * _INTERVAL_MARGIN, high)
 
 
-@triton.jit(do_not_specialize=_INTEGERS)
-def _select_best_kernel(
+@triton.jit
+def _select_block(
+    start,
+    scale,
     theta_pointer,
-    scale_pointer,
     weight_pointer,
     low_pointer,
     high_pointer,
@@ -160,12 +162,11 @@ def _select_best_kernel(
     COLUMNS: tl.constexpr,
     PIECES: tl.constexpr,
 ):
-    start = tl.program_id(0).to(tl.int64) * BLOCK
+    """Select the best options of the block of connections of one tensor that begins at `start`."""
     end = tl.minimum(start + BLOCK, connections)
     lane = tl.arange(0, BLOCK)
     connection = start + lane
     exists = connection < end
-    scale = tl.load(scale_pointer)
     certain = tl.where(scale > _SMALLEST_SCALE, scale, float("nan"))
     theta = tl.load(theta_pointer + connection, mask=exists, other=0.0)
     low = tl.load(low_pointer + connection, mask=exists, other=0.0)
@@ -193,6 +194,33 @@ def _select_best_kernel(
         tl.store(out_pointer + row, value, mask=exists_row)
         waiting = tl.where(waiting < lane_of_first + ROWS, BLOCK, waiting)
         lane_of_first = tl.min(waiting, axis=0)
+
+
+@triton.jit(do_not_specialize=_INTEGERS)
+def _select_best_kernel(
+    theta_pointer,
+    scale_pointer,
+    weight_pointer,
+    low_pointer,
+    high_pointer,
+    out_pointer,
+    connections,
+    key,
+    shared_key,
+    value_bound,
+    score_bound,
+    OPTIONS: tl.constexpr,
+    SHARED: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    PIECES: tl.constexpr,
+):
+    start = tl.program_id(0).to(tl.int64) * BLOCK
+    _select_block(
+        start, tl.load(scale_pointer), theta_pointer, weight_pointer, low_pointer, high_pointer, out_pointer,
+        connections, key, shared_key, value_bound, score_bound, OPTIONS, SHARED, BLOCK, ROWS, COLUMNS, PIECES,
+    )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_INTEGERS)
