@@ -28,6 +28,7 @@ from support.command_line import (
 from support.dead_locks import take_over_locks, this_process
 from support.gpu_request import without_gpu
 from support.job_groups import runs_per_job
+from support.refused_jobs import Refusals, forget_not_submitted, note_not_submitted
 from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
@@ -113,6 +114,14 @@ onstart:
         except UserError as error:
             sys.exit(f"error: {error}")
         report_jobs_that_never_start(Path.cwd())
+        trainings = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+        forget_not_submitted(runs_of_this_call(), Path(RESULTS))
+        if trainings:
+            Refusals(
+                workflow.scheduler.get_executor(trainings[0]),
+                workflow.scheduler,
+                lambda job, why: note_not_submitted(runs_of(job.wildcards), Path(RESULTS), why),
+            )
 
 
 rule all:

@@ -590,3 +590,20 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) 
     answer = snakemake(project, "k-sweep", "selection", "--cores", "1", path=program.parent)
     assert answer.returncode != 0 and "no luck" in answer.stderr
     assert jobs(answer)["train"] == 3 and answer.stderr.count("rule train:") >= 3
+
+
+def test_a_cluster_that_refuses_jobs_ends_the_call_with_one_line_that_says_why(tmp_path: Path) -> None:
+    project, clients = new_project(tmp_path), tmp_path / "bin"
+    clients.mkdir()
+    for client in ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "sshare", "scancel"):
+        (clients / client).write_text("#!/bin/sh\n")
+        (clients / client).chmod(0o755)
+    refusal = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
+    (clients / "sbatch").write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\necho '{refusal}' >&2\nexit 1\n")
+    (project / "data").mkdir()
+    (project / "data/digits.safetensors").touch()
+    answer = snakemake(project, "--workflow-profile", "profiles/slurm", path=clients)
+    assert answer.returncode != 0 and len((tmp_path / "calls").read_text().splitlines()) == 1
+    said = [line for line in answer.stderr.splitlines() if "Invalid account" in line]
+    assert len(said) == 1 and "slurm_account" in said[0] and "Traceback" not in answer.stderr
+    assert len(list((project / "results/tiny/checkpoints").rglob("*.failed"))) > 1

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.utils import parametrize
 
 from slotmachines.selectable import Selected, Selector, Site
+
+_CALL = nn.Module.__call__  # which tracers replace
 
 
 def select_by_(sites: Sequence[Site], selector: nn.Module) -> None:
@@ -23,6 +27,8 @@ def select_by_(sites: Sequence[Site], selector: nn.Module) -> None:
         _refuse_assignment(layer)
         if isinstance(layer, nn.RNNBase):
             _select_in_forward(layer)
+    for layer, tensor in sites:
+        _shorten(layer, tensor)
 
 
 def deselect_(selected: Selected[Selector], weight: Tensor) -> None:
@@ -37,6 +43,27 @@ def deselect_(selected: Selected[Selector], weight: Tensor) -> None:
     parameter: nn.Parameter = getattr(selected.layer, selected.tensor)
     parameter.data.copy_(weight)
     parameter.grad = None
+
+
+def _shorten(layer: nn.Module, tensor: str) -> None:
+    """Let the selector be called at once wherever that is all that PyTorch would do, in as much time as it takes."""
+    kind: Any = type(layer)  # made for this layer by register_parametrization
+    found: property = vars(kind)[tensor]
+    ordinary: Any = found.fget
+
+    def weight(self: nn.Module) -> Tensor:
+        is_traced = nn.Module.__call__ is not _CALL or torch._C._get_tracing_state() is not None
+        if torch.compiler.is_compiling() or parametrize._cache_enabled or is_traced:
+            return ordinary(self)  # type: ignore[no-any-return]
+        modules: Any = self._modules["parametrizations"]
+        made = modules._modules[tensor]
+        hooked = made._forward_hooks or made._forward_pre_hooks or made._backward_hooks or made._backward_pre_hooks
+        trained = made._parameters.get("original")  # a replica of DataParallel has none
+        if hooked or trained is None or len(made._modules) > 1 or _has_any_global_hook():
+            return ordinary(self)  # type: ignore[no-any-return]
+        return made._modules["0"](trained)  # type: ignore[no-any-return]
+
+    setattr(kind, tensor, property(weight, found.fset))
 
 
 def _refuse_assignment(layer: nn.Module) -> None:

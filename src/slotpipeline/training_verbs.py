@@ -216,7 +216,9 @@ def train_all(
 
 def plan(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
-    order: Annotated[Path, typer.Argument(help="What to run first, such as config/orders/gpu.yaml.")],
+    order: Annotated[
+        Path | None, typer.Argument(help="What to run first, such as config/orders/gpu.yaml.", show_default=False)
+    ] = None,
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
@@ -232,6 +234,9 @@ def plan(
     from slotpipeline.runs.to_do import runs_to_do
 
     settings = checked_config(read_config(config))
+    if order is None:
+        there = ", ".join(str(path) for path in sorted(config.parent.glob("orders/*.yaml")))
+        raise UserError(f"give the order of the runs, too: {there or 'a YAML file like config/orders/gpu.yaml'}")
     folder = results / settings["grid"]
     runs = runs_to_do(in_order(settings, read_order(order)), recorded_identities(folder), folder)
     typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, engine_of(engine))))

@@ -20,7 +20,7 @@ def require_memory(parts: Iterable[tuple[torch.device, int]], what: str) -> None
     for device, size in parts:
         needed[device] = needed.get(device, 0) + size
     for device, size in needed.items():
-        free = _free(device)
+        free = free_bytes(device)
         if size > free:
             raise MemoryError(
                 f"{what} would take {math.ceil(size / 2**30)} GiB, "
@@ -28,8 +28,8 @@ def require_memory(parts: Iterable[tuple[torch.device, int]], what: str) -> None
             )
 
 
-def _free(device: torch.device) -> int:
-    """Bytes: of the device where it is a GPU, else of the machine."""
+def free_bytes(device: torch.device) -> int:
+    """Bytes that are free: of the device where it is a GPU, else of the machine."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:

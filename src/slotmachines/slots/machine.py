@@ -16,7 +16,7 @@ from slotmachines.slots.kernels.cache import Cache
 from slotmachines.slots.operators import sample_key, select_best, select_sample, settings_of
 from slotmachines.slots.philox import key_of
 from slotmachines.slots.random_options import SHARINGS, OptionPool
-from slotmachines.slots.straight_through import StraightThrough, straight_through
+from slotmachines.slots.straight_through import straight_through, traced_straight_through
 
 Selection = Literal["greedy", "probabilistic"]
 
@@ -57,9 +57,8 @@ class SlotMachine(nn.Module):
         require_trainable(theta)
         select = self._sample if self.training and self.selection == "probabilistic" else self._best
         if torch.compiler.is_compiling():
-            return straight_through(theta, score_scale, select(theta, score_scale))
-        weight: Tensor = StraightThrough.apply(theta, score_scale, select)
-        return weight
+            return traced_straight_through(theta, score_scale, select(theta, score_scale))
+        return straight_through(theta, score_scale, select)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Zeros, where theta starts; afterwards a weight cannot be assigned.
@@ -101,21 +100,28 @@ class SlotMachine(nn.Module):
         return weight.view(theta.shape).to(theta.dtype)
 
     def _best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._traced_best(theta, score_scale)
+        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
+        if cache is not None and cache.lent is not None and cache.lent.takes(theta, score_scale):
+            weight: Tensor = cache.lent.select(theta, score_scale).view(theta.shape)
+            self.__dict__["_cache"] = cache  # no module, parameter or buffer: PyTorch need not ask
+            return weight
+        numbers = _flat(theta)
+        if numbers.is_meta:
+            return torch.empty_like(theta)
+        if cache is None or not cache.fits(numbers):
+            cache = Cache.empty(numbers)
+        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
+        weight = kernels.select_best_(numbers, _scale(score_scale, numbers), cache, self.pool)
+        self.__dict__["_cache"] = cache
+        return weight.view(theta.shape).to(theta.dtype)
+
+    def _traced_best(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
         if numbers.is_meta:
             return torch.empty_like(theta)
         scale = _scale(score_scale, numbers)
-        if torch.compiler.is_compiling():
-            return self._traced_best(numbers, scale).view(theta.shape).to(theta.dtype)
-        cache = self.__dict__.pop("_cache", None)  # taken in one operation: another thread will make its own
-        if cache is None or not cache.fits(numbers):
-            cache = Cache.empty(numbers)
-        kernels = kernels_for(numbers, self.pool.dtype, compiled=self.compiled)
-        weight: Tensor = kernels.select_best_(numbers, scale, cache, self.pool)
-        self.__dict__["_cache"] = cache  # no module, parameter or buffer: PyTorch need not ask
-        return weight.view(theta.shape).to(theta.dtype)
-
-    def _traced_best(self, numbers: Tensor, scale: Tensor) -> Tensor:
         cache = getattr(self, "_cache", None)
         exporting = torch.compiler.is_exporting()  # an exported graph keeps no state
         if cache is None or exporting or not cache.fits(numbers):
@@ -123,8 +129,9 @@ class SlotMachine(nn.Module):
         settings = (self.compiled, *settings_of(self.pool))
         weight: Tensor = select_best(numbers, scale, cache.weight, cache.low, cache.high, *settings)
         if not exporting:
+            cache.lent = None  # which the operator does not bring up to date
             self._cache = cache
-        return weight
+        return weight.view(theta.shape).to(theta.dtype)
 
     def _sample(self, theta: Tensor, score_scale: Tensor) -> Tensor:
         numbers = _flat(theta)
@@ -202,7 +209,8 @@ def _readable(settings: dict[str, int]) -> dict[str, Any]:
 
 def _scale(score_scale: Tensor, numbers: Tensor) -> Tensor:
     """c as a scalar, in the precision of the trained numbers."""
-    return whole(score_scale.detach()).to(numbers.dtype).reshape(())
+    scale = whole(score_scale.detach())
+    return (scale if scale.dtype == numbers.dtype else scale.to(numbers.dtype)).reshape(())
 
 
 def _flat(theta: Tensor) -> Tensor:

@@ -22,8 +22,37 @@ from torch import Tensor
 Select = Callable[[Tensor, Tensor], Tensor]
 
 
-class StraightThrough(torch.autograd.Function):
+def straight_through(theta: Tensor, score_scale: Tensor, select: Select) -> Tensor:
     """The weights that `select(theta, score_scale)` gives, whose gradient goes to theta as it is."""
+    # What transformations take, PyTorch is slow to call.
+    function: Any = StraightThrough if _IS_TRANSFORMED() else _Direct
+    weight: Tensor = function.apply(theta, score_scale, select)
+    return weight
+
+
+_IS_TRANSFORMED: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+
+
+class _Direct(torch.autograd.Function):
+    """`straight_through` outside of the transformations of `torch.func`."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, score_scale: Tensor, select: Select) -> Tensor:
+        ctx.scale = score_scale
+        return select(theta, score_scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        # The scale takes part in weight decay only; a gradient of None would make the optimiser skip it.
+        return gradient, torch.zeros_like(ctx.scale), None
+
+    @staticmethod
+    def jvp(ctx: Any, theta: Tensor, score_scale: Tensor, select: None) -> Tensor:
+        return theta.view_as(theta)
+
+
+class StraightThrough(torch.autograd.Function):
+    """`straight_through`, for the transformations of `torch.func` too."""
 
     @staticmethod
     def forward(theta: Tensor, score_scale: Tensor, select: Select) -> Tensor:
@@ -35,7 +64,6 @@ class StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        # The scale takes part in weight decay only; a gradient of None would make the optimiser skip it.
         (score_scale,) = ctx.saved_tensors
         return gradient, torch.zeros_like(score_scale), None
 
@@ -60,8 +88,8 @@ class StraightThrough(torch.autograd.Function):
 StraightThrough.forward.__signature__ = signature(StraightThrough.forward)  # type: ignore[attr-defined]
 
 
-def straight_through(theta: Tensor, score_scale: Tensor, weight: Tensor) -> Tensor:
-    """As `StraightThrough`, given the selected weight, in operations that `torch.compile` can trace and transform.
+def traced_straight_through(theta: Tensor, score_scale: Tensor, weight: Tensor) -> Tensor:
+    """As `straight_through`, given the selected weight, in operations that `torch.compile` can trace and transform.
 
     To the weight it adds theta - theta and a sum of no elements of the scale: zero, as long as theta is finite, with
     the gradients G and 0. Dynamo takes no function with a `jvp`, and would make the tangent of one without zero.

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
 
 from slotmachines.distributions import DISTRIBUTIONS
-from slotmachines.errors import UserError, one_line
+from slotmachines.errors import UserError, did_you_mean, one_line
 from slotmachines.methods import RIVALS
 from slotmachines.networks.names import NETWORKS
 from slotpipeline.data.datasets import find
@@ -47,7 +47,7 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     error = best_match(Draft202012Validator(schema).iter_errors(dict(config)))
     if error is not None:
         place = ".".join(str(step) for step in error.absolute_path)
-        raise UserError(f"config: {place or 'top level'}: {one_line(error.message)}")
+        raise UserError(f"config: {place or 'top level'}: {one_line(error.message)}{_near(error)}")
     if config["grid"] in _TAKEN:
         raise UserError(f"config: grid: results/{config['grid']} holds something else; choose another name")
     defaults = {name: entry["default"] for name, entry in schema["properties"].items() if "default" in entry}
@@ -63,6 +63,16 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if dataset.name not in whole["tolerance"]:
             raise UserError(f"config: tolerance: add one for {dataset.name}, in points of accuracy")
     return whole
+
+
+def _near(error: ValidationError) -> str:
+    """What was probably meant by an entry that the schema does not know."""
+    if error.validator != "additionalProperties":
+        return ""
+    schema: Any = error.schema
+    given: Any = error.instance
+    known = schema.get("properties", {})
+    return did_you_mean(next(str(name) for name in given if name not in known), known)
 
 
 def grids_of(folder: Path) -> dict[Path, dict[str, Any]]:

@@ -16,7 +16,7 @@ import pandas as pd
 from slotmachines.errors import NotMeasured
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import duration_text, seconds_per_epoch
-from slotpipeline.runs.to_do import failures
+from slotpipeline.runs.to_do import failure_lines, failures
 
 _BAR = re.compile(
     r"(?P<run>\S+/seed\d+-[0-9a-f]{8}): +\d+%\|.*\| (?P<done>\d+)/(?P<epochs>\d+) \[[\d:]+<[\d:?]+, +(?P<rest>[^\]]*)\]"
@@ -155,7 +155,7 @@ class GridProgress:
         counts = f"{self.finished} of {self.planned} finished, {len(self.running)} running, {self.waiting} waiting"
         lines = [f"{counts}, {len(self.failed)} failed"]
         lines += [_line(one) for one in self.running]
-        lines += [f"  failed: {name}: {why}" for name, why in self.failed.items()]
+        lines += [f"  {line}" for line in failure_lines(self.failed)]
         if self.seconds_left is not None:
             end = time.strftime("%a %H:%M", time.localtime(time.time() + self.seconds_left))
             left = duration_text(self.seconds_left / 3600)

@@ -21,7 +21,7 @@ from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import estimated_hours, time_text
-from slotpipeline.runs.to_do import failures, missing_parents, runs_to_do
+from slotpipeline.runs.to_do import failure_lines, failures, missing_parents, runs_to_do
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class GridStatus:
             f"report: {self.report}; summary.json: {self.summary}; {states}.",
             f"Each run counts once: {self.runs - len(self.to_do)} of {self.runs} are finished, {len(self.to_do)} to do"
             f"{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
-            *(f"failed: {folder}: {why}" for folder, why in self.failed.items()),
+            *failure_lines(self.failed),
         ]
         if self.claims_text:
             lines.append(f"{self.claims_text} See `slotmachines claims`.")

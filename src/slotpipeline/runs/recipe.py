@@ -296,4 +296,6 @@ def _convert(name: str, accepted: Any, value: Any, where: str) -> Any:
             return one(value)
     if accepted == Mapping[str, Any] and isinstance(value, Mapping):
         return dict(value)
-    raise UserError(f"{where}: {name} cannot be {value!r}")
+    words = {int: "a whole number", float: "a number", str: "text"}
+    wanted = " or ".join(dict.fromkeys(words[one] for one in alternatives if one in words))
+    raise UserError(f"{where}: {name} cannot be {value!r}{f'; give {wanted}' if wanted else ''}")

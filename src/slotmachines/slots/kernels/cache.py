@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +19,13 @@ class Cache:
 
     Attributes:
         weight, low, high: (n,) each.
+        lent: what a compiled kernel keeps beside them; None after something else has changed them.
     """
 
     weight: Tensor
     low: Tensor
     high: Tensor
+    lent: Any = field(default=None, compare=False, repr=False)
 
     @classmethod
     def empty(cls, theta: Tensor) -> Cache:

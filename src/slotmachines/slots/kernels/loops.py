@@ -21,7 +21,7 @@ _LOW, _HALF = uint64(0xFFFFFFFF), uint64(32)
 _MULTIPLIER0, _MULTIPLIER1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _WEYL0, _WEYL1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
 _PIECE = 1024  # options kept in memory; where there are more, they are drawn twice
-_BLOCK = 128  # connections compared at a time; a block without a change is copied and left
+BLOCK = 128  # connections compared at a time; a block without a change is left
 
 
 _HIGH = float32(30)  # the highest score, in amount, that `locate` approximates
@@ -57,13 +57,13 @@ def philox(k0, k1, c0, c1, c2, c3):
 
 
 @intrinsic
-def bits_of_float32(_, number):
-    """The other way round."""
+def bits_of(_, number):
+    """The bits of a float32 or float64 as an integer of that size."""
 
     def generate(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
-    return int32(float32), generate
+    return (int32 if number == float32 else int64)(number), generate
 
 
 @intrinsic
@@ -196,18 +196,33 @@ def intervals(connections, pool, options, values, scores, value, score, margin):
     return low, high
 
 
-@njit(**_COMPILATION)
-def copy_and_count(theta, scale, weight, low, high, out):
-    """Copy cached weights, and count the connections that are outside their interval."""
-    outside = int32(0)
+@njit(inline="always")
+def mark_of(out, bits, odd):
+    """What the bits of one weight add to the mark of a block; `odd` is another number for each."""
+    number = out.dtype.type
+    half = number(4 * out.itemsize)
+    mixed = number((bits ^ (bits >> half)) * number(0x9E3779B1))  # a product that Numba makes one of 64 bits
+    return number((mixed ^ (mixed >> half)) * odd)
+
+
+@njit(inline="always")  # a call takes as long as the loop
+def look(theta, scale, low, high, out):
+    """Of a block: how many connections are outside their interval, and the mark of what `out` holds.
+
+    One change always changes the mark, as odd factors and shifted bits can be undone; several change it but for one
+    case in 2^32.
+    """
+    number = out.dtype.type
+    outside, mark, odd = int32(0), number(0), number(1)
     for i in range(theta.shape[0]):
-        out[i] = weight[i]
         outside += int32(1) - int32((theta[i] > low[i] * scale) & (theta[i] < high[i] * scale))
-    return outside
+        mark = number(mark + mark_of(out, out[i], odd))
+        odd = number(odd + number(2))
+    return outside, mark
 
 
 @njit(**_COMPILATION)
-def renew(connections, theta, scale, margin, weight, low, high, out, pool, options, values, scores):
+def renew(connections, theta, scale, margin, weight, low, high, out, marks, pool, options, values, scores):
     """Select the weights of some connections, and their intervals, from all their options."""
     here = np.empty(connections.shape[0], theta.dtype)
     for lane in range(connections.shape[0]):
@@ -215,39 +230,61 @@ def renew(connections, theta, scale, margin, weight, low, high, out, pool, optio
     _, value, score = best(connections, here, scale, pool, options, values, scores)
     lows, highs = intervals(connections, pool, options, values, scores, value, score, margin)
     for lane in range(connections.shape[0]):
-        i = connections[lane]
-        weight[i] = out[i] = value[lane]
+        i = int64(connections[lane])
+        bits, odd = out.dtype.type(bits_of(theta.dtype.type(value[lane]))), out.dtype.type(2 * (i % BLOCK) + 1)
+        marks[i // BLOCK] += mark_of(out, bits, odd) - mark_of(out, out[i], odd)
+        weight[i] = out[i] = bits
         low[i], high[i] = lows[lane], highs[lane]
 
 
 @njit(**_COMPILATION)
-def select_best(first, last, theta, scale, certain_scale, margin, weight, low, high, out, pool, options):
+def select_best(first, last, theta, scale, certain_scale, margin, weight, low, high, out, marks, lent, pool, options):
+    """`plain.select_best_` for the connections from `first`, a multiple of the block, to `last`.
+
+    Args:
+        weight: the bits of the cached weights.
+        out: the bits of the selected weights.
+        marks: one number of each block, by which it is known whether `out` still is what was selected.
+        lent: whether `out` holds the selection of the last call, unless someone wrote there; otherwise nothing.
+    """
     piece = min(options, _PIECE)
     values, scores = np.empty((piece, LANES), theta.dtype), np.empty((piece, LANES), theta.dtype)
     waiting = np.empty(LANES, np.uint64)  # connections outside their interval, computed together
     lanes = 0
-    for begin in range(first, last, _BLOCK):
-        block = slice(begin, min(begin + _BLOCK, last))
-        if not copy_and_count(theta[block], certain_scale, weight[block], low[block], high[block], out[block]):
+    for begin in range(first, last, BLOCK):
+        block = slice(begin, min(begin + BLOCK, last))
+        if not lent:
+            out[block] = weight[block]
+        outside, mark = look(theta[block], certain_scale, low[block], high[block], out[block])
+        if not lent:
+            marks[begin // BLOCK] = mark
+        elif mark != marks[begin // BLOCK]:
+            out[block] = weight[block]
+            _, marks[begin // BLOCK] = look(theta[block], certain_scale, low[block], high[block], out[block])
+        if not outside:
             continue
         for i in range(block.start, block.stop):
             if not ((theta[i] > low[i] * certain_scale) & (theta[i] < high[i] * certain_scale)):
                 waiting[lanes] = i
                 lanes += 1
                 if lanes == LANES:
-                    renew(waiting, theta, scale, margin, weight, low, high, out, pool, options, values, scores)
+                    renew(waiting, theta, scale, margin, weight, low, high, out, marks, pool, options, values, scores)
                     lanes = 0
     if lanes:
-        renew(waiting[:lanes], theta, scale, margin, weight, low, high, out, pool, options, values, scores)
+        renew(waiting[:lanes], theta, scale, margin, weight, low, high, out, marks, pool, options, values, scores)
 
 
 @njit(parallel=True, **_COMPILATION)
-def select_best_parallel(parts, theta, scale, certain_scale, margin, weight, low, high, out, pool, options):
-    size = -(-theta.shape[0] // parts)
+def select_best_parallel(
+    parts, theta, scale, certain_scale, margin, weight, low, high, out, marks, lent, pool, options
+):
+    size = -(-theta.shape[0] // (parts * BLOCK)) * BLOCK  # marks are those of whole blocks
     for part in prange(parts):
         first = min(part * size, theta.shape[0])
         last = min(first + size, theta.shape[0])
-        select_best(first, last, theta, scale, certain_scale, margin, weight, low, high, out, pool, options)
+        select_best(
+            first, last, theta, scale, certain_scale, margin, weight, low, high, out, marks, lent, pool, options
+        )
 
 
 @njit(**_COMPILATION)
@@ -345,7 +382,7 @@ def rough_power(x):
     p = p * rest + float32(0.2402210682630539)
     p = p * rest + float32(0.6931471824645996)
     p = p * rest + float32(1.0000001192092896)
-    return float32_of_bits(bits_of_float32(p) + (bits_of_float32(shifted) << int32(23)))
+    return float32_of_bits(bits_of(p) + (bits_of(shifted) << int32(23)))
 
 
 @njit(**_COMPILATION)
