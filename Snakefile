@@ -129,7 +129,8 @@ onstart:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/summary.json",
-        expand(f"{RESULTS}/tables/{{experiment}}.md", experiment=EXPERIMENTS),
+        PAGE,
+        SUMMARY,
+        expand(f"{RESULTS}/tables/{{experiment}}.{{kind}}", experiment=EXPERIMENTS, kind=["csv", "md", "tex"]),
+        expand(FIGURE, experiment=[*EXPERIMENTS, *sources.OVERVIEWS]),
     localrule: True

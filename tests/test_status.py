@@ -20,9 +20,10 @@ from slotpipeline.experiments.grid import experiment_runs, planned
 from slotpipeline.experiments.outcomes import experiment_results, grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.drawing import Drawing, save
+from slotpipeline.reporting.file_states import State, states_of
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS, figure_digest, overview_digests
-from slotpipeline.reporting.status import State, grid_status, status_of
+from slotpipeline.reporting.status import grid_status, status_of
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
@@ -64,7 +65,8 @@ def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[st
     """Experiment -> table, figure, runs recorded, runs to do."""
     folder, figures = places
     there = replace(read_results(folder, REFERENCE), config=config)
-    standings = grid_status(config, there, grid_results(there), folder, figures)
+    states = states_of(there, grid_results(there), folder, figures)
+    standings = grid_status(config, there, states, folder, figures)
     return {one.experiment: (one.table, one.figure, one.recorded, len(one.to_do)) for one in standings}
 
 

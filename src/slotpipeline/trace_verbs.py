@@ -92,7 +92,7 @@ def crate(
     written = write_crate(grid, output, agent, published.date() if published else None)
     if old := out_of_date(grid):
         more = f" and {len(old) - 1} more" if old[1:] else ""
-        typer.echo(f"warning: {old[0]}{more} do not show the recorded runs; see slotmachines status {config}", err=True)
+        typer.echo(f"warning: {old[0]}{more} out of date; see slotmachines status {config}", err=True)
     for dataset in written.without_digest:
         typer.echo(f"warning: no digest of {dataset} is known here; to have it: slotmachines fetch {dataset}", err=True)
     typer.echo(f"{output}: ro-crate-metadata.json and {written.files} files")
