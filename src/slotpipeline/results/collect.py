@@ -124,8 +124,9 @@ def runs_to_collect(wanted: Iterable[Run], with_histograms: Iterable[Run], resul
     Raises:
         UserError: a small result file is damaged.
     """
-    started = _column(results / RUNS_CSV, "started")
-    counted = {*_column(results / SELECTED_CSV, "identity").values()}
+    started = _started_by_identity(results / RUNS_CSV)
+    path = results / SELECTED_CSV
+    counted = set(read_table(path, ["identity"], "")["identity"]) if path.is_file() else set()
     to_count = {run.identity for run in with_histograms} - counted
     return [
         run
@@ -138,12 +139,12 @@ def runs_to_collect(wanted: Iterable[Run], with_histograms: Iterable[Run], resul
     ]
 
 
-def _column(path: Path, name: str) -> dict[str, str]:
-    """Identity -> a column of a small result file; empty without the file."""
-    if not path.is_file():
+def _started_by_identity(runs_csv: Path) -> dict[str, str]:
+    """Identity of a recorded run -> when it was started; empty without the file."""
+    if not runs_csv.is_file():
         return {}
-    table = read_table(path, ["identity"], "").reindex(columns=["identity", name])
-    return dict(zip(table["identity"], table[name], strict=True))
+    runs = read_table(runs_csv, ["identity"], "").reindex(columns=["identity", "started"])
+    return dict(zip(runs["identity"], runs["started"], strict=True))
 
 
 def _started(files: RunFiles) -> str | None:
