@@ -91,17 +91,6 @@ if workflow.is_main_process:
     print(f"grid {config['grid']} ({os.path.relpath(chosen)})", file=sys.stderr)
 
 
-def runs_of_this_call():
-    """The runs that this call trains: none where tables are rebuilt from a runs.csv without the folders of the runs."""
-    jobs = [job for job in workflow.dag.jobs if job.rule.name == "train" and workflow.dag.needrun(job)]
-    return [run for job in jobs for run in runs_of(job.wildcards)]
-
-
-def say_cost_of_dry_run():
-    if workflow.dryrun and workflow.dag is not None:
-        print(cost_of(runs_of_this_call()), file=sys.stderr)
-
-
 # At the end, as a long list of jobs comes before.
 if workflow.is_main_process:
     atexit.register(say_cost_of_dry_run)

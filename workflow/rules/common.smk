@@ -199,3 +199,14 @@ def cost_of(to_do):
     on_gpu = gpu_time_text(to_do, MEASURED_ON_GPU)
     core = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     return f"{line}, {core}{f'; {on_gpu}' if on_gpu else ''}"
+
+
+def runs_of_this_call():
+    """The runs that this call trains: none where tables are rebuilt from a runs.csv without the folders of the runs."""
+    jobs = [job for job in workflow.dag.jobs if job.rule.name == "train" and workflow.dag.needrun(job)]
+    return [run for job in jobs for run in runs_of(job.wildcards)]
+
+
+def say_cost_of_dry_run():
+    if workflow.dryrun and workflow.dag is not None:
+        print(cost_of(runs_of_this_call()), file=sys.stderr)
