@@ -56,7 +56,9 @@ try:
     update_config(config, typed(dict(workflow.config_settings.config)))
     RUNS_PER_JOB = runs_per_job(config.pop("runs_per_job", 1))
     cores_alone = config.pop("without_gpu", [])
-    config.update(checked_config(config))
+    source = os.path.relpath(given[0] if given else "config/paper.yaml")
+    by_word = set(workflow.config_settings.config) - {"runs_per_job", "without_gpu"}
+    config.update(checked_config(config, f"{source} with --config" if by_word else source))
     WITHOUT_GPU = without_gpu(cores_alone, list(config["networks"]))
     if workflow.is_main_process:
         STARTED = take_over_locks(Path(".snakemake"), this_process())

@@ -276,7 +276,7 @@ def test_the_command_fills_in_defaults_and_checks_the_config(places: tuple[Path,
     answer = CliRunner().invoke(app, ["status", str(tmp_path / "short.yaml"), *words])
     assert "27 of 45 are finished, 18 to do" in answer.output, answer.output  # five seeds by default
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(CONFIG | {"seeds": 3}))
-    with pytest.raises(UserError, match="config: seeds: 3 is not of type 'array'"):
+    with pytest.raises(UserError, match=r"bad\.yaml: seeds: 3 is not of type 'array'"):
         CliRunner().invoke(app, ["status", str(tmp_path / "bad.yaml"), *words], catch_exceptions=False)
 
 
