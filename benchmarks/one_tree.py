@@ -57,14 +57,15 @@ def main(tree: Path, network_name: str, options: int, data_folder: Path) -> None
     data = _tree_module(tree, "slotpipeline.data.splits").load("cifar10", data_folder, (3, 32, 32), validation=5000)
     step = _tree_module(tree, "slotpipeline.training.step").TrainingStep(network, run.settings, data)
     torch.manual_seed(0)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter  # as in benchmarks.training_arms
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):
             indices = torch.randint(len(data.train), (run.settings.batch_size,))
-            begin = time.perf_counter()
+            begin = clock()
             step(indices, run.settings.learning_rate)
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(clock() - begin)
         print(json.dumps(seconds), flush=True)
     print(json.dumps(_selections(network)), flush=True)
 
