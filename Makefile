@@ -25,7 +25,7 @@ test: .venv/installed ## Run the tests that take seconds.
 test-slow: .venv/installed ## Run the tests that take minutes: whole workflows, processes that are killed.
 	OMP_NUM_THREADS=1 $(RUN) pytest -q -n 2 --dist loadfile -m slow
 
-test-all: test test-slow ## Run all tests.
+test-all: test test-slow ## Run the quick and the slow tests.
 
 # The interrupt lets the test stop the cluster that it started.
 test-slurm: .venv/installed ## Test the profile on a SLURM of its own with simulated GPUs (Debian; root, if SLURM is to be installed).

@@ -28,6 +28,7 @@ from support.command_line import (
 from support.dead_locks import take_over_locks, this_process
 from support.gpu_request import without_gpu
 from support.job_groups import runs_per_job
+from support.refused_jobs import Refusals, forget_not_submitted, note_not_submitted
 from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
@@ -55,7 +56,9 @@ try:
     update_config(config, typed(dict(workflow.config_settings.config)))
     RUNS_PER_JOB = runs_per_job(config.pop("runs_per_job", 1))
     cores_alone = config.pop("without_gpu", [])
-    config.update(checked_config(config))
+    source = os.path.relpath(given[0] if given else "config/paper.yaml")
+    by_word = set(workflow.config_settings.config) - {"runs_per_job", "without_gpu"}
+    config.update(checked_config(config, f"{source} with --config" if by_word else source))
     WITHOUT_GPU = without_gpu(cores_alone, list(config["networks"]))
     if workflow.is_main_process:
         STARTED = take_over_locks(Path(".snakemake"), this_process())
@@ -113,12 +116,21 @@ onstart:
         except UserError as error:
             sys.exit(f"error: {error}")
         report_jobs_that_never_start(Path.cwd())
+        trainings = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+        forget_not_submitted(runs_of_this_call(), Path(RESULTS))
+        if trainings:
+            Refusals(
+                workflow.scheduler.get_executor(trainings[0]),
+                workflow.scheduler,
+                lambda job, why: note_not_submitted(runs_of(job.wildcards), Path(RESULTS), why),
+            )
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/summary.json",
-        expand(f"{RESULTS}/tables/{{experiment}}.md", experiment=EXPERIMENTS),
+        PAGE,
+        SUMMARY,
+        expand(f"{RESULTS}/tables/{{experiment}}.{{kind}}", experiment=EXPERIMENTS, kind=["csv", "md", "tex"]),
+        expand(FIGURE, experiment=[*EXPERIMENTS, *sources.OVERVIEWS]),
     localrule: True

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu_groups import at_once
 from benchmarks.gpu_processes import processes
 from benchmarks.gpu_profile import Way, alone, profile, rival_graphs, smaller, together
 from slotmachines.errors import UserError, one_line
@@ -63,6 +64,12 @@ def measurements(device: torch.device, *, tiny: bool) -> Iterator[Measurement]:
         one = way(network, engine=engine)
         yield "three together", one, lambda one=one: together(one, device, steps)  # type: ignore[misc]
         yield "three processes", one, lambda one=one: processes(one, device, seconds)  # type: ignore[misc]
+    for network, engine in product(networks, (Engine(branches=True), Engine(branches=True, fused=True))):
+        one = way(network, engine=engine)
+        yield "four branches", one, lambda one=one: at_once(one, device, steps, 4)  # type: ignore[misc]
+    for engine in (Engine(stacked=True), Engine(stacked=True, fused=True)):
+        one = way("lenet", engine=engine)
+        yield "stack of sixteen", one, lambda one=one: at_once(one, device, steps, 16)  # type: ignore[misc]
     for method in RIVALS:
         one = way("lenet" if tiny else "conv2", method=method)
         yield "rival as a graph", one, lambda one=one: rival_graphs(one, device, min(steps, 30))  # type: ignore[misc]

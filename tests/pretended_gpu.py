@@ -2,10 +2,14 @@
 
 from contextlib import contextmanager, nullcontext
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from slotpipeline.training.own_randomness import OwnRandomness
+
+IN_USE = OwnRandomness.in_use
 WAITS = ("_local_scalar_dense", "nonzero", "nonzero_numpy", "masked_select", "equal", "_unique2", "is_nonzero")
 """Operations that a host has to wait for."""
 
@@ -34,7 +38,7 @@ class Recording(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.calls, self.before, self.made = [], {}, set()
+        self.calls, self.before, self.made, self.states = [], {}, set(), {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -65,10 +69,32 @@ class Recording(TorchDispatchMode):
         torch.set_rng_state(self.generator)
         for storage, value in self.before.values():
             storage.copy_(value)
+        for own, state in self.states.items():
+            own._state = state
+
+    @contextmanager
+    def in_use(self, own):
+        """A stream of random numbers of its own within the recording: used in each replay, too."""
+        self.states.setdefault(own, own._state)
+        block = [own]
+        self.calls.append(block)
+        with IN_USE(own):
+            yield
+        self.calls.append(block)
 
     @torch.no_grad()
     def replay(self):
-        for function, args, kwargs, result in self.calls:
+        block = None
+        for call in self.calls:
+            if isinstance(call, list):  # where a stream of random numbers begins to be used, or ends
+                if block is None:
+                    block = IN_USE(call[0])
+                    block.__enter__()
+                else:
+                    block.__exit__(None, None, None)
+                    block = None
+                continue
+            function, args, kwargs, result = call
             if not function.is_view:  # a view shows what is in its base
                 again = function(*args, **kwargs)
                 for mine, new in zip(tensors_in(result), tensors_in(again), strict=True):
@@ -101,8 +127,9 @@ def pretend_graphs(monkeypatch) -> list[str]:
     def graph(graph, stream):
         assert isinstance(stream, Stream)
         done.append("capture")
-        graph.recording = Recording()
-        with graph.recording:
+        graph.recording = recording = Recording()
+        with recording, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OwnRandomness, "in_use", lambda own: recording.in_use(own))
             yield
 
     stream = Stream()

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import tiny_run
 from slotmachines import UserError
-from slotpipeline.results.collect import SELECTED_COLUMNS, Collected, collect
+from slotpipeline.results.collect import SELECTED_COLUMNS, Collected, collect, runs_to_collect
 from slotpipeline.results.weight_histograms import BINS
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run, finetuned
@@ -154,6 +154,22 @@ def test_the_folder_wins_over_the_row(results):
     assert gather(results) == Collected(4, 0, [])
     row = rows_of(results)[GREEDY.identity]
     assert (row["commit"], row["test_accuracy"]) == ("trained again", "12.5")
+
+
+def test_what_the_small_files_lack_or_hold_from_an_earlier_training_is_to_be_collected(results):
+    def lacking():
+        return {run.identity for run in runs_to_collect(RUNS, [GREEDY], results)}
+
+    assert lacking() == {run.identity for run in RUNS if (results / "runs" / run.folder / "metrics.json").is_file()}
+    gather(results)
+    assert lacking() == set()
+    changed = metrics_of(results, GREEDY) | {"started": "2026-11-27T23:50:45+00:00"}
+    (results / "runs" / GREEDY.folder / "metrics.json").write_text(json.dumps(changed))
+    assert lacking() == {GREEDY.identity}
+    gather(results)
+    assert lacking() == set()
+    (results / "selected_weights.csv").write_text("identity,layer,bin,count\n")
+    assert lacking() == {GREEDY.identity}
 
 
 def test_rows_of_runs_that_are_no_longer_planned_stay_below_the_others(results):

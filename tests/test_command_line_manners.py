@@ -51,6 +51,7 @@ def test_each_verb_of_the_page_exists() -> None:
 MISSPELT = {
     ("trian",): "train",
     ("train", "--options", "2", "--network", "lennet"): "lenet",
+    ("train", "--options", "2", "--network", "conv3"): "conv2 or conv4 or conv6 or conv8",
     ("train", "--dataset", "cifar-10"): "cifar10",
     ("train", "--method", "edge-popup"): "edge_popup",
     ("train", "--options", "2", "--recipe", "paper_glorot"): "paper-glorot",

@@ -85,6 +85,16 @@ def test_experiments_that_are_in_order(name: str, more: dict[str, Any]) -> None:
         (lambda config: config.pop("grid"), "'grid' is a required property"),
         (lambda config: config.update(grid="../up"), "config: grid"),
         (lambda config: config.update(color="red"), "'color' was unexpected"),
+        (lambda config: config.update(sedes=[1]), "'sedes' was unexpected); did you mean seeds?"),
+        (lambda config: config["experiments"].update({"k-swep": {}}), "did you mean k-sweep"),
+        (
+            lambda config: config["settings"].update(lenet={"epochs": "many"}),
+            "config: settings.lenet: epochs cannot be 'many'; give a whole number",
+        ),
+        (
+            lambda config: config["settings"].update(lenet={"epoch": 3}),
+            "config: settings.lenet: unknown setting epoch",
+        ),
         (lambda config: config.update(seeds=[]), "config: seeds"),
         (lambda config: config.update(seeds=[0, "a"]), "config: seeds.1: 'a' is not of type 'integer'"),
         (lambda config: config.update(seeds=[1, 1]), "config: seeds"),

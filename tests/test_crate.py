@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -162,7 +163,7 @@ def test_tables_of_other_runs_are_warned_of(grid: Grid, tmp_path: Path, monkeypa
     grid = copied(grid, tmp_path / "grid")
     folders = ["--results", str(grid.results.parent), "--figures", str(grid.figures.parent)]
     answer = CliRunner().invoke(app, ["crate", str(grid.config), str(tmp_path / "a.zip"), *folders])
-    assert answer.exit_code == 0 and "do not show the recorded runs" in answer.stderr
+    assert answer.exit_code == 0 and "out of date" in answer.stderr
 
 
 def test_the_paper_the_authors_and_the_licence_are_those_of_the_citation(crate: Path) -> None:
@@ -207,6 +208,25 @@ def test_what_is_missing_or_in_use_is_one_line_and_nothing_is_written(grid: Grid
     with pytest.raises(UserError, match=r"runs\.csv does not exist; run the grid first"):
         write_crate(broken, tmp_path / "crate")
     assert not (tmp_path / "crate").exists()
+
+
+@pytest.mark.parametrize("name", ["crate.zip", "crate"])
+def test_a_full_disk_leaves_what_was_there(
+    name: str, grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / name
+    if name.endswith(".zip"):
+        output.write_text("the crate of yesterday")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    before = {path: path.read_text() for path in tmp_path.rglob("*")}
+    with pytest.raises(UserError, match="No space left"):
+        write_crate(grid, output)
+    assert {path: path.read_text() for path in tmp_path.rglob("*")} == before
 
 
 def test_the_verb_writes_the_crate_of_a_committed_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

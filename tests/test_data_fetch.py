@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import socket
 import tarfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -21,6 +22,14 @@ from slotpipeline.data import cifar10, fetch, fetching, mnist
 from slotpipeline.data.canonical import read_canonical
 from slotpipeline.data.dataset import Contents
 from slotpipeline.data.datasets import DATASETS, find
+
+is_reachable = fetching._is_reachable
+
+
+@pytest.fixture(autouse=True)
+def reachable(monkeypatch) -> None:
+    """No test asks the real mirrors."""
+    monkeypatch.setattr(fetching, "_is_reachable", lambda _: True)
 
 
 def contents(path: Path) -> Contents:
@@ -208,6 +217,28 @@ def test_download_goes_through_torchvision_and_cleans_up(mnist_source, tmp_path,
     path = fetch("mnist", tmp_path / "data")
     assert len(contents(path).train_labels) == 6
     assert list((tmp_path / "data").iterdir()) == [path]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody answers."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_without_internet_a_download_is_not_even_begun(tmp_path, monkeypatch, closed_port):
+    monkeypatch.setattr(fetching, "_is_reachable", is_reachable)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(cifar10, "MIRRORS", (f"http://127.0.0.1:{closed_port}/a", f"http://127.0.0.1:{closed_port}/b"))
+    monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", lambda *_, **__: pytest.fail())
+    with pytest.raises(UserError, match=r"cannot download cifar10: none of its 2 mirrors answers.*SLOTMACHINES_DATA"):
+        fetch("cifar10", tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # what lies behind it cannot be asked directly
+    assert is_reachable(cifar10.MIRRORS)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])

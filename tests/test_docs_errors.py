@@ -36,7 +36,7 @@ def no_internet(folder: Path, patch: pytest.MonkeyPatch) -> None:
         raise OSError("Network is unreachable")
 
     patch.setattr(fetching, "_PAUSES_SECONDS", ())
-    fetching._download(SimpleNamespace(name="mnist", download=fail), folder)  # type: ignore[arg-type]
+    fetching._download(SimpleNamespace(name="mnist", download=fail, mirrors=tuple), folder)  # type: ignore[arg-type]
 
 
 def wrong_folder(folder: Path, _: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import slotmachines
-from docs.site.assemble import BrokenLink, assemble, rewritten, with_all_pages
+from docs.site.assemble import BrokenLink, assemble, report_rewritten, rewritten, with_all_pages
 from docs.site.check_links import broken_links
 from docs.site.draw_method import SCORES, VALUES, breaks, lines, selected
 
@@ -67,6 +67,15 @@ def test_what_is_still_to_be_reported_becomes_text(project: Path) -> None:
         "![f](figures/confirmation/a.png) [r](results/confirmation/report.html)", "README.md", project
     )
     assert "](" not in text and not found
+
+
+def test_a_report_brings_its_files_and_drops_links_to_missing_ones(project: Path) -> None:
+    (project / "figures").mkdir()
+    (project / "figures/a.png").write_text("")
+    text = '<a href="#top">t</a> <a class="x" href="../../figures/a.png">PNG</a> <a href="../../figures/a.svg">SVG</a>'
+    kept, found = report_rewritten(text, "results/mnist/report.html", project)
+    assert kept == text.replace('<a href="../../figures/a.svg">SVG</a>', "SVG")
+    assert found == ["figures/a.png"]
 
 
 def test_broken_links_of_a_built_site_are_found(tmp_path: Path) -> None:

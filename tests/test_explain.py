@@ -105,12 +105,15 @@ def test_every_printed_command_trains_the_run_that_it_is_printed_for(there: list
                 assert job_of(shlex.split(run.commands[-1])).run.identity == run.identity
 
 
-def test_several_things_are_listed_and_the_status_says_so(grids: list[Grid], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_things_are_listed_each_with_its_command(grids: list[Grid], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(grids[0].folder.parents[1])
     call = ["explain", "greedy", "k8", "--reference", str(REFERENCE)]
     answer = CliRunner().invoke(app, call)
-    assert isinstance(answer.exception, UserError)
-    assert "synthetic/k-sweep/lenet-mnist/greedy-k8 (cell of a table)" in answer.output
+    assert answer.exit_code == 0
+    command = "slotmachines explain synthetic/k-sweep/lenet-mnist/greedy-k8"
+    assert f"{command}  # cell of a table" in answer.output
+    assert CliRunner().invoke(app, [*shlex.split(command)[1:], *call[3:]]).exit_code == 0
+    assert isinstance(CliRunner().invoke(app, [*call, "--repeated", "runs"]).exception, UserError)
     listed = json.loads(CliRunner().invoke(app, [*call, "--json"]).output)["matches"]
     assert len(listed) == len(set(listed)) > 1
 

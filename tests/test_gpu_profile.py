@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks import run_gpu_profile
+from benchmarks.gpu_groups import at_once
 from benchmarks.gpu_processes import processes
 from benchmarks.gpu_profile import Steps, Way, alone, profile, rival_graphs, smaller, together
 from benchmarks.kernel_shares import GAPS, Kernel, kind_of, longest, shares
@@ -74,6 +75,11 @@ def test_what_is_measured():
     assert together(tiny(), CPU, steps=1)["step_ms"] > 0
     seen = profile(tiny(), CPU, steps=1)
     assert sum(seen["shares"].values()) == pytest.approx(1, abs=0.01) and seen["kernels_per_step"] > 10
+
+
+def test_several_runs_at_once():
+    assert at_once(tiny(engine=Engine(stacked=True)), CPU, steps=1, count=2)["step_ms"] > 0
+    assert at_once(tiny(engine=Engine(branches=True)), CPU, steps=1, count=2)["step_ms"] > 0
 
 
 def test_a_rival_that_is_trained_again_is_the_same():

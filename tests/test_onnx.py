@@ -91,5 +91,5 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
 
 def test_without_the_extra_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'pip install "slotmachines\[onnx\]"'):
+    with pytest.raises(UserError, match=r'pip install "\.\[onnx\]"'):
         export_onnx(small_network(), tmp_path / "a.onnx", images(2))

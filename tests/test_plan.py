@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from slotmachines import UserError
+from slotpipeline.cli import app
 from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs, kept_epochs
@@ -183,7 +185,7 @@ def test_at_the_deadline_a_run_stops_with_its_checkpoint(plan, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_the_commands_plan_and_work(plan, tmp_path):
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
     (tmp_path / "order.yaml").write_text("- {experiments: [random-vs-selected], methods: [random], seeds: [1]}")
 
     def call(*words: str) -> str:
@@ -193,3 +195,12 @@ def test_the_commands_plan_and_work(plan, tmp_path):
     (tmp_path / "one.txt").write_text(call("plan", "tiny.yaml", "order.yaml"))
     assert "1 runs finished, 0 were before, 0 are left" in call("work", "one.txt")
     assert not call("plan", "tiny.yaml", "order.yaml").strip()
+
+
+def test_without_an_order_a_plan_has_every_run_in_the_order_of_the_grid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+    answer = CliRunner().invoke(app, ["plan", "tiny.yaml"])
+    assert answer.exit_code == 0
+    runs = [job_of(words).run.identity for words in read_plan(answer.output.splitlines(), "the plan")]
+    assert runs == [run.identity for run in grid_runs(TINY)]

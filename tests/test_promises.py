@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-import slotmachines
 from slotpipeline import cli
 from slotpipeline.reporting.tables import COLUMNS
 from slotpipeline.runs.run_record import RUN_COLUMNS
@@ -17,17 +16,6 @@ PAGE = (PROJECT / "docs/promises.md").read_text(encoding="utf-8")
 
 def section(title: str) -> str:
     return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The rows of the tables of a text, without their heads."""
-    lines = [line for line in text.splitlines() if line.startswith("|") and not set(line) <= set("|- ")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
-
-
-def test_the_public_names_are_those_that_the_package_offers():
-    listed = [name for _, names in rows(section("What is public")) for name in re.findall(r"`(\w+)`", names)]
-    assert sorted(listed) == sorted(slotmachines.__all__)
 
 
 def test_each_public_verb_exists():

@@ -20,9 +20,10 @@ from slotpipeline.experiments.grid import experiment_runs, planned
 from slotpipeline.experiments.outcomes import experiment_results, grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.drawing import Drawing, save
+from slotpipeline.reporting.file_states import State, states_of
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS, figure_digest, overview_digests
-from slotpipeline.reporting.status import State, grid_status, status_of
+from slotpipeline.reporting.status import grid_status, status_of
 from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
@@ -64,7 +65,8 @@ def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[st
     """Experiment -> table, figure, runs recorded, runs to do."""
     folder, figures = places
     there = replace(read_results(folder, REFERENCE), config=config)
-    standings = grid_status(config, there, grid_results(there), folder, figures)
+    states = states_of(there, grid_results(there), folder, figures)
+    standings = grid_status(config, there, states, folder, figures)
     return {one.experiment: (one.table, one.figure, one.recorded, len(one.to_do)) for one in standings}
 
 
@@ -274,7 +276,7 @@ def test_the_command_fills_in_defaults_and_checks_the_config(places: tuple[Path,
     answer = CliRunner().invoke(app, ["status", str(tmp_path / "short.yaml"), *words])
     assert "27 of 45 are finished, 18 to do" in answer.output, answer.output  # five seeds by default
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(CONFIG | {"seeds": 3}))
-    with pytest.raises(UserError, match="config: seeds: 3 is not of type 'array'"):
+    with pytest.raises(UserError, match=r"bad\.yaml: seeds: 3 is not of type 'array'"):
         CliRunner().invoke(app, ["status", str(tmp_path / "bad.yaml"), *words], catch_exceptions=False)
 
 

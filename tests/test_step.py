@@ -203,7 +203,7 @@ def pretended_graphs(monkeypatch):
     class Graph:
         def replay(self):
             done.append("replay")
-            self.step._train(self.step._indices)
+            self.step.train_on(self.step._indices)
 
     @contextmanager
     def graph(graph, stream):
@@ -225,8 +225,8 @@ def pretended_graphs(monkeypatch):
         "Stream": lambda device: Stream(), "stream": lambda stream: nullcontext(), "graph": graph,
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, pretended)
-    train = TrainingStep._train
-    monkeypatch.setattr(TrainingStep, "_train", lambda self, i: done.append(len(i)) or train(self, i))
+    train = TrainingStep.train_on
+    monkeypatch.setattr(TrainingStep, "train_on", lambda self, i: done.append(len(i)) or train(self, i))
     return SimpleNamespace(done=done, graph=Graph)
 
 

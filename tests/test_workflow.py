@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from base64 import urlsafe_b64encode
 from dataclasses import replace
@@ -128,27 +129,96 @@ def finished(swept: Path, after_sweep: dict[str, str]) -> Path:
     return swept
 
 
-def as_cloned(finished: Path, folder: Path) -> Path:
-    """A copy as a clone of a committed grid has it: no runs, no vector figures, no notes, and arbitrary times."""
-    left_out = shutil.ignore_patterns(".snakemake", "runs", "checkpoints", "logs", "data", "*.svg", "*.pdf")
-    shutil.copytree(finished, folder, ignore=left_out, symlinks=True)
-    # Of each grid alone: src/slotpipeline/runs is code.
-    for name in ("runs", "data"):
-        shutil.copytree(finished / "src/slotpipeline" / name, folder / "src/slotpipeline" / name)
+def git(folder: Path, *words: str | Path) -> None:
+    names = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, env=os.environ | names)
+
+
+@pytest.fixture
+def clone(finished: Path, tmp_path: Path) -> Path:
+    """A clone of the committed grid: no runs, no vector figures, no notes of Snakemake, and arbitrary times."""
+    origin, folder = tmp_path / "origin", tmp_path / "clone"
+    shutil.copytree(finished, origin, ignore=shutil.ignore_patterns(".snakemake"), symlinks=True)
+    shutil.copy(PROJECT / ".gitignore", origin)
+    git(origin, "init", "--quiet")
+    git(origin, "add", ".")
+    git(origin, "commit", "--quiet", "--message", "a grid")
+    git(tmp_path, "clone", "--quiet", origin, folder)
+    assert not list(folder.rglob("*.svg")) and not (folder / "results/tiny/runs").exists()
+    now = time.time()
     for place, path in enumerate(sorted(folder.rglob("*"), reverse=True)):
         if path.is_file():
-            os.utime(path, (1_700_000_000 + 7919 * place % 1009,) * 2)
+            os.utime(path, (now - 10 - 7919 * place % 1009,) * 2)
     return folder
 
 
-def test_in_a_fresh_clone_of_a_current_grid_nothing_is_to_be_done(finished: Path, tmp_path: Path) -> None:
-    clone = as_cloned(finished, tmp_path / "clone")
-    answer = snakemake(clone, "-n")
-    assert "Nothing to be done" in answer.stdout + answer.stderr and not jobs(answer), answer.stdout[-3000:]
+def times(project: Path) -> dict[Path, int]:
+    return {
+        path: path.stat().st_mtime_ns
+        for path in project.rglob("*")
+        if path.is_file() and not {".git", ".snakemake", "__pycache__"} & set(path.parts)
+    }
+
+
+def planned_files(project: Path) -> set[str]:
+    """The tables, figures and pages that Snakemake would make, as `slotmachines status` names them."""
+    answer = snakemake(project, "-n")
+    made = re.findall(r"^    output: (.*)$", answer.stdout + answer.stderr, flags=re.MULTILINE)
+    assert answer.returncode == 0 and (made or "Nothing to be done" in answer.stdout + answer.stderr)
+    return {one.partition(",")[0] for one in made}
+
+
+def files_out_of_date(project: Path) -> set[str]:
+    """The same as `slotmachines status` tells it."""
+    command = [sys.executable, "-m", "slotmachines", "status", "config/tiny.yaml", "--json"]
+    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    answer = subprocess.run(command, cwd=project, env=environment, text=True, capture_output=True, check=True)
+    found = json.loads(answer.stdout)
+    kinds = {".png": "figures/tiny", ".html": "results/tiny", ".json": "results/tiny"}
+    states = {f"{kinds[Path(name).suffix]}/{name}": state for name, state in found["files"].items()}
+    for one in found["experiments"]:
+        states[f"results/tiny/tables/{one['experiment']}.csv"] = one["table"]
+        states[f"figures/tiny/{one['experiment']}.png"] = one["figure"]
+    return {name for name, state in states.items() if state != "current"}
+
+
+def test_in_a_fresh_clone_of_a_current_grid_nothing_is_to_be_done_and_no_time_is_set(clone: Path) -> None:
+    before = times(clone)
+    assert planned_files(clone) == files_out_of_date(clone) == set()
+    assert times(clone) == before
+    (clone / "results/tiny/summary.json").touch()
+    assert planned_files(clone) == set()
     (clone / "results/tiny/tables/churn.md").write_text("another table")
     os.utime(clone / "results/tiny/tables/churn.md", (1_600_000_000,) * 2)
-    (clone / "figures/tiny/churn.png").unlink()
-    assert jobs(snakemake(clone, "-n")) == {"all": 1, "table": 1, "total": 2}
+    assert planned_files(clone) == files_out_of_date(clone) == {"results/tiny/tables/churn.csv"}
+    assert snakemake(clone).returncode == 0
+    assert planned_files(clone) == files_out_of_date(clone) == set()
+
+
+def test_in_a_fresh_clone_edited_code_makes_what_it_draws_stale_whether_committed_or_not(clone: Path) -> None:
+    assert planned_files(clone) == set()
+    drawn = {"figures/tiny/churn.png", "results/tiny/report.html"}
+    (clone / "results/tiny/summary.json").touch()
+    with (clone / "workflow/figures/churn.py").open("a") as script:
+        script.write("# A remark.\n")
+    assert planned_files(clone) - drawn == {*svg_made_on_the_way(clone)}
+    assert files_out_of_date(clone) == drawn
+    git(clone, "commit", "--quiet", "--all", "--message", "a remark")
+    os.utime(clone / "workflow/figures/churn.py", (1_600_000_000,) * 2)
+    assert files_out_of_date(clone) == drawn <= planned_files(clone)
+    assert snakemake(clone).returncode == 0
+    assert planned_files(clone) == files_out_of_date(clone) == set()
+    with (clone / "src/slotpipeline/reporting/colours.py").open("a") as code:
+        code.write("# A remark.\n")
+    stale = {f"figures/tiny/{path.name}" for path in (clone / "figures/tiny").glob("*.png")}
+    assert planned_files(clone) == files_out_of_date(clone) == {*stale, "results/tiny/report.html"}
+    git(clone, "checkout", "--quiet", "src")
+    assert planned_files(clone) == files_out_of_date(clone) == set()
+
+
+def svg_made_on_the_way(clone: Path) -> set[str]:
+    """The other figures: the page holds their vector files, which git does not have."""
+    return {f"figures/tiny/{path.name}" for path in (clone / "figures/tiny").glob("*.png") if path.stem != "churn"}
 
 
 def test_snakemakes_own_report_holds_the_figures_tables_and_verdicts(finished: Path, tmp_path: Path) -> None:
@@ -238,8 +308,8 @@ def test_a_trial_call_writes_nothing(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("edited", "tables", "figures"),
     [
-        ("src/slotmachines/methods.py", len(EXPERIMENTS), len(EXPERIMENTS) + 2),
-        ("src/slotpipeline/recipes/paper.yaml", len(EXPERIMENTS), len(EXPERIMENTS) + 2),
+        ("src/slotmachines/methods.py", 0, len(EXPERIMENTS) + 2),  # its tables would be the same
+        ("src/slotpipeline/recipes/paper.yaml", 0, len(EXPERIMENTS) + 2),
         ("workflow/figures/k_sweep.py", 0, 1),
         ("src/slotpipeline/training/loop.py", 0, 0),
         ("src/slotmachines/slots/convert.py", 0, 0),
@@ -256,6 +326,16 @@ def test_what_an_edited_file_makes_is_made_again_and_nothing_else(
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert (planned.get("table", 0), planned.get("figure", 0)) == (tables, figures)
     assert "train" not in planned
+
+
+def test_code_that_writes_other_tables_makes_them_again(finished: Path) -> None:
+    path = finished / "src/slotpipeline/reporting/tables.py"
+    text, times = path.read_text(), path.stat()
+    path.write_text(text + "\n\nWORDS = ()\n")
+    planned, stale = planned_files(finished), files_out_of_date(finished)
+    path.write_text(text)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert planned == stale and len([name for name in stale if "tables/" in name]) == len(EXPERIMENTS)
 
 
 def test_no_profile_trains_finished_runs_again(finished: Path) -> None:
@@ -448,11 +528,11 @@ def test_a_slot_machine_that_did_not_keep_what_is_needed_is_trained_again(copy: 
             "grid: tiny\ngrid: tiny",
             "error: config/tiny.yaml is not valid YAML: the key grid occurs twice",
         ),
-        ("grid: tiny", "grid: benchmark", "error: config: grid: results/benchmark holds something else"),
-        ("options: [2]", "options: [0]", "error: config: experiments."),
+        ("grid: tiny", "grid: benchmark", "error: config/tiny.yaml: grid: results/benchmark holds something else"),
+        ("options: [2]", "options: [0]", "error: config/tiny.yaml: experiments."),
         ("grid: tiny", "grid: other", "error: tiny.yaml is of the grid other; name it other.yaml"),
         ("paper-glorot", "papr", "error: unknown recipe 'papr': use one of code, frankle-carbin"),
-        ("epochs: 3", "epoch: 3", "error: the changed settings: unknown setting epoch"),
+        ("epochs: 3", "epoch: 3", "error: config/tiny.yaml: settings.lenet: unknown setting epoch"),
         ("start_epoch: 2", "start_epoch: 3", "error: finetuning cannot start after 3 of 3 epochs"),
     ],
 )
@@ -510,3 +590,20 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) 
     answer = snakemake(project, "k-sweep", "selection", "--cores", "1", path=program.parent)
     assert answer.returncode != 0 and "no luck" in answer.stderr
     assert jobs(answer)["train"] == 3 and answer.stderr.count("rule train:") >= 3
+
+
+def test_a_cluster_that_refuses_jobs_ends_the_call_with_one_line_that_says_why(tmp_path: Path) -> None:
+    project, clients = new_project(tmp_path), tmp_path / "bin"
+    clients.mkdir()
+    for client in ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "sshare", "scancel"):
+        (clients / client).write_text("#!/bin/sh\n")
+        (clients / client).chmod(0o755)
+    refusal = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
+    (clients / "sbatch").write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\necho '{refusal}' >&2\nexit 1\n")
+    (project / "data").mkdir()
+    (project / "data/digits.safetensors").touch()
+    answer = snakemake(project, "--workflow-profile", "profiles/slurm", path=clients)
+    assert answer.returncode != 0 and len((tmp_path / "calls").read_text().splitlines()) == 1
+    said = [line for line in answer.stderr.splitlines() if "Invalid account" in line]
+    assert len(said) == 1 and "slurm_account" in said[0] and "Traceback" not in answer.stderr
+    assert len(list((project / "results/tiny/checkpoints").rglob("*.failed"))) > 1

@@ -20,6 +20,7 @@ ANSWER = "docs/answer.md"
 """The page that is made from the recorded runs, named as if it stood among the others."""
 NOT_MADE_YET = re.compile(r"(results|figures)/confirmation/.+")
 _LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+_ANCHOR = re.compile(r'<a\b[^>]*?\bhref="(?P<target>[^"]*)"[^>]*>(?P<text>.*?)</a>', re.DOTALL)
 _BLOCK = re.compile(r"(^ *```.*?^ *```$)", re.DOTALL | re.MULTILINE)
 _MARKS = re.compile(r"^<!--.*?-->\n?", re.MULTILINE)
 
@@ -70,6 +71,26 @@ def rewritten(text: str, name: str, project: Path = PROJECT) -> tuple[str, list[
     parts = _BLOCK.split(text)
     parts[::2] = [_LINK.sub(link, part) for part in parts[::2]]
     return _MARKS.sub("", "".join(parts)), found
+
+
+def report_rewritten(text: str, name: str, project: Path = PROJECT) -> tuple[str, list[str]]:
+    """A report without the links to files that are not there, and the files of the project that it links to.
+
+    SVG and PDF figures are missing in a fresh clone.
+    """
+    found: list[str] = []
+
+    def link(match: re.Match[str]) -> str:
+        path = match["target"].partition("#")[0]
+        if not path or re.match(r"\w+:", path):
+            return match[0]
+        file = (project / PurePosixPath(name).parent / path).resolve()
+        if not (file.is_file() and file.is_relative_to(project.resolve())):
+            return match["text"]
+        found.append(file.relative_to(project.resolve()).as_posix())
+        return match[0]
+
+    return _ANCHOR.sub(link, text), found
 
 
 def _relative(target: str, page: str) -> str:
@@ -126,9 +147,10 @@ def assemble(folder: Path, *, gallery: bool = True, project: Path = PROJECT) -> 
         done[name] = place_of(name)
         goal = pages / done[name]
         goal.parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith(".md"):
+        if name.endswith((".md", ".html")):
             source = texts.get(name) or (project / name).read_text(encoding="utf-8")
-            text, linked = rewritten(source, name, project)
+            rewrite = rewritten if name.endswith(".md") else report_rewritten
+            text, linked = rewrite(source, name, project)
             goal.write_text(text, encoding="utf-8")
             waiting += linked
         else:

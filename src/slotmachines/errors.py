@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 class UserError(ValueError):
@@ -34,10 +34,19 @@ def how_to_install(extra: str) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The end of the message about an unknown name: which of the names was probably meant; blank if no one is near."""
+    """The end of the message about an unknown name: which of the names was probably meant; blank if none is near.
+
+    Names that are equally near are all said, up to four.
+    """
     known = {one.lower(): one for one in names}
-    near = get_close_matches(name.lower()[:60], known, n=1)
-    return f"; did you mean {known[near[0]]}?" if near else ""
+    word = name.lower()[:60]
+    near = get_close_matches(word, known, n=1)
+    best = [meant for one, meant in known.items() if near and _likeness(one, word) == _likeness(near[0], word)]
+    return f"; did you mean {' or '.join(best[:4])}?" if best else ""
+
+
+def _likeness(one: str, word: str) -> float:
+    return SequenceMatcher(None, one, word).ratio()
 
 
 def _printable(text: str) -> str:

@@ -26,12 +26,11 @@ def show(
 
     Example: slotmachines show config/smoke.yaml
     """
-    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.reporting.report import main_table_text
     from slotpipeline.results.read import read_results
-    from slotpipeline.runs.config import read_config
 
-    folder = results / checked_config(read_config(config))["grid"]
+    folder = results / read_grid(config)["grid"]
     if not (folder / "runs.csv").is_file():
         raise UserError(
             f"{folder}/runs.csv does not exist; run the grid first: snakemake --cores all --configfile {config}"
@@ -52,11 +51,10 @@ def status(
 
     Example: slotmachines status config/mnist.yaml
     """
-    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.reporting.status import status_of
-    from slotpipeline.runs.config import read_config
 
-    settings = checked_config(read_config(config))
+    settings = read_grid(config)
     grid = settings["grid"]
     found = status_of(settings, results / grid, figures / grid, reference, seconds)
     typer.echo(_json({"grid": grid, **found.as_dict()}) if as_json else str(found))
@@ -75,15 +73,14 @@ def watch(
 
     Example: slotmachines watch config/mnist.yaml
     """
-    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.experiments.grid import grid_runs
     from slotpipeline.reporting.progress import printed_progress, progress_of
     from slotpipeline.results.collect import recorded_identities
-    from slotpipeline.runs.config import read_config
     from slotpipeline.runs.run_time import read_seconds
     from slotpipeline.runs.to_do import runs_to_do
 
-    settings = checked_config(read_config(config))
+    settings = read_grid(config)
     runs, measured, folder = grid_runs(settings), read_seconds(seconds), results / settings["grid"]
     while True:
         to_do = runs_to_do(runs, recorded_identities(folder), folder)

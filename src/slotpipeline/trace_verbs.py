@@ -44,12 +44,16 @@ def explain(
     there = addresses(grids, claims.judged if claims else ())
     found = find(" ".join(name), there, grids)
     if len(found) > 1:
+        asked = " ".join(name)
+        if repeated is not None:
+            raise UserError(f"{asked} fits {len(found)} things; --repeated compares one run, so give its identity")
         if as_json:
             typer.echo(json.dumps({"matches": [one.name for one in found]}, indent=2))
-        else:
-            typer.echo("\n".join(listing(found)[:_LISTED]))
-        more = f", of which {_LISTED} are listed" if len(found) > _LISTED and not as_json else ""
-        raise UserError(f"{' '.join(name)} fits {len(found)} things{more}; give the name of one")
+            return
+        more = f" (the first {_LISTED})" if len(found) > _LISTED else ""
+        typer.echo(f"{asked} fits {len(found)} things; each has a command of its own{more}:")
+        typer.echo("\n".join(listing(found)[:_LISTED]))
+        return
     if repeated is None:
         answer = explained(found[0], there, grids, data)
         typer.echo(answer.json if as_json else answer.text)
@@ -80,16 +84,15 @@ def crate(
 
     Example: slotmachines crate config/mnist.yaml mnist.crate.zip
     """
-    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.reporting.crate import Grid, out_of_date, write_crate
-    from slotpipeline.runs.config import read_config
 
-    name = checked_config(read_config(config))["grid"]
+    name = read_grid(config)["grid"]
     grid = Grid(config, results / name, figures / name, reference, data)
     written = write_crate(grid, output, agent, published.date() if published else None)
     if old := out_of_date(grid):
         more = f" and {len(old) - 1} more" if old[1:] else ""
-        typer.echo(f"warning: {old[0]}{more} do not show the recorded runs; see slotmachines status {config}", err=True)
+        typer.echo(f"warning: {old[0]}{more} out of date; see slotmachines status {config}", err=True)
     for dataset in written.without_digest:
         typer.echo(f"warning: no digest of {dataset} is known here; to have it: slotmachines fetch {dataset}", err=True)
     typer.echo(f"{output}: ro-crate-metadata.json and {written.files} files")

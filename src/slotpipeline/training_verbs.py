@@ -216,7 +216,10 @@ def train_all(
 
 def plan(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
-    order: Annotated[Path, typer.Argument(help="What to run first, such as config/orders/gpu.yaml.")],
+    order: Annotated[
+        Path | None,
+        typer.Argument(help="What to run first, such as config/orders/gpu.yaml; default: the grid's order."),
+    ] = None,
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
@@ -224,16 +227,16 @@ def plan(
 
     Example: slotmachines plan config/paper.yaml config/orders/gpu.yaml
     """
-    from slotpipeline.experiments.config_schema import checked_config
+    from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.experiments.grid import grid_runs, kept_epochs
     from slotpipeline.planning.plan import in_order, plan_lines, read_order
     from slotpipeline.results.collect import recorded_identities
-    from slotpipeline.runs.config import read_config
     from slotpipeline.runs.to_do import runs_to_do
 
-    settings = checked_config(read_config(config))
+    settings = read_grid(config)
     folder = results / settings["grid"]
-    runs = runs_to_do(in_order(settings, read_order(order)), recorded_identities(folder), folder)
+    wanted = grid_runs(settings) if order is None else in_order(settings, read_order(order))
+    runs = runs_to_do(wanted, recorded_identities(folder), folder)
     typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, engine_of(engine))))
 
 

@@ -1,4 +1,8 @@
-"""Some of the calls to the file system of each command fail, or are its last; all of them: `make test-faults`."""
+"""Some of the calls to the file system of each command fail, or are its last; all of them: `make test-faults`.
+
+On 28 November 2026, `sweep.py --sample 300` found no fault in 300 of 2,359 injections (1,011 s on a busy machine).
+The sweep of all was too long for that machine, and has not been seen to end on this version.
+"""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ rule collect:
     # `update`: the rows of runs whose folders are elsewhere stay.
     input:
         finished_runs,
-        lambda wildcards: [*sorted({*marks().values()}), *now(marks() or runs_to_collect())],
-        config=CONFIG,
+        lambda wildcards: [*sorted({*marks().values()}), *now(marks() or to_collect())],
+        config=lambda wildcards: ancient(CONFIG) if config_is_written() else CONFIG,
     output:
         runs=update(f"{RESULTS}/runs.csv"),
         curves=update(f"{RESULTS}/curves.csv.gz"),

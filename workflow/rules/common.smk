@@ -6,18 +6,18 @@ import yaml
 
 from slotpipeline.experiments import registry
 from slotpipeline.reporting import sources
-from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs
+from slotpipeline.reporting.file_states import State, figure_script, file_states
+from slotpipeline.reporting.imported_code import ImportedCode
+from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs, runs_with_histograms
 from slotpipeline.planning.plan import plan_lines
 from slotpipeline.planning.resources import megabytes, minutes
-from slotpipeline.results.collect import recorded_identities
+from slotpipeline.results.collect import recorded_identities, runs_to_collect
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.gpu_time import gpu_time_text, read_gpu_seconds
 from slotpipeline.runs.run_files import is_finished, run_files
 from slotpipeline.runs.run_time import read_seconds, time_text
 from slotpipeline.runs.to_do import missing_parents, runs_to_do
-from support.fresh_clone import take_current_results
 from support.gpu_request import gets_gpu
-from support.imported_code import files_behind, import_graph, modules_of_script
 from support.job_groups import grouped, job_name, runs_of_job
 
 RESULTS = f"results/{config['grid']}"
@@ -45,16 +45,16 @@ except UserError as error:
 GPUS_GIVEN = gets_gpu(dict(workflow.resource_settings.overwrite_resources).get("train", {}))
 
 # Jobs that depend on code run beside this process, which alone has to know.
-IMPORTS = import_graph() if workflow.is_main_process else None
+CODE = ImportedCode() if workflow.is_main_process else None
 
 
 def code_of(*modules):
     """The files of the modules that make a result, and of all code that they import."""
-    return [] if IMPORTS is None else files_behind(modules, IMPORTS, Path("src"))
+    return [] if CODE is None else CODE.files_behind(*modules)
 
 
 def code_of_script(script):
-    return [] if IMPORTS is None else [script, *code_of(*modules_of_script(Path(script), IMPORTS))]
+    return [] if CODE is None else CODE.files_behind_script(script)
 
 
 @cache
@@ -70,12 +70,6 @@ def measured_inputs(wildcards):
     """What an experiment is made from beside the results of its runs."""
     experiment = registry.EXPERIMENTS.get(wildcards.experiment)
     return experiment.files if experiment else ()
-
-
-def figure_script(wildcards):
-    """The script of an experiment's figure, or of one of the whole grid."""
-    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
-    return experiment.figure_script if experiment else sources.overview_script(wildcards.experiment)
 
 
 @cache
@@ -97,9 +91,10 @@ def config_is_written():
         return False
 
 
-def runs_to_collect():
-    """The wanted runs that are finished, and that runs.csv lacks."""
-    return [run for run in wanted_runs() if run.identity not in RECORDED and is_finished(run, Path(RESULTS))]
+@cache
+def to_collect():
+    """The wanted runs that are finished, and that the small result files lack."""
+    return runs_to_collect(wanted_runs(), runs_with_histograms(config), Path(RESULTS))
 
 
 def now(wanted):
@@ -112,8 +107,42 @@ def now(wanted):
 
 
 def finished_runs(wildcards):
-    """The results of the wanted runs that are finished: one that was trained again is newer than its row."""
-    return [str(run_files(run, Path(RESULTS)).metrics) for run in wanted_runs() if is_finished(run, Path(RESULTS))]
+    """The results of the wanted runs that are finished."""
+    found = [str(run_files(run, Path(RESULTS)).metrics) for run in wanted_runs() if is_finished(run, Path(RESULTS))]
+    return [ancient(path) for path in found]
+
+
+@cache
+def states():
+    """How each table, figure and page stands; empty where what they are made from is to be made first."""
+    if CODE is None or marks() or to_collect() or not config_is_written():
+        return {}
+    try:
+        return file_states(config, Path(RESULTS), Path(FIGURES), Path(REFERENCE), CODE)
+    except UserError:
+        return {}  # a damaged file: the step that reads it says so
+
+
+def state_of(output, wildcards):
+    return states().get(Path(output.format(**wildcards)))
+
+
+def out_of_date(output):
+    """An input that has an output made again if its content says so."""
+    return lambda wildcards: now(state_of(output, wildcards) == State.STALE)
+
+
+def unless_current(output, given):
+    """What an output is made from. The times of these files do not count where its content says that it is current."""
+
+    def files(wildcards):
+        found = given(wildcards) if callable(given) else given
+        is_current = state_of(output, wildcards) == State.CURRENT
+        if isinstance(found, str):
+            return ancient(found) if is_current else found
+        return [ancient(path) for path in found] if is_current else list(found)
+
+    return files
 
 
 def mark_of(name):
@@ -170,8 +199,3 @@ def cost_of(to_do):
     on_gpu = gpu_time_text(to_do, MEASURED_ON_GPU)
     core = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     return f"{line}, {core}{f'; {on_gpu}' if on_gpu else ''}"
-
-
-# In a fresh clone the times of files say nothing, so the content of the results says which of them are current.
-if workflow.is_main_process and config_is_written():
-    take_current_results(config, Path(RESULTS), Path(FIGURES), Path(REFERENCE), before=STARTED)

@@ -1,14 +1,22 @@
 # From the small result files to tables, figures and the report. Nothing here needs torch, data or a run's folder; a job
-# takes seconds, which is not worth a place in the queue of a cluster (`localrule`).
+# takes seconds, which is not worth a place in the queue of a cluster (`localrule`). What is out of date is told by
+# content, not by time (`states` in common.smk), as in a fresh clone, or after a pull, the times of files say nothing.
 
-SMALL = dict(
-    config=CONFIG,
-    runs=f"{RESULTS}/runs.csv",
-    curves=f"{RESULTS}/curves.csv.gz",
-    selected=f"{RESULTS}/selected_weights.csv",
-    reference=REFERENCE,
-    claims=CLAIMS,
-)
+TABLE, SUMMARY = f"{RESULTS}/tables/{{experiment}}.csv", f"{RESULTS}/summary.json"
+FIGURE, PAGE = f"{FIGURES}/{{experiment}}.png", f"{RESULTS}/report.html"
+
+
+def small(output):
+    """The small files that each output is made from."""
+    files = dict(
+        config=CONFIG,
+        runs=f"{RESULTS}/runs.csv",
+        curves=f"{RESULTS}/curves.csv.gz",
+        selected=f"{RESULTS}/selected_weights.csv",
+        reference=REFERENCE,
+        claims=CLAIMS,
+    )
+    return {name: unless_current(output, given) for name, given in files.items()}
 
 
 rule config:
@@ -30,12 +38,13 @@ rule config:
 
 rule table:
     input:
-        code_of("slotpipeline.reporting.table_files"),
-        measured_inputs,
-        **SMALL,
+        out_of_date(TABLE),
+        unless_current(TABLE, code_of("slotpipeline.reporting.table_files")),
+        unless_current(TABLE, measured_inputs),
+        **small(TABLE),
     output:
         csv=report(
-            f"{RESULTS}/tables/{{experiment}}.csv",
+            TABLE,
             caption="../report/table.rst",
             category="Tables",
             labels={"experiment": "{experiment}"},
@@ -61,10 +70,11 @@ rule table:
 
 rule summary:
     input:
-        code_of("slotpipeline.reporting.summary"),
-        **SMALL,
+        out_of_date(SUMMARY),
+        unless_current(SUMMARY, code_of("slotpipeline.reporting.summary")),
+        **small(SUMMARY),
     output:
-        report(f"{RESULTS}/summary.json", caption="../report/summary.rst", category="Claims and verdicts"),
+        report(SUMMARY, caption="../report/summary.rst", category="Claims and verdicts"),
     log:
         f"{LOGS}/summary.log",
     localrule: True
@@ -81,13 +91,14 @@ rule summary:
 
 rule figure:
     input:
-        lambda wildcards: code_of_script(figure_script(wildcards)),
-        measured_inputs,
-        **SMALL,
-        script=figure_script,
+        out_of_date(FIGURE),
+        unless_current(FIGURE, lambda wildcards: code_of_script(figure_script(wildcards.experiment))),
+        unless_current(FIGURE, measured_inputs),
+        **small(FIGURE),
+        script=unless_current(FIGURE, lambda wildcards: figure_script(wildcards.experiment)),
     output:
         png=report(
-            f"{FIGURES}/{{experiment}}.png",
+            FIGURE,
             caption="../report/figure.rst",
             category="Figures",
             labels={"experiment": "{experiment}"},
@@ -112,13 +123,14 @@ rule figure:
 
 rule report:
     input:
-        code_of("slotpipeline.reporting.report"),
-        [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files],
-        PREDICTIONS,
-        **SMALL,
-        figures=expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS]),
+        out_of_date(PAGE),
+        unless_current(PAGE, code_of("slotpipeline.reporting.report")),
+        unless_current(PAGE, [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files]),
+        unless_current(PAGE, PREDICTIONS),
+        **small(PAGE),
+        figures=unless_current(PAGE, expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS])),
     output:
-        report(f"{RESULTS}/report.html", caption="../report/page.rst", category="Claims and verdicts"),
+        report(PAGE, caption="../report/page.rst", category="Claims and verdicts"),
     log:
         f"{LOGS}/report.log",
     localrule: True
@@ -141,6 +153,6 @@ for experiment in EXPERIMENTS:
         name:
             experiment
         input:
-            f"{RESULTS}/tables/{experiment}.csv",
-            f"{FIGURES}/{experiment}.png",
+            TABLE.format(experiment=experiment),
+            FIGURE.format(experiment=experiment),
         localrule: True

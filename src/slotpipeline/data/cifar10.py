@@ -108,4 +108,5 @@ CIFAR10 = Dataset(
     std=(0.247, 0.243, 0.261),
     read=_read,
     download=_download,
+    mirrors=lambda: MIRRORS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -55,6 +55,7 @@ class Dataset:
             the images come with a library, and are in no folder.
         download: the contents from the network, through the given folder, which the caller removes; it may hold what
             an earlier attempt left.
+        mirrors: the addresses that the download tries; none where the images come with a library.
         resizable: whether images may be scaled up and repeated over channels to fit a network.
     """
 
@@ -66,4 +67,5 @@ class Dataset:
     std: tuple[float, ...]
     read: Callable[[Path], Contents] | None
     download: Callable[[Path], Contents]
+    mirrors: Callable[[], Sequence[str]] = tuple
     resizable: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,4 +47,20 @@ def _download(folder: Path) -> Contents:
     return _read(folder)
 
 
-MNIST = Dataset("mnist", "MNIST", (1, 28, 28), 60_000, mean=(0.0,), std=(1.0,), read=_read, download=_download)
+def _mirrors() -> Sequence[str]:
+    from torchvision.datasets.mnist import MNIST as OFFICIAL
+
+    return list(OFFICIAL.mirrors)
+
+
+MNIST = Dataset(
+    "mnist",
+    "MNIST",
+    (1, 28, 28),
+    60_000,
+    mean=(0.0,),
+    std=(1.0,),
+    read=_read,
+    download=_download,
+    mirrors=_mirrors,
+)

@@ -21,6 +21,10 @@ class Engine:
         fused: one kernel selects the weights of all layers, one makes a batch of images, one adds up loss and correct
             answers. The bits stay the same. Not together with `compiled`.
         captured_evaluation: the evaluation after an epoch is one CUDA graph; it needs a GPU. The bits stay the same.
+        stacked: LeNets that stand next to each other in a plan for `train-all`, and differ in seed and K only, are
+            trained at the same time, by products of stacks of matrices. Rounding may differ. Not with `compiled`.
+        branches: the same of any network that is no rival's: each run is a branch of one CUDA graph. The bits stay the
+            same.
     """
 
     channels_last: bool = False
@@ -28,6 +32,13 @@ class Engine:
     compiled: bool = False
     fused: bool = False
     captured_evaluation: bool = False
+    stacked: bool = False
+    branches: bool = False
+
+    @property
+    def is_together(self) -> bool:
+        """Whether several runs are trained at the same time."""
+        return self.stacked or self.branches
 
     @property
     def words(self) -> str:
@@ -52,6 +63,7 @@ def engine_of(names: Iterable[str]) -> Engine:
     names = list(names)
     if unknown := [name for name in names if name not in ENGINE_NAMES]:
         raise UserError(f"unknown engine {unknown[0]!r}; use some of {', '.join(ENGINE_NAMES)}")
-    if {"compiled", "fused"} <= set(names):
-        raise UserError("engines compiled and fused exclude each other; leave out one of them")
+    for one, other in (("compiled", "fused"), ("compiled", "stacked"), ("stacked", "branches")):
+        if {one, other} <= set(names):
+            raise UserError(f"engines {one} and {other} exclude each other; leave out one of them")
     return Engine(**{_field(name): True for name in names})

@@ -154,10 +154,10 @@ def _recipe_files(config: Mapping[str, Any]) -> list[Path]:
 
 
 def out_of_date(grid: Grid) -> list[str]:
-    """The tables, figures and pages of a grid that are not those of its recorded runs."""
+    """The tables, figures and pages of a grid that are not those of its recorded runs and of the code."""
     config = read_config(grid.results / "config.yaml")
     states = file_states(config, grid.results, grid.figures, grid.reference)
-    return [str(path) for path, state in states.items() if state != State.CURRENT and path.suffix != ".tex"]
+    return [str(path) for path, state in states.items() if state != State.CURRENT]
 
 
 def _described(grid: Grid) -> Described:

@@ -10,28 +10,18 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.claim_words import counted, counts
-from slotpipeline.reporting.file_states import State, files_state, report_state, state_of
-from slotpipeline.reporting.report import drawn
-from slotpipeline.reporting.sources import (
-    OVERVIEWS,
-    figure_digest,
-    overview_digests,
-    picture_source,
-    report_digest,
-)
-from slotpipeline.reporting.summary import summary_text
-from slotpipeline.reporting.table_files import table_texts
+from slotpipeline.reporting.file_states import State, states_of
+from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_time import estimated_hours, time_text
-from slotpipeline.runs.to_do import failures, missing_parents, runs_to_do
+from slotpipeline.runs.to_do import failure_lines, failures, missing_parents, runs_to_do
 
 
 @dataclass(frozen=True)
@@ -39,8 +29,7 @@ class Standing:
     """One experiment of a grid.
 
     Attributes:
-        table, figure: how the files (a table has two) stand to what has been collected.
-        figure_source: digest of what the figure should be made from.
+        table, figure: how the files (a table has three) stand to what has been collected, and to the code.
         runs: that the grid asks for.
         recorded: how many of them runs.csv holds.
         uncollected: how many are finished, but not in runs.csv yet.
@@ -52,7 +41,6 @@ class Standing:
     experiment: str
     table: State
     figure: State
-    figure_source: str
     runs: Sequence[Run]
     recorded: int
     uncollected: int
@@ -77,14 +65,14 @@ class Standing:
 
 
 def grid_status(
-    config: Config, there: Results, all_found: Mapping[str, Sequence[CellResult]], results: Path, figures: Path
+    config: Config, there: Results, states: Mapping[Path, State], results: Path, figures: Path
 ) -> list[Standing]:
     """How each experiment of a grid stands to its results so far.
 
     Args:
-        all_found: experiment -> the results of its cells, see `grid_results`.
         config: of the grid, as it is asked for now.
         there: what has been collected.
+        states: of its tables and figures, see `states_of`.
         results, figures: the grid's folders.
     """
     recorded = set(there.runs["identity"])
@@ -93,14 +81,11 @@ def grid_status(
         known = sum(run.identity in recorded for run in runs)
         to_do = runs_to_do(runs, recorded, results)
         identities = {run.identity for run in to_do}
-        found = all_found[experiment]
-        figure_source = figure_digest(there, experiment, found)
         standings.append(
             Standing(
                 experiment=experiment,
-                table=files_state(results / "tables", table_texts(there, experiment, found)),
-                figure=state_of(figures / f"{experiment}.png", picture_source, figure_source),
-                figure_source=figure_source,
+                table=states[results / f"tables/{experiment}.csv"],
+                figure=states[figures / f"{experiment}.png"],
                 runs=runs,
                 recorded=known,
                 uncollected=len(runs) - known - len(to_do),
@@ -206,7 +191,7 @@ class GridStatus:
             f"report: {self.report}; summary.json: {self.summary}; {states}.",
             f"Each run counts once: {self.runs - len(self.to_do)} of {self.runs} are finished, {len(self.to_do)} to do"
             f"{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
-            *(f"failed: {folder}: {why}" for folder, why in self.failed.items()),
+            *failure_lines(self.failed),
         ]
         if self.claims_text:
             lines.append(f"{self.claims_text} See `slotmachines claims`.")
@@ -228,20 +213,16 @@ def status_of(config: Config, results: Path, figures: Path, reference_csv: Path,
         UserError: a file that is there cannot be read.
     """
     there = results_so_far(config, results, reference_csv)
-    found = grid_results(there)
-    standings = grid_status(config, there, found, results, figures)
-    sources = {one.experiment: one.figure_source for one in standings}
-    overviews = overview_digests(found, sources)
-    sources |= overviews
-    shown = {sources[name] for name in drawn(found)}
+    states = states_of(there, grid_results(there), results, figures)
+    standings = grid_status(config, there, states, results, figures)
     claims = claims_of_grid(there)
     return GridStatus(
         folder=results,
         seconds_csv=seconds_csv,
         standings=standings,
-        report=report_state(results / "report.html", report_digest(there, found), shown),
-        summary=files_state(results, {"summary.json": summary_text(there, found)}),
-        overviews={name: state_of(figures / f"{name}.png", picture_source, overviews[name]) for name in OVERVIEWS},
+        report=states[results / "report.html"],
+        summary=states[results / "summary.json"],
+        overviews={name: states[figures / f"{name}.png"] for name in OVERVIEWS},
         claims=counts(claims.judged) if claims else {},
         claims_text=counted(claims.judged) if claims else "",
         others=len(set(there.runs["identity"]) - {run.identity for one in standings for run in one.runs}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,48 @@ def recorded_identities(results: Path) -> set[str]:
     """
     path = results / RUNS_CSV
     return set(read_table(path, ["identity"], "")["identity"]) if path.is_file() else set()
+
+
+def runs_to_collect(wanted: Iterable[Run], with_histograms: Iterable[Run], results: Path) -> list[Run]:
+    """The wanted runs that are finished, and that the small result files lack, or hold from an earlier training.
+
+    Args:
+        wanted: runs of the grid.
+        with_histograms: the runs whose selected weights are counted.
+        results: the grid's folder of results.
+
+    Raises:
+        UserError: a small result file is damaged.
+    """
+    started = _started_by_identity(results / RUNS_CSV)
+    path = results / SELECTED_CSV
+    counted = set(read_table(path, ["identity"], "")["identity"]) if path.is_file() else set()
+    to_count = {run.identity for run in with_histograms} - counted
+    return [
+        run
+        for run in wanted
+        if is_finished(run, results)
+        and (
+            started.get(run.identity) != _started(run_files(run, results))
+            or (run.identity in to_count and run_files(run, results).weights.is_dir())
+        )
+    ]
+
+
+def _started_by_identity(runs_csv: Path) -> dict[str, str]:
+    """Identity of a recorded run -> when it was started; empty without the file."""
+    if not runs_csv.is_file():
+        return {}
+    runs = read_table(runs_csv, ["identity"], "").reindex(columns=["identity", "started"])
+    return dict(zip(runs["identity"], runs["started"], strict=True))
+
+
+def _started(files: RunFiles) -> str | None:
+    """When a finished run was started; None where its result is damaged: collecting it says so."""
+    try:
+        return str(json.loads(files.metrics.read_text(encoding="utf-8"))["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _joined(path: Path, columns: Sequence[str], read: Collection[str], parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

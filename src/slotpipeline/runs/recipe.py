@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 from slotmachines.distributions import DISTRIBUTIONS
@@ -18,6 +16,7 @@ from slotmachines.errors import UserError, did_you_mean, one_line
 from slotpipeline.data.datasets import find
 from slotpipeline.plain_yaml import parse_yaml
 from slotpipeline.runs.checked_fields import Prose, from_fields
+from slotpipeline.runs.setting_types import converted
 
 SCHEDULES = ("constant", "warm-restarts", "steps")
 SHARINGS = ("none", "layer", "network")
@@ -257,6 +256,15 @@ def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     return dict(values)
 
 
+def checked_settings(values: Mapping[str, Any], where: str, dataset: str) -> dict[str, Any]:
+    """Some settings of runs on a dataset in their types; `where` names their source in the message.
+
+    Raises:
+        UserError: a setting is unknown, of the wrong type or out of range.
+    """
+    return _checked(_held_out(values, dataset), where)
+
+
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The values in the types of their settings."""
     types = _types(Settings)
@@ -264,7 +272,7 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     if unknown:
         near = did_you_mean(unknown[0], types)
         raise UserError(f"{where}: unknown setting {', '.join(unknown)}; the settings are {', '.join(types)}{near}")
-    settings = {name: _convert(name, types[name], value, where) for name, value in values.items()}
+    settings = {name: converted(name, types[name], value, where) for name, value in values.items()}
     lowest = {"epochs": 0, "batch_size": 1, "validation": 1}
     not_negative = ("learning_rate", "momentum", "weight_decay", "score_range_conv", "score_range_linear")
     lowest |= dict.fromkeys([*not_negative, "positive_share"], 0)
@@ -281,19 +289,3 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         if settings.get(name, names[0]) not in names:
             raise UserError(f"{where}: unknown {name} {settings[name]!r}; use one of {', '.join(names)}")
     return settings
-
-
-def _convert(name: str, accepted: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(accepted) is tuple and isinstance(value, list | tuple) and all(type(v) is int for v in value):
-        return tuple(value)
-    fitting = {int: (int,), float: (int, float), str: (str,)}
-    alternatives = typing.get_args(accepted) if typing.get_origin(accepted) is UnionType else (accepted,)
-    if float in alternatives and isinstance(value, str):
-        with suppress(ValueError):  # YAML 1.1 takes 1e-4, which has no point, for text
-            return float(value)
-    for one in alternatives:
-        if one in fitting and isinstance(value, fitting[one]) and not isinstance(value, bool):
-            return one(value)
-    if accepted == Mapping[str, Any] and isinstance(value, Mapping):
-        return dict(value)
-    raise UserError(f"{where}: {name} cannot be {value!r}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,17 @@ def failures(to_do: Iterable[Run], results: Path) -> dict[str, str]:
         with suppress(OSError):
             found[run.folder] = failure_note(checkpoint_of(run, results)).read_text(encoding="utf-8")
     return found
+
+
+def failure_lines(failed: Mapping[str, str]) -> list[str]:
+    """A line for each reason why runs failed: of one run its folder, of several how many there are."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for folder, why in failed.items():
+        folders[why].append(folder)
+    return [
+        f"failed: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {why}"
+        for why, names in folders.items()
+    ]
 
 
 def missing_parents(to_do: Iterable[Run], results: Path) -> list[tuple[Run, list[Path]]]:

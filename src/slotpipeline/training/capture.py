@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -15,8 +15,12 @@ class Capture:
     the same tensors in each call.
     """
 
-    def __init__(self, device: torch.device, calls_before: int = 3) -> None:
+    def __init__(
+        self, device: torch.device, calls_before: int = 3, generators: Sequence[torch.Generator] = ()
+    ) -> None:  # fmt: skip
+        """`generators`: what the function draws from, beside PyTorch's default one."""
         self._device = device
+        self._generators = generators
         self._calls_left = calls_before
         self._graph: torch.cuda.CUDAGraph | None = None
         self._stream: torch.cuda.Stream | None = None
@@ -43,6 +47,8 @@ class Capture:
             return
         if self._graph is None:
             graph = torch.cuda.CUDAGraph()
+            for generator in self._generators:
+                graph.register_generator_state(generator)
             with torch.cuda.graph(graph, stream=self._stream):  # records, and runs nothing
                 function()
             self._graph = graph

@@ -31,7 +31,8 @@ EARLY_MEASUREMENTS = 100
 class Trainer:
     """A network in training, with its optimiser; `state` between two epochs is all that resuming needs.
 
-    `first_epoch` fills with what the first epoch measures between its steps, of a network with masks.
+    `step` takes the steps. `first_epoch` fills with what the first epoch measures between its steps, of a network with
+    masks.
 
     Each epoch draws its randomness (order of the images, augmentation, dropout, sampled options) from streams keyed
     by (seed, epoch), so no generator state has to be kept.
@@ -51,9 +52,10 @@ class Trainer:
         self.settings = settings
         self.data = data
         self.seed = seed
+        self.engine = engine
         self._round = 1
         self._selected = list(weight_selectors(network))
-        self._step = TrainingStep(network, settings, data, cuda_graph=cuda_graph, engine=engine)
+        self.step = TrainingStep(network, settings, data, cuda_graph=cuda_graph, engine=engine)
         self._channels_last = engine.channels_last
         parts = (data.validation, data.test)
         self._captured = (
@@ -80,25 +82,37 @@ class Trainer:
             rate = step_rate
             if is_watched and step % every == 0:
                 self.first_epoch.append(self._early_row(step))
-        return self._row(epoch, rate, self.evaluation())
+        return self.finish_epoch(epoch, rate)
 
     def steps(self, epoch: int) -> Iterator[float]:
         """Train for one epoch without evaluating; yields the learning rate after each step, without waiting."""
+        for indices, rate in self.batches(epoch):
+            self.step(indices, rate)
+            yield rate
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, float]]:
+        """Begin an epoch; yields what each of its steps takes: the numbers of images, and the learning rate."""
         torch.manual_seed(key_of("epoch", self.seed, epoch) >> 1)
         if begin_epoch_(self.network, epoch):
-            self._step.restart()
+            self.step.restart()
             self._forget_graph()
             self._round += 1
         self._sampled.begin(epoch)
         self.network.train()
-        self._step.reset()
+        self.step.reset()
         train = self.data.train
         order = permutation(len(train), "order", self.seed, epoch, device=train.labels.device)
         batches = order.split(self.settings.batch_size)
         for step, indices in enumerate(batches):
-            rate = learning_rate(self.settings, epoch - 1 + step / len(batches))
-            self._step(indices, rate)
-            yield rate
+            yield indices, learning_rate(self.settings, epoch - 1 + step / len(batches))
+
+    def finish_epoch(self, epoch: int, rate: float) -> CurveRow:
+        """Evaluate after the steps of an epoch, of which the last one had that learning rate.
+
+        Raises:
+            UserError: as `train_epoch`.
+        """
+        return self._row(epoch, rate, self.evaluation())
 
     def evaluation(self) -> Evaluation:
         """What is known of the network after the steps of an epoch; a GPU may still be at it."""
@@ -128,7 +142,7 @@ class Trainer:
         return EarlyRow(step=step, val_accuracy=accuracy, altered_share=float(altered_share(self.network)))
 
     def _row(self, epoch: int, rate: float, found: Evaluation) -> CurveRow:
-        train_loss = self._step.loss_sum.item() / len(self.data.train)
+        train_loss = self.step.loss_sum.item() / len(self.data.train)
         # A slot machine's weights are bounded: its loss stays finite even where what it trains does not.
         if not math.isfinite(train_loss) or not found.is_finite:
             what = "the trained numbers" if math.isfinite(train_loss) else "the loss"
@@ -142,7 +156,7 @@ class Trainer:
             epoch=epoch,
             learning_rate=rate,
             train_loss=train_loss,
-            train_accuracy=100 * self._step.correct.item() / len(self.data.train),
+            train_accuracy=100 * self.step.correct.item() / len(self.data.train),
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             test_accuracy=test_accuracy,
@@ -156,7 +170,7 @@ class Trainer:
 
     def state(self) -> TrainerState:
         """Everything that the next epoch depends on."""
-        return TrainerState(self.network.state_dict(), self._step.optimiser.state_dict(), self._round)
+        return TrainerState(self.network.state_dict(), self.step.optimiser.state_dict(), self._round)
 
     def load_state(self, state: TrainerState) -> None:
         """Go on from `state`.
@@ -165,7 +179,7 @@ class Trainer:
             ValueError, KeyError, RuntimeError, TypeError, AttributeError: it is not the state of an equal trainer.
         """
         self.network.load_state_dict(state.network)
-        self._step.load_state_dict(state.optimiser)
+        self.step.load_state_dict(state.optimiser)
         self._forget_graph()
         self._round = state.round
         self._choices = self._current_choices()

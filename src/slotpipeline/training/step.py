@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -53,7 +53,7 @@ class TrainingStep:
         self._settings = settings
         self._data = data
         self._device = device = data.train.labels.device
-        self.optimiser = _optimiser(network, settings, device, capturable=cuda_graph)
+        self.optimiser = make_optimiser(network.parameters(), settings, device, capturable=cuda_graph)
         self._is_graph = cuda_graph
         self._parts = StepParts(network, settings, data, engine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -63,16 +63,12 @@ class TrainingStep:
 
     def __call__(self, indices: Tensor, learning_rate: float) -> None:
         """Train on the training images of these numbers, int64, on their device."""
-        for group in self.optimiser.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(learning_rate)
-            else:
-                group["lr"] = learning_rate
+        self.set_rate(learning_rate)
         if self._capture is None or len(indices) < self._settings.batch_size:
-            self._train(indices)
+            self.train_on(indices)
         else:
             self._indices.copy_(indices)
-            self._capture.run(lambda: self._train(self._indices))
+            self._capture.run(lambda: self.train_on(self._indices))
 
     def reset(self) -> None:
         """Begin new sums."""
@@ -81,7 +77,9 @@ class TrainingStep:
 
     def restart(self) -> None:
         """Forget what the optimiser gathered."""
-        self.optimiser = _optimiser(self._network, self._settings, self._device, capturable=self._is_graph)
+        self.optimiser = make_optimiser(
+            self._network.parameters(), self._settings, self._device, capturable=self._is_graph
+        )
         self._forget_graph()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -105,7 +103,12 @@ class TrainingStep:
         if self._capture is not None:  # a graph knows the tensors that were replaced
             self._capture = Capture(self._device)
 
-    def _train(self, indices: Tensor) -> None:
+    def set_rate(self, learning_rate: float) -> None:
+        """Of the steps to come."""
+        set_rate(self.optimiser, learning_rate)
+
+    def train_on(self, indices: Tensor) -> None:
+        """Train on the images of these numbers, one operation after the other."""
         images, labels = self._parts.batch(indices)
         network = self._compiled if len(indices) == self._settings.batch_size else self._network
         with _precision(self._settings, self._device), self._parts.selected():
@@ -127,7 +130,19 @@ def _precision(settings: Settings, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, getattr(torch, settings.precision), cache_enabled=False)
 
 
-def _optimiser(network: nn.Module, settings: Settings, device: torch.device, *, capturable: bool) -> Optimizer:
+def set_rate(optimiser: Optimizer, learning_rate: float) -> None:
+    """Set the learning rate, also of a graph that was captured."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate
+
+
+def make_optimiser(
+    parameters: Iterable[nn.Parameter], settings: Settings, device: torch.device, *, capturable: bool
+) -> Optimizer:
+    """The optimiser of a recipe's settings; `capturable`: whether its steps may be captured in a graph."""
     is_gpu = device.type == "cuda"
     # A graph would keep a number as it was at its capture.
     rate = (
@@ -135,5 +150,5 @@ def _optimiser(network: nn.Module, settings: Settings, device: torch.device, *, 
     )
     common: dict[str, Any] = {"lr": rate, "weight_decay": settings.weight_decay, "fused": True if is_gpu else None}
     if settings.optimiser == "adam":
-        return torch.optim.Adam(network.parameters(), **common, capturable=capturable)
-    return torch.optim.SGD(network.parameters(), **common, momentum=settings.momentum)
+        return torch.optim.Adam(parameters, **common, capturable=capturable)
+    return torch.optim.SGD(parameters, **common, momentum=settings.momentum)

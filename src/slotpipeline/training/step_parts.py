@@ -23,7 +23,8 @@ class StepParts:
         one: where the gradient of the loss begins; None leaves it to PyTorch, which makes a new 1 in each step.
     """
 
-    def __init__(self, network: nn.Module, settings: Settings, data: Splits, engine: Engine) -> None:
+    def __init__(self, network: nn.Module | None, settings: Settings, data: Splits, engine: Engine) -> None:
+        """`network`: None where its weights are selected elsewhere."""
         self._settings, self._data = settings, data
         self._order = torch.channels_last if engine.channels_last else torch.contiguous_format
         self._is_fused = engine.fused
@@ -33,7 +34,7 @@ class StepParts:
         if engine.fused:
             self.one = torch.ones((), device=data.train.labels.device)
             self._batches = FusedBatches(data, settings.augmentation, self._order)
-            machines = slot_machines(network) if is_slot_machine(network) else ()
+            machines = slot_machines(network) if network is not None and is_slot_machine(network) else ()
             greedy = [one for one in machines if one.selector.selection == "greedy"]
             self._selection = SelectionTogether(greedy) if greedy else None
 

@@ -88,13 +88,13 @@ def train_run(
             run, a device that is missing, a folder that cannot be written, or a loss that is no longer finite.
         Stopped: by a signal, with a checkpoint of the last whole epoch. A run in its last epoch is finished instead.
     """
-    _require_consistent(run, start_weights, keep_epochs)
+    require_consistent(run, start_weights, keep_epochs)
     if engine.compiled and find_method(run.method).rule:
         raise UserError(f"{run.method} cannot be trained compiled; leave out --engine compiled")
     target = prepare_device(device, threads, cuda_graph, engine)
     unfinished = UnfinishedRun(
         run,
-        _load_data(run, data_folder, target),
+        load_data(run, data_folder, target),
         folder=folder,
         checkpoint=checkpoint,
         start_weights=start_weights,
@@ -127,7 +127,7 @@ def _train_epochs(
     run, left = unfinished.run, unfinished.epochs_left
     with tqdm(
         left, initial=left.start - 1, total=run.settings.epochs,
-        desc=run.folder, unit="epoch", disable=not show_progress, mininterval=_seconds_between_lines(),
+        desc=run.folder, unit="epoch", disable=not show_progress, mininterval=seconds_between_lines(),
     ) as bar:  # fmt: skip
         for epoch in bar:
             begin = time.perf_counter()
@@ -236,7 +236,7 @@ class UnfinishedRun:
         return record
 
 
-def _require_consistent(run: Run, start_weights: Path | None, keep_epochs: tuple[int, ...]) -> None:
+def require_consistent(run: Run, start_weights: Path | None, keep_epochs: tuple[int, ...]) -> None:
     """Refuse weights to start from where the run has no use for them, or needs them; and epochs that never come."""
     if (start_weights is None) != (run.parent is None):
         raise UserError("finetuning needs the weights of its slot machine, and only finetuning does")
@@ -244,13 +244,13 @@ def _require_consistent(run: Run, start_weights: Path | None, keep_epochs: tuple
         raise UserError(f"cannot keep the weights of epoch {late[0]}: the run ends after {run.settings.epochs} epochs")
 
 
-def _load_data(run: Run, data_folder: Path, device: torch.device) -> Splits:
+def load_data(run: Run, data_folder: Path, device: torch.device) -> Splits:
     """The dataset of a run, in the form that its network takes."""
     shape = find_network(run.network).input_shape
     return load(run.dataset, data_folder, shape, run.settings.validation, device)
 
 
-def _seconds_between_lines() -> int:
+def seconds_between_lines() -> int:
     """Of a progress bar: a log file needs no line per second."""
     return 1 if sys.stderr.isatty() else 60
 
