@@ -209,7 +209,7 @@ def mark_of(out, bits, odd):
 def look(theta, scale, low, high, out):
     """Of a block: how many connections are outside their interval, and the mark of what `out` holds.
 
-    Other weights have another mark, but for one case in about 2^32, and for one number of which every bit is turned over.
+    Other weights have another mark, but for one case in about 2^32, and for a number of which all bits are turned over.
     """
     number = out.dtype.type
     outside, mark, odd = int32(0), number(0), number(1)
