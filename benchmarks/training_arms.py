@@ -69,7 +69,10 @@ class Training:
                 self.optimiser.state[mine]["momentum_buffer"].copy_(momentum)
 
     def seconds(self, batches: Sequence[Batch]) -> list[float]:
-        """Train on the batches: the seconds of each step, on a GPU those that the GPU took."""
+        """Train on the batches: the seconds of each step, on a GPU those that the GPU took.
+
+        In one thread they are those that the processor worked, without those in which it worked for others.
+        """
         if batches[0][0].is_cuda:
             events = [torch.cuda.Event(enable_timing=True) for _ in range(len(batches) + 1)]
             events[0].record()
@@ -78,10 +81,11 @@ class Training:
                 event.record()
             torch.cuda.synchronize()
             return [begin.elapsed_time(end) / 1000 for begin, end in pairwise(events)]
-        marks = [time.perf_counter()]
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        marks = [clock()]
         for batch in batches:
             self.step(*batch)
-            marks.append(time.perf_counter())
+            marks.append(clock())
         return [end - begin for begin, end in pairwise(marks)]
 
 

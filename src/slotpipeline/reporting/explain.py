@@ -294,8 +294,7 @@ def listing(found: Sequence[Address]) -> list[str]:
     """A command for each of several things that a name fits, with what they show where a number was asked for."""
     lines = []
     for one in found:
-        asked = one.shows if len(one.shows) <= 3 else {}
-        shown = ", ".join(f"{what} {value:g}" for what, value in asked.items())
+        shown = ", ".join(f"{what} {value:g}" for what, value in one.shows.items()) if len(one.shows) <= 3 else ""
         more = f": {shown}" if shown and one.kind != Kind.RUN else ""
         lines.append(f"slotmachines explain {one.name}  # {one.kind.value}{more}")
     return lines

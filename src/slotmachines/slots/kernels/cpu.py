@@ -136,6 +136,8 @@ class Lent:
 
     def __init__(self, cache: Cache, pool: OptionPool) -> None:
         self._weight = cache.weight
+        self._number: Any
+        self._bits: Any
         self._number, self._bits = (
             (np.float32, np.int32) if cache.weight.dtype == torch.float32 else (np.float64, np.int64)
         )
@@ -178,7 +180,7 @@ class Lent:
         Not by theta.numpy(), after which PyTorch refuses to free that memory, as FSDP2 does with whole parameters.
         """
         if self._address != (address := theta.data_ptr()):
-            memory = (ctypes.c_byte * theta.nbytes).from_address(address)
+            memory: Any = (ctypes.c_byte * theta.nbytes).from_address(address)
             self._array, self._address = np.frombuffer(memory, self._number), address
         return self._array
 

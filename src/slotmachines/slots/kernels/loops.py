@@ -209,8 +209,7 @@ def mark_of(out, bits, odd):
 def look(theta, scale, low, high, out):
     """Of a block: how many connections are outside their interval, and the mark of what `out` holds.
 
-    One change always changes the mark, as odd factors and shifted bits can be undone; several change it but for one
-    case in 2^32.
+    Other weights have another mark, but for one case in about 2^32, and for a number of which all bits are turned over.
     """
     number = out.dtype.type
     outside, mark, odd = int32(0), number(0), number(1)
