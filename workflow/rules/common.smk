@@ -145,6 +145,19 @@ def unless_current(output, given):
     return files
 
 
+def small(output):
+    """The small files that each output is made from."""
+    files = dict(
+        config=CONFIG,
+        runs=f"{RESULTS}/runs.csv",
+        curves=f"{RESULTS}/curves.csv.gz",
+        selected=f"{RESULTS}/selected_weights.csv",
+        reference=REFERENCE,
+        claims=CLAIMS,
+    )
+    return {name: unless_current(output, given) for name, given in files.items()}
+
+
 def mark_of(name):
     return f"{LOGS}/train/{name}.done"
 

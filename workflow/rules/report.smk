@@ -6,19 +6,6 @@ TABLE, SUMMARY = f"{RESULTS}/tables/{{experiment}}.csv", f"{RESULTS}/summary.jso
 FIGURE, PAGE = f"{FIGURES}/{{experiment}}.png", f"{RESULTS}/report.html"
 
 
-def small(output):
-    """The small files that each output is made from."""
-    files = dict(
-        config=CONFIG,
-        runs=f"{RESULTS}/runs.csv",
-        curves=f"{RESULTS}/curves.csv.gz",
-        selected=f"{RESULTS}/selected_weights.csv",
-        reference=REFERENCE,
-        claims=CLAIMS,
-    )
-    return {name: unless_current(output, given) for name, given in files.items()}
-
-
 rule config:
     # The config in force: defaults filled in, changes of the command line made.
     input:
