@@ -124,6 +124,19 @@ def test_a_verdict_that_more_runs_can_change_says_so(results: Path, tmp_path: Pa
     assert shown.loc["finetuning beats scratch", "verdict"] == "supported so far"
 
 
+def test_a_complete_part_that_contradicts_is_enough(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    path = tmp_path / "results" / "confirmation" / "runs.csv"
+    for options, is_final in ((16, True), (64, False)):
+        runs = pd.read_csv(results / "confirmation" / "runs.csv")
+        runs[~((runs["seed"] == 14) & (runs["options"] == options))].to_csv(path, index=False)
+        found = claims_so_far(tmp_path / "results", REFERENCE)
+        assert found is not None
+        (one,) = (one for one in found.judged if one.claim.name == "few-options-match-learned" and one.parts)
+        # K = 64 contradicts.
+        assert (one.verdict, one.is_final) == ("contradicted", is_final)
+
+
 def test_each_part_says_what_supports_it(judged: JudgedClaims) -> None:
     table = tidy(judged)
     run = table[(table["n"] > 0) & table["decides"]]

@@ -166,6 +166,19 @@ def test_tables_of_other_runs_are_warned_of(grid: Grid, tmp_path: Path, monkeypa
     assert answer.exit_code == 0 and "out of date" in answer.stderr
 
 
+def test_a_config_that_was_changed_since_is_warned_of(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    folders = ["--results", str(grid.results.parent), "--figures", str(grid.figures.parent)]
+    edited = yaml.safe_load(grid.config.read_text())
+    for seeds, is_warned in ((edited["seeds"], False), ([77], True)):
+        config = tmp_path / grid.config.name
+        config.write_text(yaml.safe_dump(edited | {"seeds": seeds}))
+        answer = CliRunner().invoke(app, ["crate", str(config), str(tmp_path / f"{is_warned}.zip"), *folders])
+        assert answer.exit_code == 0 and ("asks for other runs" in answer.stderr) == is_warned
+
+
 def test_the_paper_the_authors_and_the_licence_are_those_of_the_citation(crate: Path) -> None:
     found = entities(crate)
     root = found["./"]

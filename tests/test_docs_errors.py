@@ -68,7 +68,7 @@ def set_in_two_words(*_: object) -> None:
 def diverged(*_: object) -> None:
     evaluation = SimpleNamespace(is_finite=True)
     trainer: Any = SimpleNamespace(
-        _step=SimpleNamespace(loss_sum=torch.tensor(float("nan"))),
+        step=SimpleNamespace(loss_sum=torch.tensor(float("nan"))),
         data=SimpleNamespace(train=[0]),
         settings=SimpleNamespace(learning_rate=25.0),
     )

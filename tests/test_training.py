@@ -16,7 +16,7 @@ from slotmachines.methods import RIVALS
 from slotpipeline.data import load
 from slotpipeline.runs.run import finetuned
 from slotpipeline.runs.run_record import ROW_COLUMNS, SAMPLED_COLUMNS
-from slotpipeline.training import step as step_module
+from slotpipeline.training import step_parts
 from slotpipeline.training.evaluation import evaluate
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.provenance import provenance
@@ -151,7 +151,7 @@ def test_each_epoch_and_each_seed_draws_anew(train, monkeypatch):
         drawn.append((images.sum().item(), torch.initial_seed()))
         return images
 
-    monkeypatch.setattr(step_module, "augment", record)
+    monkeypatch.setattr(step_parts, "augment", record)
     for name, seed in (("a", 1), ("b", 2)):
         train(dataclasses.replace(tiny_run(epochs=3, batch_size=300), seed=seed), name)
     steps = [drawn[epoch : epoch + 5] for epoch in range(0, 30, 5)]

@@ -85,11 +85,14 @@ def crate(
     Example: slotmachines crate config/mnist.yaml mnist.crate.zip
     """
     from slotpipeline.experiments.config_schema import read_grid
-    from slotpipeline.reporting.crate import Grid, out_of_date, write_crate
+    from slotpipeline.reporting.crate import Grid, asks_for_other_runs, out_of_date, write_crate
 
     name = read_grid(config)["grid"]
     grid = Grid(config, results / name, figures / name, reference, data)
     written = write_crate(grid, output, agent, published.date() if published else None)
+    if asks_for_other_runs(grid):
+        there = grid.results / "config.yaml"
+        typer.echo(f"warning: {config} asks for other runs than {there}, which the crate describes", err=True)
     if old := out_of_date(grid):
         more = f" and {len(old) - 1} more" if old[1:] else ""
         typer.echo(f"warning: {old[0]}{more} out of date; see slotmachines status {config}", err=True)

@@ -98,8 +98,14 @@ class JudgedClaim:
 
     @property
     def is_final(self) -> bool:
-        """Whether all registered seeds of each deciding part are finished, so that no run can change the verdict."""
-        return bool(self.deciding) and all(part.n >= self.seeds for part in self.deciding)
+        """Whether no run can change the verdict: all registered seeds of each part that it depends on are finished.
+
+        A contradicted part contradicts the claim, whatever the others say.
+        """
+        complete = [part for part in self.deciding if part.n >= self.seeds]
+        if self.verdict is ClaimVerdict.CONTRADICTED:
+            return any(part.verdict is ClaimVerdict.CONTRADICTED for part in complete)
+        return bool(self.deciding) and complete == self.deciding
 
 
 def judge_claims(

@@ -16,6 +16,7 @@ from typing import Any
 from slotmachines.errors import UserError
 from slotmachines.files import replacing, replacing_folder
 from slotpipeline.data.canonical import stored_digest
+from slotpipeline.experiments.config_schema import read_grid
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.plain_yaml import read_yaml
@@ -158,6 +159,13 @@ def out_of_date(grid: Grid) -> list[str]:
     config = read_config(grid.results / "config.yaml")
     states = file_states(config, grid.results, grid.figures, grid.reference)
     return [str(path) for path, state in states.items() if state != State.CURRENT]
+
+
+def asks_for_other_runs(grid: Grid) -> bool:
+    """Whether the config of the grid plans other runs than the recorded one, which the crate describes."""
+    plans = (grid_runs(one) for one in (read_grid(grid.config), read_config(grid.results / "config.yaml")))
+    asked, recorded = ({run.identity for run in runs} for runs in plans)
+    return asked != recorded
 
 
 def _described(grid: Grid) -> Described:
