@@ -32,7 +32,7 @@ def rows(run, engine: Engine, device: str = "cpu", epochs: int = 3):
     ("method", "network", "last"),
     [
         ("greedy", "lenet", False),
-        ("probabilistic", "lenet", False),
+        pytest.param("probabilistic", "lenet", False, marks=pytest.mark.slow),
         ("edge_popup", "lenet", False),
         ("learned", "conv2", True),
     ],
@@ -56,6 +56,7 @@ def test_masks_that_are_drawn_in_evaluation_are_drawn_anew_in_each_replay(monkey
     assert done.count("replay") == 2
 
 
+@pytest.mark.slow
 def test_evaluation_is_captured_anew_where_the_state_was_replaced(monkeypatch):
     monkeypatch.setattr(machine, "kernels_for", lambda *_, **__: DenseKernels())
     run = tiny_run(batch_size=8)

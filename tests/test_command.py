@@ -99,6 +99,7 @@ def test_a_figure_without_arguments(name: str) -> None:
     assert (answer.returncode, "Missing argument" in answer.stderr, "Traceback" in answer.stderr) == (2, True, False)
 
 
+@pytest.mark.slow
 def test_the_readme_gets_generated_parts_and_keeps_the_rest(grid: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     names = ("answer", "claims", "grids", "scoreboard")
@@ -112,10 +113,11 @@ def test_the_readme_gets_generated_parts_and_keeps_the_rest(grid: Path, tmp_path
     assert f"<!-- begin scoreboard -->\n{sentence(board)}\n<!-- end" in text
     assert "\n| `paper.yaml` " in text
     assert "old" not in text
-    readme.write_text("no marks")
-    answer = call(*arguments)
-    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
-    assert "lacks the marks" in answer.stderr
+    for page in ("no marks", marks.replace("<!-- end scoreboard -->", "")):
+        readme.write_text(page)
+        answer = call(*arguments)
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+        assert "lacks the marks" in answer.stderr and readme.read_text() == page
     readme.unlink()
     answer = call(*arguments)
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)

@@ -86,6 +86,7 @@ def test_a_network_of_a_stack_goes_on_alone():
         assert row == expected
 
 
+@pytest.mark.slow
 def test_a_stack_as_a_graph(monkeypatch):
     """Every tensor that a step reads or writes stays where it is, and the rate is no number of the host."""
     monkeypatch.setattr(machine, "kernels_for", lambda *_, **__: DenseKernels())
