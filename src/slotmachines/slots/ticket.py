@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,20 +30,12 @@ from slotmachines.slots.convert import bake_
 from slotmachines.slots.machine import SlotMachine
 from slotmachines.slots.packing import bits_of, pack_options, unpack_options
 from slotmachines.slots.random_options import OptionPool
-from slotmachines.slots.ticket_fit import require_same_network, require_same_ties, require_writable
+from slotmachines.slots.ticket_fit import TicketWeight, require_same_network, require_same_ties, require_writable
 
 _FORMAT = 1
 _DTYPES = {str(dtype)[6:]: dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
 _NO_CHECKSUM = b"0" * 64  # stands in the place of the checksum while it is computed
 _CHECKSUM = re.compile(rb'\\"blake2b\\":\\"([0-9a-f]{64})\\"')  # JSON within JSON
-
-
-class TicketWeight(NamedTuple):
-    """What a ticket says of one selected weight, besides the selection."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    pool: OptionPool
 
 
 def save_ticket(module: nn.Module, path: str | Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from slotmachines.slots.packing import bits_of
-from slotmachines.slots.ticket import TicketWeight, options_of, read_ticket
+from slotmachines.slots.ticket import options_of, read_ticket
+from slotmachines.slots.ticket_fit import TicketWeight
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 16  # bars of a histogram in the text; with more options, neighbours are added up

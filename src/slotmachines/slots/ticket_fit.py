@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from slotmachines.errors import UserError
-
-if TYPE_CHECKING:
-    from slotmachines.slots.ticket import TicketWeight
+from slotmachines.slots.random_options import OptionPool
 
 _WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and DistributedDataParallel, and torch.compile, put before the names of a network."""
+
+
+class TicketWeight(NamedTuple):
+    """What a ticket says of one selected weight, besides the selection."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    pool: OptionPool
 
 
 def require_same_network(
