@@ -564,16 +564,16 @@ def test_an_option_that_would_harm_ends_in_one_line(
     assert len(lines) == 1 and lines[0].startswith(complaint), answer.stderr
 
 
-def test_a_dry_run_says_which_grid_it_is_and_what_it_costs(empty_project: Path) -> None:
+def test_a_dry_run_says_which_grid_it_is_and_what_it_costs(tmp_path: Path) -> None:
     # Where a default resource is set, Snakemake adds others, which it cannot find out while it plans.
-    answer = snakemake(empty_project, "-n", "k-sweep", "--default-resources", "slurm_account=x")
+    answer = snakemake(new_project(tmp_path), "-n", "k-sweep", "--default-resources", "slurm_account=x")
     lines = answer.stderr.splitlines()
     assert lines[1] == "grid tiny (config/tiny.yaml)" and "never awaited" not in answer.stderr
     assert lines[-1].startswith(f"grid tiny: 2 of {RUNS} runs to do, less than a minute, on one processor core")
 
 
-def test_a_network_may_be_trained_on_cores_beside_others_on_gpus(empty_project: Path) -> None:
-    answer = with_grid(empty_project, GRID, "k-sweep", "--config", "without_gpu=lenet")
+def test_a_network_may_be_trained_on_cores_beside_others_on_gpus(tmp_path: Path) -> None:
+    answer = with_grid(new_project(tmp_path), GRID, "k-sweep", "--config", "without_gpu=lenet")
     assert len(trained(answer)) == 2 and all("--device cpu" in command for command in trained(answer))
     asked = re.findall(r"resources: (.*torch_threads=1.*)", answer.stdout + answer.stderr)
     assert len(asked) == 2 and all("gpu=0" in one for one in asked)

@@ -76,8 +76,7 @@ class SelectionTogether:
         """One cache for all; that of each machine, which evaluation uses, becomes a part of it."""
         self._cache = Cache.empty(torch.empty(self._ends[-1], device=device))
         for one, first in zip(self._machines, self._ends, strict=False):
-            part = slice(first, first + one.trained.numel())
-            one.selector._cache = Cache(*(tensor[part] for tensor in vars(self._cache).values()))
+            one.selector._cache = self._cache.part(slice(first, first + one.trained.numel()))
 
     def _parts(self, flat: Tensor) -> tuple[Tensor, ...]:
         pairs = zip(self._machines, self._ends, strict=False)

@@ -33,6 +33,10 @@ class Cache:
         with torch.inference_mode(False):  # it outlives the mode that it was made in
             return cls(torch.zeros_like(theta), torch.full_like(theta, torch.inf), torch.full_like(theta, -torch.inf))
 
+    def part(self, some: slice) -> Cache:
+        """The cache of some of the connections, in the same memory."""
+        return Cache(self.weight[some], self.low[some], self.high[some])
+
     def fits(self, theta: Tensor) -> bool:
         """Whether it is one for trained numbers of this type, size and place."""
         mine = self.weight
