@@ -73,6 +73,6 @@ def test_what_the_profile_says_reaches_the_queue(jobs: list[dict[str, str]]) -> 
 def test_the_runs_of_a_network_share_a_job_and_the_jobs_an_array(jobs: list[dict[str, str]]) -> None:
     """The first job goes alone: if SLURM refuses it, no other is sent."""
     assert len(jobs) == 3
-    alone, *array = sorted((job.get("ArrayJobId", "") for job in jobs))
+    alone, *array = sorted(job.get("ArrayJobId", "") for job in jobs)
     assert alone == "" and array[0] and len(set(array)) == 1
     assert all(job["JobState"] == "COMPLETED" for job in jobs)
