@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch import nn
 from typer.testing import CliRunner
 
-from slotmachines import UserError
+from slotmachines import UserError, build_network
 from slotpipeline.cli import app
 from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs, kept_epochs
 from slotpipeline.planning import worker
-from slotpipeline.planning.engine import engine_of
-from slotpipeline.planning.plan import Step, in_order, plan_lines, read_order
+from slotpipeline.planning.engine import DENSE, engine_of, require_fit
+from slotpipeline.planning.plan import Step, in_order, left_out, plan_lines, read_order
 from slotpipeline.planning.worker import read_plan, work
 from slotpipeline.runs.config import read_config
 from slotpipeline.training_verbs import job_of, train_one
@@ -92,6 +93,30 @@ def test_a_plan_passes_the_engine_on():
     lines = plan_lines(runs, {}, Path("results"), engine)
     assert {job_of(words).engine for words in read_plan(lines, "plan")} == {engine}
     assert not any("--engine" in line for line in plan_lines(runs, {}, Path("results")))
+
+
+def test_a_plan_leaves_an_engine_out_of_runs_that_it_cannot_train():
+    runs = list({(run.network, run.method): run for run in grid_runs(PAPER)}.values())
+    for name in ("stacked", "branches", "compiled"):
+        engine = engine_of([name])
+        planned = [job_of(words) for words in read_plan(plan_lines(runs, {}, Path("results"), engine), "plan")]
+        for job in planned:
+            require_fit(job.run, job.engine)
+        with_it = {job.run.method for job in planned if job.engine == engine}
+        assert "greedy" in with_it and "edge_popup" not in with_it
+        (line,) = left_out(runs, engine)
+        assert f"{sum(job.engine != engine for job in planned)} of {len(runs)} runs" in line
+    assert not left_out(runs, engine_of(["fused"]))
+    answer = CliRunner().invoke(app, ["plan", "config/mnist.yaml", "--results", "none", "--engine", "stacked"])
+    assert answer.exit_code == 0 and len(answer.stderr.splitlines()) == 1
+    assert "stacked" in answer.stdout and "is left out" not in answer.stdout
+
+
+def test_the_networks_that_may_be_stacked_are_dense_and_without_biases():
+    for name in DENSE:
+        layers = list(build_network(name))
+        assert all(isinstance(one, nn.Flatten | nn.ReLU | nn.Linear) for one in layers)
+        assert not any(isinstance(one, nn.Linear) and one.bias is not None for one in layers)
 
 
 @pytest.mark.parametrize("line", ["rm -r results", "slotmachines fetch mnist", "slotmachines train --folder", "'"])

@@ -229,7 +229,7 @@ def plan(
     """
     from slotpipeline.experiments.config_schema import read_grid
     from slotpipeline.experiments.grid import grid_runs, kept_epochs
-    from slotpipeline.planning.plan import in_order, plan_lines, read_order
+    from slotpipeline.planning.plan import in_order, left_out, plan_lines, read_order
     from slotpipeline.results.collect import recorded_identities
     from slotpipeline.runs.to_do import runs_to_do
 
@@ -237,7 +237,10 @@ def plan(
     folder = results / settings["grid"]
     wanted = grid_runs(settings) if order is None else in_order(settings, read_order(order))
     runs = runs_to_do(wanted, recorded_identities(folder), folder)
-    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, engine_of(engine))))
+    chosen = engine_of(engine)
+    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, chosen)))
+    for line in left_out(runs, chosen):
+        typer.echo(line, err=True)
 
 
 def work(

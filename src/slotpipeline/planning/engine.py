@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from slotmachines.errors import UserError
+from slotmachines.methods import find_method
+from slotpipeline.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Engine:
         """Whether several runs are trained at the same time."""
         return self.stacked or self.branches
 
+    def without(self, names: Iterable[str]) -> Engine:
+        """The same with these off."""
+        return replace(self, **{_field(name): False for name in names})
+
     @property
     def words(self) -> str:
         """The names of what is on, joined by "+"; blank for the default."""
@@ -67,3 +73,42 @@ def engine_of(names: Iterable[str]) -> Engine:
         if {one, other} <= set(names):
             raise UserError(f"engines {one} and {other} exclude each other; leave out one of them")
     return Engine(**{_field(name): True for name in names})
+
+
+def misfits(run: Run, engine: Engine) -> dict[str, str]:
+    """What is on and cannot train a run: name of a way to compute a step -> why not, in words."""
+    is_rival = bool(find_method(run.method).rule)
+    why = {
+        "compiled": f"{run.method} cannot be trained compiled" if is_rival else "",
+        "stacked": _no_stack(run),
+        "branches": f"{run.method} cannot be a branch of a graph with others" if is_rival else "",
+    }
+    return {name: words for name, words in why.items() if words and getattr(engine, _field(name))}
+
+
+def require_fit(run: Run, engine: Engine) -> None:
+    """Refuse an engine that cannot train a run.
+
+    Raises:
+        UserError: it cannot.
+    """
+    for name, why in misfits(run, engine).items():
+        raise UserError(f"{why}; leave out --engine {name}")
+
+
+DENSE = ("lenet",)
+"""The networks of dense layers without biases."""
+
+
+def _no_stack(run: Run) -> str:
+    """Why a run cannot be stacked with others; blank if it can.
+
+    What is drawn at random in a step would have to be drawn for each network as if it were alone.
+    """
+    if run.network not in DENSE:
+        return "only networks of dense layers without biases, such as lenet, can be stacked"
+    if run.method not in ("greedy", "learned"):
+        return f"only greedy and learned networks can be stacked, not {run.method} ones"
+    if run.settings.augmentation != "none" or run.settings.precision != "float32":
+        return "only training without augmentation and in float32 can be stacked"
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from slotmachines.errors import UserError, one_line
 from slotpipeline.experiments.grid import cells_of, seeds_of
 from slotpipeline.plain_yaml import read_yaml
-from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine, misfits
 from slotpipeline.runs.cell import Cell, Config, cell_runs, recipe_of
 from slotpipeline.runs.checked_fields import list_of
 from slotpipeline.runs.recipe import recipe_name
@@ -147,12 +148,25 @@ def plan_lines(
 
     Args:
         kept, results: see `training_arguments`.
-        engine: how their steps are computed.
+        engine: how their steps are computed, where it can train them.
     """
-    more = [word for name in engine.words.split("+") if name for word in ("--engine", name)]
     lines = []
     for run in runs:
+        words = engine.without(misfits(run, engine)).words
+        more = [word for name in words.split("+") if name for word in ("--engine", name)]
         files = ["--data", "data", "--folder", str(run_files(run, results).folder)]
         files += ["--checkpoint", str(checkpoint_of(run, results))]
         lines.append(shlex.join(["slotmachines", *training_arguments(run, kept, results), *files, *more]))
     return lines
+
+
+def left_out(runs: Sequence[Run], engine: Engine) -> list[str]:
+    """A line for each part of an engine that `plan_lines` leaves out of some runs: of how many, and why of one."""
+    found: dict[str, list[tuple[Run, str]]] = defaultdict(list)
+    for run in runs:
+        for name, why in misfits(run, engine).items():
+            found[name].append((run, why))
+    return [
+        f"--engine {name} is left out of {len(pairs)} of {len(runs)} runs, such as {pairs[0][0].folder}: {pairs[0][1]}"
+        for name, pairs in found.items()
+    ]

@@ -14,40 +14,22 @@ from torch.nn import functional
 
 from slotmachines.slots.convert import is_slot_machine, slot_machines
 from slotmachines.slots.together import SelectionTogether
-from slotpipeline.runs.recipe import Settings
 from slotpipeline.training.capture import Capture
 from slotpipeline.training.loop import Trainer
 from slotpipeline.training.step import make_optimiser, set_rate
 from slotpipeline.training.step_parts import StepParts
 
 
-def obstacle(method: str, settings: Settings, network: nn.Module) -> str:
-    """Why a network cannot be stacked with others, in words; blank if it can.
-
-    What is drawn at random in a step would have to be drawn for each network as if it were alone.
-    """
-    layers = list(network) if isinstance(network, nn.Sequential) else []
-    if not layers or not all(_is_known(layer) for layer in layers):
-        return "only networks of dense layers without biases, such as lenet, can be stacked"
-    if method not in ("greedy", "learned"):
-        return f"only greedy and learned networks can be stacked, not {method} ones"
-    if settings.augmentation != "none" or settings.precision != "float32":
-        return "only training without augmentation and in float32 can be stacked"
-    return ""
-
-
-def _is_known(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Flatten | nn.ReLU) or (isinstance(layer, nn.Linear) and layer.bias is None)
-
-
 class StackedStep:
     """Trains the networks of some trainers, all on a batch of their own, in one step.
+
+    They consist of dense layers without biases (`slotpipeline.planning.engine.DENSE`).
 
     The trainers keep what is theirs: parameters, the state of the optimiser, sums of loss and correct answers.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, cuda_graph: bool) -> None:
-        """`trainers`: with the same settings and data, of networks without `obstacle`; `cuda_graph` needs a GPU."""
+        """`trainers`: with the same settings and data, that `misfits` allows; `cuda_graph` needs a GPU."""
         first = trainers[0]
         self._settings, self._networks = first.settings, [trainer.network for trainer in trainers]
         self._device = device = first.data.train.labels.device

@@ -15,11 +15,10 @@ from tqdm import tqdm
 
 from slotmachines.errors import UserError
 from slotmachines.files import require_writable
-from slotmachines.methods import find_method
 from slotmachines.networks.names import find_network
 from slotmachines.slots.philox import key_of
 from slotpipeline.data import Splits, augment, load
-from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine
+from slotpipeline.planning.engine import DEFAULT_ENGINE, Engine, require_fit
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import BEST, RunFiles, epoch_name
@@ -89,8 +88,7 @@ def train_run(
         Stopped: by a signal, with a checkpoint of the last whole epoch. A run in its last epoch is finished instead.
     """
     require_consistent(run, start_weights, keep_epochs)
-    if engine.compiled and find_method(run.method).rule:
-        raise UserError(f"{run.method} cannot be trained compiled; leave out --engine compiled")
+    require_fit(run, engine)
     target = prepare_device(device, threads, cuda_graph, engine)
     unfinished = UnfinishedRun(
         run,

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from slotmachines.errors import UserError
-from slotmachines.methods import find_method
+from slotpipeline.planning.engine import require_fit
 from slotpipeline.planning.training_job import TrainingJob
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.runs.run_record import RunRecord
@@ -21,7 +21,7 @@ from slotpipeline.training.device import prepare_device
 from slotpipeline.training.own_randomness import OwnRandomness
 from slotpipeline.training.provenance import provenance
 from slotpipeline.training.scalars import scalar_log
-from slotpipeline.training.stacked_step import StackedStep, obstacle
+from slotpipeline.training.stacked_step import StackedStep
 from slotpipeline.training.train import UnfinishedRun, load_data, require_consistent, seconds_between_lines
 
 MOST = {"stacked": 16, "branches": 4}
@@ -78,28 +78,19 @@ def train_group(
     for job in jobs:
         origin = {**provenance(target, load_recipe(job.run.recipe).files), "cuda_graph": cuda_graph}
         try:
+            require_fit(job.run, job.engine)
             require_consistent(job.run, job.start_weights, job.keep_epochs)
             run = UnfinishedRun(
                 job.run, data, folder=job.folder, checkpoint=job.checkpoint, start_weights=job.start_weights,
                 keep_epochs=job.keep_epochs, cuda_graph=cuda_graph, engine=job.engine,
                 origin={**origin, "engine": job.engine.words},
             )  # fmt: skip
-            _require_fit(job, run)
             ready.append((job, run))
         except Exception as error:
             report(job, error)
     ready.sort(key=lambda pair: len(pair[1].progress.curve))  # stable: in the order of the plan
     for _, group in groupby(ready, lambda pair: len(pair[1].progress.curve)):
         _Group(list(group), report, cuda_graph).train(sharing, show_progress)
-
-
-def _require_fit(job: TrainingJob, run: UnfinishedRun) -> None:
-    """Refuse what cannot be trained in a group."""
-    method = job.run.method
-    if job.engine.stacked and (why := obstacle(method, job.run.settings, run.trainer.network)):
-        raise UserError(f"{why}; leave out --engine stacked")
-    if job.engine.branches and find_method(method).rule:
-        raise UserError(f"{method} cannot be a branch of a graph with others; leave out --engine branches")
 
 
 class _Group:
