@@ -96,7 +96,8 @@ def test_a_plan_passes_the_engine_on():
 
 
 def test_a_plan_leaves_an_engine_out_of_runs_that_it_cannot_train():
-    runs = list({(run.network, run.method): run for run in grid_runs(PAPER)}.values())
+    alike = {(run.network, run.method): run for run in grid_runs(PAPER) if run.network in ("lenet", "conv2")}
+    runs = list(alike.values())
     for name in ("stacked", "branches", "compiled"):
         engine = engine_of([name])
         planned = [job_of(words) for words in read_plan(plan_lines(runs, {}, Path("results"), engine), "plan")]
