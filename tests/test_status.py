@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from slotmachines.errors import UserError
 from slotmachines.methods import METHODS
 from slotpipeline.cli import app
+from slotpipeline.experiments import accuracy_by_options
+from slotpipeline.experiments.accuracy_by_options import STEP_TIMES_CSV
 from slotpipeline.experiments.grid import experiment_runs, planned
 from slotpipeline.experiments.outcomes import experiment_results, grid_results
 from slotpipeline.experiments.registry import EXPERIMENTS
@@ -125,6 +127,22 @@ def test_the_cost_is_that_of_what_was_measured_beforehand(tmp_path: Path) -> Non
         file.write("lenet9,,1,1,1,,\n")
     after = {name: figure_digest(results, name, experiment_results(results, name)) for name in ("cost", "churn")}
     assert after["cost"] != before["cost"] and after["churn"] == before["churn"]
+
+
+def test_without_the_times_of_steps_a_grid_has_a_status_and_its_cost_is_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = Path(shutil.copy(REFERENCE.parents[1] / STEP_TIMES_CSV, tmp_path))
+    monkeypatch.setattr(accuracy_by_options, "STEP_TIMES_CSV", times)
+    config = make_config({"lenet": "mnist"}, experiments=["k-sweep", "cost"])
+    places = write_grid(tmp_path / "results/synthetic", config), tmp_path / "figures/synthetic"
+    build(read_results(places[0], REFERENCE), *places)
+    assert stand(places, config)["cost"][:2] == (State.CURRENT, State.CURRENT)
+    times.unlink()
+    assert stand(places, config)["cost"][:2] == (State.STALE, State.STALE)
+    assert stand(places, config)["k-sweep"][:2] == (State.CURRENT, State.CURRENT)
+    build(read_results(places[0], REFERENCE), *places)
+    assert stand(places, config)["cost"][:2] == (State.CURRENT, State.CURRENT)
 
 
 def test_a_change_of_what_a_method_is_said_to_store_makes_table_figure_and_report_stale(

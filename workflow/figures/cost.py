@@ -20,7 +20,7 @@ from slotpipeline.runs.run_time import read_step_times, relative_step_time
 def draw(results: Results, found: list[CellResult]) -> Drawing:
     """Two panels per network: floating-point operations, and time."""
     flops = read_flops(results.project / FLOPS_CSV)
-    times = read_step_times(results.project / STEP_TIMES_CSV)
+    times = read_step_times(results.project / STEP_TIMES_CSV, required=False)
     colours = shades(options_of(found))
     groups = networks_run(found)
     unmeasured: list[str] = []

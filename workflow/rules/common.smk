@@ -66,10 +66,14 @@ def wanted_runs():
     return list(RUNS.values())
 
 
+def measured_files(name):
+    """What an experiment, or a figure of the whole grid, is made from beside the results of its runs, if it is there."""
+    experiment = registry.EXPERIMENTS.get(name)
+    return [path for path in experiment.files if Path(path).is_file()] if experiment else []
+
+
 def measured_inputs(wildcards):
-    """What an experiment is made from beside the results of its runs."""
-    experiment = registry.EXPERIMENTS.get(wildcards.experiment)
-    return experiment.files if experiment else ()
+    return measured_files(wildcards.experiment)
 
 
 @cache

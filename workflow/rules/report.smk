@@ -112,7 +112,7 @@ rule report:
     input:
         out_of_date(PAGE),
         unless_current(PAGE, code_of("slotpipeline.reporting.report")),
-        unless_current(PAGE, [path for name in EXPERIMENTS for path in registry.EXPERIMENTS[name].files]),
+        unless_current(PAGE, [path for name in EXPERIMENTS for path in measured_files(name)]),
         unless_current(PAGE, PREDICTIONS),
         **small(PAGE),
         figures=unless_current(PAGE, expand(f"{FIGURES}/{{name}}.svg", name=[*EXPERIMENTS, *sources.OVERVIEWS])),

@@ -155,7 +155,10 @@ def if_measured(cost: Callable[[Run, pd.DataFrame], float], run: Run, table: pd.
 
 
 def _costs(results: Results, found: Sequence[CellResult]) -> Measure:
-    flops, times = read_flops(results.project / FLOPS_CSV), read_step_times(results.project / STEP_TIMES_CSV)
+    flops, times = (
+        read_flops(results.project / FLOPS_CSV),
+        read_step_times(results.project / STEP_TIMES_CSV, required=False),
+    )
 
     def measure(result: CellResult) -> Values:
         run = result.run

@@ -105,13 +105,20 @@ def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
     return float(seconds.mean() + slope * (count - options.mean()))
 
 
-def read_step_times(path: str | Path) -> pd.DataFrame:
+def read_step_times(path: str | Path, *, required: bool = True) -> pd.DataFrame:
     """The times of a training step by that of an ordinary one, measured in turns by `make bench`.
+
+    Args:
+        path: the table.
+        required: if not, a missing table counts as one without rows.
 
     Raises:
         UserError: the table is missing or damaged.
     """
-    times = read_table(path, ["network", "selection", "options", "method", "ratio"], *_BENCH)
+    columns = ["network", "selection", "options", "method", "ratio"]
+    if not required and not Path(path).is_file():
+        return pd.DataFrame(columns=columns)
+    times = read_table(path, columns, *_BENCH)
     return times[times["method"] == "one-number"]
 
 
