@@ -27,6 +27,12 @@ def blocks(section: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def linked_examples(section: str) -> list[str]:
+    """The files that a section says to copy, relative to docs/."""
+    text = re.split(r"^## ", PAGE.partition(f"## {section}\n")[2], flags=re.MULTILINE)[0]
+    return re.findall(r"\]\((examples/\w+\.py)\)", text)
+
+
 def commands(number: int, section: str = "Training") -> list[list[str]]:
     """The words of the commands of a block of a section."""
     return [shlex.split(line) for line in blocks(section, "sh")[number].splitlines()]
@@ -72,7 +78,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     }
     for section, (new, lists) in files.items():
-        for file, text in zip(new, blocks(section, "python"), strict=True):
+        examples = [(PROJECT / "docs" / name).read_text() for name in linked_examples(section)]
+        for file, text in zip(new, blocks(section, "python") + examples, strict=True):
             assert f"`{file}`" in PAGE and not (folder / file).exists()
             (folder / file).write_text(text)
         for number, (name, line) in enumerate(zip(lists, blocks(section, "diff"), strict=True)):
