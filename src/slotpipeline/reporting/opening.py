@@ -31,7 +31,7 @@ from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import ByRecipe
 
-LISTED = 3
+LISTED = 4
 """Claims of one answer that are named before the table; those that do not hold all are."""
 MAIN_CLAIM = "few-options-match-learned"
 """The claim that answers the question."""
@@ -107,12 +107,16 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     answers = dict.fromkeys(_main_answer(one) for one in main)
     numbers = [_main_numbers(one, len(main) > 1, grids) for one in tested]
     lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(numbers)}{_against_tuned(here) if tested else ''}"]
-    for words, found in by_answer([one for one in here if one not in tested]).items():
+    for words, found in by_answer([one for one in here if one not in tested and not claims.mark(one)]).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
-        lines.append(f"  *{words}:* {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}{more}")
+        lines.append(f"  *{words}:* {' '.join(map(claim_sentence, listed))}{more}")
     if not any(one.verdict is ClaimVerdict.CONTRADICTED for one in here):
         lines.append("  *Does not hold so far:* none.")
+    chose = [one for one in here if claims.mark(one) and one.verdict is not ClaimVerdict.NOT_RUN]
+    if chose:
+        said = "; ".join(f"{one.claim.sentence.rstrip('.')}: {one.verdict}{so_far(one)}" for one in chose)
+        lines.append(f"  *No evidence{claims.mark(chose[0])}, as these numbers chose our settings:* {said}.")
     return [*lines, f"  {tally(here, claims.mark)}"]
 
 
@@ -191,8 +195,8 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
             f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
             f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%. The text's "
             f"settings, but with random values and scores drawn as in the code, give "
-            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). We chose this mixture because its test accuracy matched, so "
-            f"its match proves nothing."
+            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). "
+            f"We chose this mixture because its test accuracy matched, so its match proves nothing."
             f"{_registered(claims, dataset, network)}"
         )
     return "\n".join(lines)
