@@ -197,3 +197,31 @@ def test_a_page_holds_claims_and_the_start_of_each_run(results: Path, tmp_path: 
     early = there.runs["started"].mask(there.runs["seed"] == 5, "2026-11-27T10:00:00+00:00")
     (note,) = registration_note(replace(there, runs=there.runs.assign(started=early))).values()
     assert note == f"2026-11-27 15:02; {early.str.contains('T10').sum()} of {count} runs started before it"
+
+
+def test_the_readme_counts_no_number_that_chose_the_recipe_as_holding(judged: JudgedClaims, results: Path) -> None:
+    """A sentence with a dagger stands neither under what holds nor under what is undecided, but apart."""
+    there = read_results(results / "confirmation", REFERENCE)
+    lines = opening(judged, [there]).splitlines()
+    marked = ("LeNet with K = 8 reaches", "LeNet with K = 2 reaches")
+    apart = [line for line in lines if any(sentence in line for sentence in marked)]
+    assert len(apart) == 1 and CHOSEN in apart[0]
+    tally = next(line for line in lines if "Of 19 claims" in line)
+    supported = [one for one in judged.judged if one.verdict == "supported"]
+    evidence = [one for one in supported if not judged.mark(one)]
+    assert f"{len(evidence)} supported," in tally and f"{len(supported) - len(evidence)} supported {CHOSEN}" in tally
+
+
+def test_the_readme_says_what_does_not_hold_or_that_nothing_does(judged: JudgedClaims, results: Path) -> None:
+    there = read_results(results / "confirmation", REFERENCE)
+    against = [one for one in judged.judged if one.verdict == "contradicted"]
+    assert against and "none" not in opening(judged, [there])
+    kept = replace(judged, judged=[one for one in judged.judged if one not in against])
+    assert "Does not hold so far:* none" in opening(kept, [there])
+
+
+def test_the_readme_gives_both_accuracies_of_the_main_comparison(judged: JudgedClaims, results: Path) -> None:
+    there = read_results(results / "confirmation", REFERENCE)
+    means = there.runs[there.runs["start_epoch"].isna()].groupby(["method", "options"], dropna=False)["test_accuracy"]
+    selected, learned = means.mean()["greedy", 8], means.mean()["learned"].iloc[0]
+    assert f"{selected:.2f}% less {learned:.2f}%" in opening(judged, [there])

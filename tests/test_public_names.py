@@ -9,7 +9,7 @@ import tomllib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import pytest
 from torch import nn
@@ -53,6 +53,32 @@ def test_functions_return_the_users_own_type(name):
     hints = get_type_hints(function, namespace)
     assert isinstance(hints["return"], TypeVar) and hints["return"] is hints["module"]
     assert (PROJECT / "src/slotmachines/py.typed").exists()
+
+
+def types_within(hint: Any) -> list[type]:
+    """The classes that an annotation is made of."""
+    parts = hint if isinstance(hint, list) else get_args(hint)
+    return [kind for part in parts for kind in types_within(part)] + ([hint] if inspect.isclass(hint) else [])
+
+
+def annotated(name: str) -> list[Any]:
+    """A public function, or a public class with its public methods and properties: what has annotations."""
+    found = getattr(slotmachines, name)
+    if inspect.isfunction(found):
+        return [found]
+    members = [member for key, member in vars(found).items() if not key.startswith("_")]
+    plain = [getattr(member, "fget", None) or getattr(member, "__func__", member) for member in members]
+    return [found, *filter(inspect.isfunction, plain)]
+
+
+@pytest.mark.parametrize("name", slotmachines.__all__)
+def test_what_public_names_take_and_return_has_a_public_name(name):
+    late = {"nn": nn, "Module": nn.Module, "ClassVar": ClassVar}  # names that are imported for annotations only
+    for one in annotated(name):
+        hints = get_type_hints(one, {**late, **vars(import_module(one.__module__))})
+        for kind in types_within(list(hints.values())):
+            if kind.__module__.partition(".")[0] == "slotmachines":
+                assert kind is getattr(slotmachines, kind.__name__, None), (one.__qualname__, kind)
 
 
 def test_the_text_of_a_slot_machine_shows_its_settings():

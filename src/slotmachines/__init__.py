@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from slotmachines.layer_kinds import register_layer
     from slotmachines.model_card import Score
     from slotmachines.model_folder import load_model_folder, save_model_folder
-    from slotmachines.network_summary import summary
+    from slotmachines.network_summary import Summary, SummaryRow, summary
     from slotmachines.networks import build_network, list_networks
-    from slotmachines.onnx_file import export_onnx
+    from slotmachines.onnx_file import OnnxCheck, export_onnx
     from slotmachines.optimiser_groups import parameter_groups
     from slotmachines.rivals.apply import altered_share, begin_epoch_, change_penalty, mask_
     from slotmachines.rivals.edge_popup import EdgePopup
     from slotmachines.rivals.flipping import Flipping
     from slotmachines.rivals.lottery_ticket import LotteryTicket
-    from slotmachines.rivals.mask import Rule, ScoreRule
+    from slotmachines.rivals.mask import Mask, Rule, ScoreRule
     from slotmachines.rivals.pruning import Pruning
     from slotmachines.rivals.supermask import Supermask
     from slotmachines.slots.convert import bake_, is_slot_machine, option_table, selected_options, slotify_
     from slotmachines.slots.machine import SlotMachine
     from slotmachines.slots.released_code import load_released_checkpoint_
     from slotmachines.slots.ticket import load_ticket, save_ticket
-    from slotmachines.slots.ticket_contents import inspect_ticket
+    from slotmachines.slots.ticket_contents import TicketContents, TicketRow, inspect_ticket
 
 __version__ = "0.1.0"
 
@@ -38,12 +38,18 @@ _HOMES = {
     "EdgePopup": "slotmachines.rivals.edge_popup",
     "Flipping": "slotmachines.rivals.flipping",
     "LotteryTicket": "slotmachines.rivals.lottery_ticket",
+    "Mask": "slotmachines.rivals.mask",
+    "OnnxCheck": "slotmachines.onnx_file",
     "Pruning": "slotmachines.rivals.pruning",
     "Rule": "slotmachines.rivals.mask",
     "Score": "slotmachines.model_card",
     "ScoreRule": "slotmachines.rivals.mask",
     "SlotMachine": "slotmachines.slots.machine",
+    "Summary": "slotmachines.network_summary",
+    "SummaryRow": "slotmachines.network_summary",
     "Supermask": "slotmachines.rivals.supermask",
+    "TicketContents": "slotmachines.slots.ticket_contents",
+    "TicketRow": "slotmachines.slots.ticket_contents",
     "UserError": "slotmachines.errors",
     "altered_share": "slotmachines.rivals.apply",
     "bake_": "slotmachines.slots.convert",
@@ -72,12 +78,18 @@ __all__ = [
     "EdgePopup",
     "Flipping",
     "LotteryTicket",
+    "Mask",
+    "OnnxCheck",
     "Pruning",
     "Rule",
     "Score",
     "ScoreRule",
     "SlotMachine",
+    "Summary",
+    "SummaryRow",
     "Supermask",
+    "TicketContents",
+    "TicketRow",
     "UserError",
     "altered_share",
     "bake_",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -165,14 +165,20 @@ def bake_(module: AnyModule) -> AnyModule:
 
 def require_bakeable(selected: list[Selected[Any]]) -> None:
     """Raises a UserError for what `bake_` refuses, before it changes anything."""
+    require_nothing_on_top(selected)
     for one in selected:
-        if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
-            raise UserError(f"{one.name} has another parametrization on top; remove it before bake_")
         if is_split(one.trained):
             raise UserError(
                 f"{one.name} is split over processes by fully_shard, and cannot be baked in place; call save_ticket in "
                 "all processes, or gather the state dict, and load that into a network that is not split"
             )
+
+
+def require_nothing_on_top(selected: Iterable[Selected[Any]]) -> None:
+    """Raises a UserError where another parametrization would be lost with the selection, such as spectral_norm."""
+    for one in selected:
+        if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
+            raise UserError(f"{one.name} has another parametrization on top; remove it before bake_, or before saving")
 
 
 def selected_options(module: nn.Module) -> dict[str, Tensor]:
@@ -207,8 +213,13 @@ def _table(pool: OptionPool, theta: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def baked_state(module: nn.Module) -> dict[str, Tensor]:
-    """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict."""
+    """The state dict that `bake_` would leave, as copies, without changing `module`; of any network, its state dict.
+
+    Raises:
+        UserError: another parametrization was put on top of a selected weight.
+    """
     selected = list(weight_selectors(module, every_name=True))
+    require_nothing_on_top(selected)
     prefixes = tuple(one.state_prefix for one in selected)
     state = {name: value for name, value in module.state_dict().items() if not name.startswith(prefixes)}
     state |= {one.name: one.selector.best_weight(one.trained) for one in selected}

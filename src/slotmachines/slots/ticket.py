@@ -26,7 +26,7 @@ from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotmachines.selectable import AnyModule, Selected, weight_selectors
 from slotmachines.sharded import fill_, whole
-from slotmachines.slots.convert import bake_
+from slotmachines.slots.convert import bake_, require_nothing_on_top
 from slotmachines.slots.machine import SlotMachine
 from slotmachines.slots.packing import bits_of, pack_options, unpack_options
 from slotmachines.slots.random_options import OptionPool
@@ -49,8 +49,8 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
         path: the file, which is replaced if it exists.
 
     Raises:
-        UserError: `module` is no slot machine, has masks or trained scores too, holds state that is no tensor, or the
-            file cannot be written.
+        UserError: `module` is no slot machine, has masks, trained scores or another parametrization on top too, holds
+            state that is no tensor, or the file cannot be written.
     """
     content = ticket_bytes(module)
     with replacing(path) as temporary:
@@ -62,11 +62,12 @@ def ticket_bytes(module: nn.Module, chosen: Mapping[str, Tensor] | None = None) 
 
     `chosen` holds the options to write, by the name of the weight, in the place of those with the highest scores.
     """
-    if not _slot_machines(module):
+    if not (machines := _slot_machines(module)):
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
+    require_nothing_on_top(machines)
     tensors = _ordinary_state(module)
     weights = {}
-    for one in _slot_machines(module):
+    for one in machines:
         pool = one.selector.pool
         best = one.selector.best_option(one.trained) if chosen is None else chosen[one.name]
         options = best.reshape(-1).cpu().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
 from slotpipeline.analysis.text import number
@@ -84,6 +84,18 @@ def counted(judged: Sequence[JudgedClaim]) -> str:
     """How many claims have which verdict, in words."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
     return f"Of {len(judged)} registered claims: {said}."
+
+
+def tally(judged: Sequence[JudgedClaim], mark: Callable[[JudgedClaim], str]) -> str:
+    """How many claims have which verdict, apart where more runs can change it and where it is no evidence.
+
+    Args:
+        mark: the dagger of a claim about a number that chose the recipe, or "".
+    """
+    said = Counter(
+        f"{verdict}{so_far(one)}{mark(one)}" for verdict in ORDER for one in judged if one.verdict is verdict
+    )
+    return f"Of {len(judged)} claims: {', '.join(f'{count} {words}' for words, count in said.items())}."
 
 
 def by_answer(judged: Sequence[JudgedClaim]) -> dict[str, list[JudgedClaim]]:

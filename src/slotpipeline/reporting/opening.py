@@ -8,7 +8,7 @@ import pandas as pd
 
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.cell_results import CellResult, by_network, only
-from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.accuracy_by_options import K_SWEEP
@@ -20,27 +20,31 @@ from slotpipeline.reporting.claim_words import (
     ORDER,
     by_answer,
     claim_sentence,
-    counts,
     needs_words,
     part_words,
     seeds_words,
     so_far,
+    tally,
 )
 from slotpipeline.reporting.tables import CHOSE_NOTE
 from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.runs.cell import ByRecipe
 
-LISTED = 3
+LISTED = 4
 """Claims of one answer that are named before the table; those that do not hold all are."""
 MAIN_CLAIM = "few-options-match-learned"
 """The claim that answers the question."""
+TUNED_CLAIM = "few-options-match-tuned"
+"""The same claim against learned weights with better settings than the paper's."""
 MAIN_ANSWERS = {
     ClaimVerdict.SUPPORTED: "yes",
     ClaimVerdict.CONTRADICTED: "no",
     ClaimVerdict.UNDECIDED: "too early to say",
     ClaimVerdict.NOT_RUN: "not tested yet",
 }
+NO_EVIDENCE = "no evidence"
+"""Beside the verdict on a number that chose the recipe."""
 WHOSE = {"paper": "the text's settings", "code": "the code's"}
 """Recipes of the published settings -> whose they are."""
 MAIN_OPTIONS = 8
@@ -63,7 +67,7 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     """
     lines = [QUESTION, ""]
     for dataset in dict.fromkeys(one.scope.dataset for one in claims.judged):
-        lines += _dataset(claims, [one for one in claims.judged if one.scope.dataset == dataset])
+        lines += _dataset(claims, [one for one in claims.judged if one.scope.dataset == dataset], grids)
     registered = _registered_grids(claims)
     for results in grids:
         if results.config["grid"] not in registered:
@@ -87,11 +91,12 @@ def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
         if results.config["grid"] in names:
             trained = [run for run in grid_runs(results.config) if run.settings.epochs]
             done = len({run.identity for run in trained} & set(results.runs["identity"]))
-            said.append(f"{done} of {len(trained)} trainings of the {results.config['grid']} study are finished.")
+            grid = f"the {results.config['grid']} study, all of fresh seeds,"
+            said.append(f"{done} of {len(trained)} trainings of {grid} are finished.")
     return " ".join(said) or "No run that counts is finished."
 
 
-def _dataset(claims: JudgedClaims, here: list[JudgedClaim]) -> list[str]:
+def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Results]) -> list[str]:
     """The answer on one dataset, and the claims behind it: how many have which verdict, and the main ones by name."""
     names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
     label = f"{dataset_label(here[0].scope.dataset)} ({names})"
@@ -100,13 +105,19 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim]) -> list[str]:
     main = [one for one in here if one.claim.name == MAIN_CLAIM]
     tested = [one for one in main if one.verdict is not ClaimVerdict.NOT_RUN]
     answers = dict.fromkeys(_main_answer(one) for one in main)
-    lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(_main_numbers(one, len(main) > 1) for one in tested)}"]
-    for words, found in by_answer([one for one in here if one not in tested]).items():
+    numbers = [_main_numbers(one, len(main) > 1, grids) for one in tested]
+    lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(numbers)}{_against_tuned(here) if tested else ''}"]
+    for words, found in by_answer([one for one in here if one not in tested and not claims.mark(one)]).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
-        lines.append(f"  *{words}:* {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}{more}")
-    counted = ", ".join(f"{count} {verdict}" for verdict, count in counts(here).items() if count)
-    return [*lines, f"  Of {len(here)} claims: {counted}."]
+        lines.append(f"  *{words}:* {' '.join(map(claim_sentence, listed))}{more}")
+    if not any(one.verdict is ClaimVerdict.CONTRADICTED for one in here):
+        lines.append("  *Does not hold so far:* none.")
+    chose = [one for one in here if claims.mark(one) and one.verdict is not ClaimVerdict.NOT_RUN]
+    if chose:
+        said = "; ".join(f"{one.claim.sentence.rstrip('.')}: {one.verdict}{so_far(one)}" for one in chose)
+        lines.append(f"  *No evidence{claims.mark(chose[0])}, as these numbers chose our settings:* {said}.")
+    return [*lines, f"  {tally(here, claims.mark)}"]
 
 
 def _main_answer(one: JudgedClaim) -> str:
@@ -116,13 +127,30 @@ def _main_answer(one: JudgedClaim) -> str:
     return f"{MAIN_ANSWERS[one.verdict]}{'' if is_open else so_far(one)}"
 
 
-def _main_numbers(one: JudgedClaim, names_network: bool) -> str:
+def _main_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results]) -> str:
     """How far selected weights lie above learned ones, at each K that was run, and which K were not."""
     run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
     network = f" of {network_label(one.scope.network)}" if names_network else ""
-    found = "; ".join(part_words(one, part) for part in run)
+    found = "; ".join(
+        f"{part_words(one, part)}{_both_accuracies(part, grids)}, {part.n} of {one.seeds} seeds" for part in run
+    )
     left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
-    return f"Accuracy{network} less that of learned weights (90% interval): {found}. {seeds_words(one)} seeds.{left}"
+    return f"Test accuracy{network} less that of learned weights, in points (90% interval): {found}.{left}"
+
+
+def _both_accuracies(part: Part, grids: Sequence[Results]) -> str:
+    """The mean accuracies of selected and of learned weights, of which a comparison gives the difference."""
+    for results in grids:
+        means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
+        if "learned" in means and len(means) == 2:
+            return f", {number(means.drop('learned').iloc[0])}% less {number(means['learned'])}%"
+    return ""
+
+
+def _against_tuned(here: Sequence[JudgedClaim]) -> str:
+    """What the claim says that has learned weights with tuned settings on the other side."""
+    tuned = dict.fromkeys(f"{one.verdict}{so_far(one)}" for one in here if one.claim.name == TUNED_CLAIM)
+    return f" The same against learned weights with tuned settings: {', '.join(tuned)}." if tuned else ""
 
 
 def main_finding(results: Results) -> str:
@@ -165,9 +193,10 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
         lines.append(
             f"* **{_headline(text, code, chosen)}** {network_title(dataset, network)}, K = "
             f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
-            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%, the text's with "
-            f"the code's random values and scores {_values(one.mean for one in chosen)}% ({seeds} seeds, "
-            f"{chosen[0].epochs} epochs). We chose the mixture because it matched, so its match proves nothing."
+            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%. The text's "
+            f"settings, but with random values and scores drawn as in the code, give "
+            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). "
+            f"We chose this mixture because its test accuracy matched, so its match proves nothing."
             f"{_registered(claims, dataset, network)}"
         )
     return "\n".join(lines)
@@ -183,10 +212,7 @@ def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Se
         )
 
     if give(chosen) and not give(text) and not give(code):
-        return (
-            "Exploratory, and the largest finding: neither the paper's text nor the released code gives the paper's "
-            "numbers; a mixture does."
-        )
+        return "Exploratory: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
     giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
     return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
 
@@ -219,9 +245,9 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
     """One row per claim that was tested, short enough for the README: of its parts the one that it hangs on."""
     rows = pd.DataFrame(
         {
-            "claim": f"{one.claim.name.replace('-', ' ')}{claims.mark(one)}",
+            "claim": f"{_short_name(one)}{claims.mark(one)}",
             "network": network_label(one.scope.network),
-            "verdict": f"{one.verdict}{so_far(one)}",
+            "verdict": f"{one.verdict}{so_far(one)}{f', {NO_EVIDENCE}' if claims.mark(one) else ''}",
             "difference (90% interval)": _weakest(one),
             "supported if": needs_words(one),
             "seeds": seeds_words(one),
@@ -234,13 +260,23 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
     return rows
 
 
+def _short_name(one: JudgedClaim) -> str:
+    """The name of a claim; of a claim about a number its sentence, which says of which one."""
+    if one.claim.kind is Statistic.NUMBERS:
+        return one.claim.sentence.rstrip(".")
+    return one.claim.name.replace("-", " ")
+
+
 def _weakest(one: JudgedClaim) -> str:
     """The part that contradicts a claim, or is the least certain to support it, and how many others there are."""
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
     missing = len(one.deciding) - len(run)
-    notes = [f"least certain of {len(run)}" if len(run) > 1 else "", f"{missing} more not run" if missing else ""]
+    notes = [
+        f"of {len(run)} comparisons the least certain" if len(run) > 1 else "",
+        f"{missing} more not run" if missing else "",
+    ]
     said = "; ".join(filter(None, notes))
     return f"{part_words(one, part)}{f' [{said}]' if said else ''}"
 

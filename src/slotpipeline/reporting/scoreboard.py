@@ -125,9 +125,10 @@ def sentence(board: pd.DataFrame) -> str:
     tested = {verdict: count for verdict, count in found.items() if count and verdict != Verdict.NOT_RUN}
     said = ", ".join(f"{count} {_IN_WORDS.get(Verdict(verdict), verdict)}" for verdict, count in tested.items())
     return (
-        f"We tested {sum(tested.values())} of {sum(found.values())} published numbers{f': {said}' if said else ''}. We "
-        f"leave out {sum(left.values())} more: {left[CHOSE]} by which we chose our settings ({CHOSEN}), {left[AGAIN]} "
-        f"that the paper gives for a cell a second time, and {left[UNTRAINED]} of untrained networks."
+        f"We tested {sum(tested.values())} of the {sum(found.values())} published numbers that count"
+        f"{f': {said}' if said else ''}. Not counted are {sum(left.values())} others: {left[CHOSE]} by which we chose "
+        f"our settings ({CHOSEN}), {left[AGAIN]} that the paper gives a second time, and {left[UNTRAINED]} of "
+        f"untrained networks."
     )
 
 
