@@ -25,8 +25,8 @@ _WORDS = {
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Folder for all that the demo writes.")] = Path("demo"),
-    epochs: Annotated[int, typer.Option(min=2, max=1000, help="How long to train.")] = 30,
+    folder: Annotated[Path, typer.Option(help="Folder for the results of the demo.")] = Path("demo"),
+    epochs: Annotated[int, typer.Option(min=2, max=1000, help="Epochs of each training.")] = 30,
 ) -> None:
     """See the method in a minute: a slot machine reads digits, beside learned and random weights, with a picture.
 

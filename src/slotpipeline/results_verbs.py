@@ -44,7 +44,7 @@ def status(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
-    seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+    seconds: Annotated[Path, typer.Option(help="Seconds per epoch on a core.")] = Path("config/seconds_per_epoch.csv"),
     as_json: AsJson = False,
 ) -> None:
     """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them.
@@ -64,7 +64,7 @@ def watch(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     logs: Annotated[Path, typer.Option(help="Folder of all grids' logs.")] = Path("logs"),
-    seconds: Annotated[Path, typer.Option(help="What an epoch costs.")] = Path("config/seconds_per_epoch.csv"),
+    seconds: Annotated[Path, typer.Option(help="Seconds per epoch on a core.")] = Path("config/seconds_per_epoch.csv"),
     every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Look once, and print JSON, for a program.")] = False,
@@ -250,7 +250,9 @@ def readme(
     reference_csv: ReferenceFile,
     grids: Annotated[
         list[Path],
-        typer.Argument(help="folders of the grids' results, the most trusted first of those with as many seeds"),
+        typer.Argument(
+            help="folders of the grids' results; of cells with equally many seeds, the first folder's counts"
+        ),
     ],
     page: Annotated[Path, typer.Option("--readme", help="the file to change")] = Path("README.md"),
     configs: Annotated[Path, typer.Option(help="folder of the grids' configs")] = Path("config"),

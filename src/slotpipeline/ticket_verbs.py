@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FOLDER_TICKET = "ticket.safetensors"
 
-Ticket = Annotated[Path, typer.Argument(help="A file that save_ticket wrote, or a folder of to-folder.")]
+Ticket = Annotated[Path, typer.Argument(help="A ticket, or a folder that to-folder wrote.")]
 Network = Annotated[
     str, typer.Option(help=f"One of {', '.join(NETWORKS)}; default: the one whose weights have these names and shapes.")
 ]
@@ -107,7 +107,7 @@ def to_folder(
     dataset: Dataset = "",
     network: Network = "",
     data: Data = Path("data"),
-    license: Annotated[str, typer.Option(help="Of the weights, such as mit, for the model card.")] = "",
+    license: Annotated[str, typer.Option(help="License of the weights for the model card, such as mit.")] = "",
     description: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
 ) -> None:
     """Write a ticket as a folder for Hugging Face: weights, ticket, config.json, a model card with the numbers.

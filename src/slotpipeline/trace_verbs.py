@@ -26,7 +26,7 @@ def explain(
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
     repeated: Annotated[
-        Path | None, typer.Option(help="Folder of a run that was repeated: say whether it has the same bits.")
+        Path | None, typer.Option(help="Folder of a repeated run: compare its bits with the recorded run.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -73,8 +73,8 @@ def crate(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
-    data: Annotated[Path, typer.Option(help="Folder of the datasets; only their digests are read.")] = Path("data"),
-    agent: Annotated[str, typer.Option(help="Name of the person who ran it, which is not recorded.")] = "",
+    data: Annotated[Path, typer.Option(help="Folder of the datasets; only their digests are packed.")] = Path("data"),
+    agent: Annotated[str, typer.Option(help="Name of the person who ran it; records do not hold it.")] = "",
     published: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day of publication; default: of the last run.", show_default=False),

@@ -35,21 +35,23 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder of the datasets
 Network = Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.", autocompletion=begins(lambda: NETWORKS))]
 Dataset = Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.", autocompletion=begins(lambda: DATASETS))]
 Options = Annotated[int | None, typer.Option(help="K, the number of values per connection of a slot machine.")]
-Seed = Annotated[int, typer.Option(help="Seed of the options and of all that is drawn in training.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers: options, batches, samples.")]
 Recipe = Annotated[
     str,
     typer.Option(
-        help="Name of a recipe (paper, code, paper-glorot, ...), or a YAML file; default: that of a rival's authors, "
-        "paper-glorot for all others.",
+        help="Name of a recipe (paper, code, paper-glorot, ...), or a YAML file; default: paper-glorot, and for rivals "
+        "their authors' recipe.",
         show_default=False,
         autocompletion=begins(recipe_names),
     ),
 ]
-Set = Annotated[list[str], typer.Option("--set", help="A setting that wins over the recipe's, such as epochs=20.")]
+Set = Annotated[list[str], typer.Option("--set", help="A setting that replaces the recipe's, such as epochs=20.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU that fewest jobs use, if any.")]
-Threads = Annotated[int, typer.Option(min=1, help="Processor threads; results are repeatable for one number of them.")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Processor threads; another number changes the last bits of results.")
+]
 CudaGraph = Annotated[
     bool | None,
     typer.Option(
@@ -61,7 +63,7 @@ LogDir = Annotated[
     Path | None,
     typer.Option(
         envvar="SLOTMACHINES_LOG_DIR",
-        help="Folder for scalars that TensorBoard shows, in a folder per run; no part of the run's identity.",
+        help="Folder for TensorBoard scalars, with a folder per run; changes nothing in the run.",
     ),
 ]
 EngineNames = Annotated[
@@ -70,7 +72,7 @@ EngineNames = Annotated[
         "--engine", help=f"A way to compute a step that may be faster: {', '.join(ENGINE_NAMES)}; may be repeated."
     ),
 ]
-Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Keep the selected weights of this epoch, too.")]
+Keep = Annotated[list[int], typer.Option("--keep-epoch", help="Also keep the selected weights of this epoch.")]
 
 
 def fetch(
@@ -80,7 +82,7 @@ def fetch(
     data: DataFolder = Path("data"),
     source: Annotated[
         Path | None,
-        typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read it from, instead of a download."),
+        typer.Option("--from", envvar="SLOTMACHINES_DATA", help="Local folder to read instead of downloading."),
     ] = None,
 ) -> None:
     """Download a dataset into the data folder, or take it from another folder; once.
@@ -144,13 +146,17 @@ def train(
 
 @_trains
 def finetune(
-    weights: Annotated[Path, typer.Option(help="Selected weights that the slot machine's run kept.")],
-    start_epoch: Annotated[int, typer.Option(help="Epochs that the slot machine was trained for by then.")],
+    weights: Annotated[
+        Path, typer.Option(help="File of selected weights, from the weights/ folder of the slot machine's run.")
+    ],
+    start_epoch: Annotated[int, typer.Option(help="Epoch of the slot machine whose weights these are.")],
     network: Network = "lenet",
     dataset: Dataset = "mnist",
     method: Annotated[
         str,
-        typer.Option(help="Of the slot machine: greedy or probabilistic.", autocompletion=begins(lambda: SLOT_METHODS)),
+        typer.Option(
+            help="Selection of the slot machine: greedy or probabilistic.", autocompletion=begins(lambda: SLOT_METHODS)
+        ),
     ] = "greedy",
     options: Options = None,
     seed: Seed = 0,
@@ -218,7 +224,7 @@ def plan(
     config: Annotated[Path, typer.Argument(help="Configuration of a grid, such as config/paper.yaml.")],
     order: Annotated[
         Path | None,
-        typer.Argument(help="What to run first, such as config/orders/gpu.yaml; default: the grid's order."),
+        typer.Argument(help="Order of the runs, such as config/orders/gpu.yaml; default: the grid's order."),
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
@@ -246,8 +252,10 @@ def plan(
 def work(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; several small ones share a GPU.")] = 1,
-    minutes: Annotated[float, typer.Option(min=0, help="Stop by then; stopped runs go on the next time.")] = 1e6,
-    log: Annotated[Path, typer.Option(help="File for what the runs print.")] = Path("logs/work.log"),
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Stop after so many minutes; the same command continues.")
+    ] = 1e6,
+    log: Annotated[Path, typer.Option(help="Log file of the runs.")] = Path("logs/work.log"),
 ) -> None:
     """Train the runs of a plan, one or several at a time, until a deadline.
 
