@@ -20,6 +20,7 @@ from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import JudgedClaims, answer, claims_so_far, readable_claims, tidy
+from slotpipeline.reporting.exploratory import first_runs
 from slotpipeline.reporting.opening import claim_rows, opening
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.report import write_report
@@ -225,3 +226,21 @@ def test_the_readme_gives_both_accuracies_of_the_main_comparison(judged: JudgedC
     means = there.runs[there.runs["start_epoch"].isna()].groupby(["method", "options"], dropna=False)["test_accuracy"]
     selected, learned = means.mean()["greedy", 8], means.mean()["learned"].iloc[0]
     assert f"{selected:.2f}% less {learned:.2f}%" in opening(judged, [there])
+
+
+def test_the_readme_says_what_finetuning_adds_to_the_slot_machine(judged: JudgedClaims, results: Path) -> None:
+    there = read_results(results / "confirmation", REFERENCE)
+    runs = there.runs[(there.runs["method"] == "greedy") & (there.runs["options"] == 8)]
+    is_finetuned = runs["parent"].notna()
+    gain = runs["test_accuracy"][is_finetuned].mean() - runs["test_accuracy"][~is_finetuned].mean()
+    assert f"{gain:.2f} points above the slot machine itself" in opening(judged, [there])
+
+
+def test_exploratory_runs_stand_beside_a_dataset_without_verdict(judged: JudgedClaims, results: Path) -> None:
+    """Selected weights are shown with the learned ones of the same grid, or not at all."""
+    recorded = read_results(REFERENCE.parents[1] / "results" / "paper", REFERENCE)
+    said = first_runs(recorded, "cifar10")
+    opened = opening(judged, [read_results(results / "confirmation", REFERENCE), recorded])
+    assert "Conv-2" in said[0] and all(sentence in opened for sentence in said)
+    selected_alone = recorded.runs[recorded.runs["method"] != "learned"]
+    assert first_runs(replace(recorded, runs=selected_alone), "cifar10") == []

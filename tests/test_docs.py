@@ -13,7 +13,7 @@ import pytest
 from torch import nn
 
 from slotpipeline import cli, results_verbs
-from slotpipeline.reporting.opening import _headline
+from slotpipeline.reporting.exploratory import _headline
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]

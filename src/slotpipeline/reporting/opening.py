@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from slotmachines.networks.names import network_label
-from slotpipeline.analysis.cell_results import CellResult, by_network, only
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
-from slotpipeline.analysis.text import network_title, number
+from slotpipeline.analysis.evidence import compared
+from slotpipeline.analysis.text import number
 from slotpipeline.data.datasets import dataset_label
-from slotpipeline.experiments.accuracy_by_options import K_SWEEP
+from slotpipeline.experiments.finetuning import FINETUNE
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.experiments.outcomes import experiment_results
-from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
+from slotpipeline.experiments.outcomes import comparisons, experiment_results
 from slotpipeline.reporting.claim_table import JudgedClaims
 from slotpipeline.reporting.claim_words import (
     ORDER,
@@ -26,13 +25,14 @@ from slotpipeline.reporting.claim_words import (
     so_far,
     tally,
 )
+from slotpipeline.reporting.exploratory import first_runs, recipe_finding
 from slotpipeline.reporting.tables import CHOSE_NOTE
 from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
-from slotpipeline.runs.cell import ByRecipe
 
 LISTED = 4
 """Claims of one answer that are named before the table; those that do not hold all are."""
+FINETUNING_CLAIM = "finetuning-beats-scratch"
 MAIN_CLAIM = "few-options-match-learned"
 """The claim that answers the question."""
 TUNED_CLAIM = "few-options-match-tuned"
@@ -43,16 +43,13 @@ MAIN_ANSWERS = {
     ClaimVerdict.UNDECIDED: "too early to say",
     ClaimVerdict.NOT_RUN: "not tested yet",
 }
-NO_EVIDENCE = "no evidence"
+CHOSEN_TO_MATCH = "chosen to match"
 """Beside the verdict on a number that chose the recipe."""
-WHOSE = {"paper": "the text's settings", "code": "the code's"}
-"""Recipes of the published settings -> whose they are."""
-MAIN_OPTIONS = 8
-"""K of the paper's main numbers."""
 SO_FAR_NOTE = (
     "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. *Supported if*: "
-    "where the whole interval has to lie."
+    "where the whole interval has to lie. Each claim is tested by itself, at 5%."
 )
+SAME_SETTINGS = "The other claims use the same settings."
 QUESTION = (
     "The paper ([Aladago and Torresani, ICML 2021](https://arxiv.org/abs/2101.06475)) never trains a weight: each "
     "connection has K random values, and training selects one of them. Is that as good as training the weights?"
@@ -72,8 +69,6 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     for results in grids:
         if results.config["grid"] not in registered:
             lines += [recipe_finding(results, claims)]
-            if all(one.verdict is ClaimVerdict.NOT_RUN for one in claims.judged):
-                lines += [main_finding(results)]
     lines += [f"* {_progress(claims, grids)} {claims.registration.history}"]
     return "\n".join(line for i, line in enumerate(lines) if line or i == 1)
 
@@ -90,9 +85,12 @@ def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     for results in grids:
         if results.config["grid"] in names:
             trained = [run for run in grid_runs(results.config) if run.settings.epochs]
+            untrained = len(grid_runs(results.config)) - len(trained)
             done = len({run.identity for run in trained} & set(results.runs["identity"]))
             grid = f"the {results.config['grid']} study, all of fresh seeds,"
-            said.append(f"{done} of {len(trained)} trainings of {grid} are finished.")
+            said.append(
+                f"{done} of {len(trained)} trainings of {grid} are finished ({untrained} more networks stay untrained)."
+            )
     return " ".join(said) or "No run that counts is finished."
 
 
@@ -101,7 +99,9 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
     label = f"{dataset_label(here[0].scope.dataset)} ({names})"
     if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
-        return [f"* **{label}: not tested yet** ({len(here)} claims)."]
+        why = "not tested yet" if any(one.scope.is_frozen for one in here) else "no verdict, as its settings are open"
+        seen = [said for results in grids for said in first_runs(results, here[0].scope.dataset)]
+        return [f"* **{label}: {why}** ({len(here)} claims).", *(f"  *Exploratory:* {said}" for said in seen)]
     main = [one for one in here if one.claim.name == MAIN_CLAIM]
     tested = [one for one in main if one.verdict is not ClaimVerdict.NOT_RUN]
     answers = dict.fromkeys(_main_answer(one) for one in main)
@@ -110,7 +110,8 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     for words, found in by_answer([one for one in here if one not in tested and not claims.mark(one)]).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
-        lines.append(f"  *{words}:* {' '.join(map(claim_sentence, listed))}{more}")
+        said = " ".join(f"{claim_sentence(one)}{_beside(one, grids)}" for one in listed)
+        lines.append(f"  *{words}:* {said}{more}")
     if not any(one.verdict is ClaimVerdict.CONTRADICTED for one in here):
         lines.append("  *Does not hold so far:* none.")
     chose = [one for one in here if claims.mark(one) and one.verdict is not ClaimVerdict.NOT_RUN]
@@ -131,114 +132,39 @@ def _main_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results
     """How far selected weights lie above learned ones, at each K that was run, and which K were not."""
     run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
     network = f" of {network_label(one.scope.network)}" if names_network else ""
-    found = "; ".join(
-        f"{part_words(one, part)}{_both_accuracies(part, grids)}, {part.n} of {one.seeds} seeds" for part in run
-    )
+    found = "; ".join(f"{_both_accuracies(one, part, grids)}, {part.n} of {one.seeds} seeds" for part in run)
     left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
-    return f"Test accuracy{network} less that of learned weights, in points (90% interval): {found}.{left}"
+    return f"Test accuracy{network}, less that of learned weights (90% interval): {found}.{left}"
 
 
-def _both_accuracies(part: Part, grids: Sequence[Results]) -> str:
-    """The mean accuracies of selected and of learned weights, of which a comparison gives the difference."""
+def _both_accuracies(one: JudgedClaim, part: Part, grids: Sequence[Results]) -> str:
+    """A comparison of selected with learned weights in words, with the mean accuracies that it is the difference of."""
+    words = part_words(one, part)
     for results in grids:
         means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
-        if "learned" in means and len(means) == 2:
-            return f", {number(means.drop('learned').iloc[0])}% less {number(means['learned'])}%"
-    return ""
+        if part.name and "learned" in means and len(means) == 2:
+            both = f"{number(means.drop('learned').iloc[0])}% less {number(means['learned'])}%"
+            return words.replace(f"{part.name}: ", f"{part.name}: {both} = ")
+    return words
 
 
 def _against_tuned(here: Sequence[JudgedClaim]) -> str:
     """What the claim says that has learned weights with tuned settings on the other side."""
     tuned = dict.fromkeys(f"{one.verdict}{so_far(one)}" for one in here if one.claim.name == TUNED_CLAIM)
-    return f" The same against learned weights with tuned settings: {', '.join(tuned)}." if tuned else ""
+    return f" These learned weights have the paper's settings; with tuned ones: {', '.join(tuned)}." if tuned else ""
 
 
-def main_finding(results: Results) -> str:
-    """Selected beside learned weights in an exploratory grid, with the published numbers; "" without such runs."""
-    if K_SWEEP.name not in results.config["experiments"]:
+def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
+    """Behind the claim on finetuning: what it adds to the slot machine that it starts from."""
+    if one.claim.name != FINETUNING_CLAIM:
         return ""
-    lines = []
-    for dataset, network, found in by_network(experiment_results(results, K_SWEEP.name)):
-        selected, learned = only(found, "greedy", MAIN_OPTIONS), only(found, "learned")
-        if selected is None or learned is None or not selected.n or not learned.n or not selected.published_here:
-            continue
-        theirs = [one.published_here.value if one.published_here else None for one in (selected, learned)]
-        lines.append(
-            f"* **Exploratory runs, which give no verdict**: {network_title(dataset, network)} reaches "
-            f"{number(selected.mean)}% with selected random weights (K = {MAIN_OPTIONS}) and {number(learned.mean)}% "
-            f"with learned ones ({selected.n} seeds, {selected.epochs} epochs). The paper has {number(theirs[0])}% and "
-            f"{number(theirs[1])}%."
-        )
-    return "\n".join(lines)
-
-
-def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
-    """Whether the text or the released code gives the published numbers, by the recipe study of a grid; "" without.
-
-    The study is exploratory: the recipe was chosen by it. Registered claims on the same question stand beside it.
-    """
-    if RECIPE_STUDY.name not in results.config["experiments"]:
-        return ""
-    found = [one for one in experiment_results(results, RECIPE_STUDY.name) if one.n and one.method == "greedy"]
-    lines = []
-    for dataset, network in dict.fromkeys((one.dataset, one.network) for one in found):
-        here = [one for one in found if (one.dataset, one.network) == (dataset, network)]
-        text, code = (_of_recipe(here, recipe) for recipe in ("paper", "code"))
-        chosen = [one for one in here if one.is_chosen_by]
-        options = [one.options for one in chosen]
-        if not chosen or [one.options for one in text] != options or [one.options for one in code] != options:
-            continue
-        published = _values(one.paper.value if one.paper else None for one in chosen)
-        seeds = min(one.n for one in [*text, *code, *chosen])
-        lines.append(
-            f"* **{_headline(text, code, chosen)}** {network_title(dataset, network)}, K = "
-            f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
-            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%. The text's "
-            f"settings, but with random values and scores drawn as in the code, give "
-            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). "
-            f"We chose this mixture because its test accuracy matched, so its match proves nothing."
-            f"{_registered(claims, dataset, network)}"
-        )
-    return "\n".join(lines)
-
-
-def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Sequence[CellResult]) -> str:
-    """What the recipe study of a network found, in one sentence; no more than its means say."""
-
-    def give(found: Sequence[CellResult]) -> bool:
-        pairs = [(one.mean - one.paper.value, one.tolerance) for one in found if one.paper is not None]
-        return bool(pairs) and all(
-            tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs
-        )
-
-    if give(chosen) and not give(text) and not give(code):
-        return "Exploratory: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
-    giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
-    return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
-
-
-def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
-    """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
-    said = {
-        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}{so_far(one)}"
-        for one in reversed(claims.judged if claims else [])
-        if (one.scope.dataset, one.scope.network) == (dataset, network)
-        and one.claim.kind is Statistic.NUMBERS
-        and one.claim.cells.recipe in WHOSE
-    }
-    if not said:
-        return ""
-    if set(said.values()) == {f"{WHOSE[recipe]} {ClaimVerdict.NOT_RUN}" for recipe in said}:
-        return " The registered test of it is not run yet."
-    return f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}."
-
-
-def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
-    return [one for one in found if one.cell.variant == ByRecipe(recipe)]
-
-
-def _values(means: Iterable[float | None]) -> str:
-    return " / ".join(number(mean) for mean in means)
+    for results in grids:
+        if results.config["grid"] == one.scope.grid:
+            found = [cell for cell in experiment_results(results, FINETUNE.name) if cell.network == one.scope.network]
+            for pair in comparisons(FINETUNE.name, found):
+                if pair.first.cell.start_epoch and pair.second.method == "greedy":
+                    return f" Finetuning ends {compared(pair, 'the slot machine itself')}."
+    return ""
 
 
 def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
@@ -247,7 +173,7 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
         {
             "claim": f"{_short_name(one)}{claims.mark(one)}",
             "network": network_label(one.scope.network),
-            "verdict": f"{one.verdict}{so_far(one)}{f', {NO_EVIDENCE}' if claims.mark(one) else ''}",
+            "verdict": f"{one.verdict}{so_far(one)}{f', {CHOSEN_TO_MATCH}' if claims.mark(one) else ''}",
             "difference (90% interval)": _weakest(one),
             "supported if": needs_words(one),
             "seeds": seeds_words(one),
@@ -272,10 +198,10 @@ def _weakest(one: JudgedClaim) -> str:
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
-    missing = len(one.deciding) - len(run)
+    missing = [part.name for part in one.deciding if not part.n]
     notes = [
-        f"of {len(run)} comparisons the least certain" if len(run) > 1 else "",
-        f"{missing} more not run" if missing else "",
+        f"the least certain of {len(run)}" if len(run) > 1 else "",
+        f"not run: {', '.join(missing)}" if missing else "",
     ]
     said = "; ".join(filter(None, notes))
     return f"{part_words(one, part)}{f' [{said}]' if said else ''}"
@@ -288,5 +214,5 @@ def claims_for_readme(claims: JudgedClaims) -> str:
         return "No claim was tested yet."
     tested = [one for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
     notes = [f"\n{SO_FAR_NOTE}" if any(so_far(one) for one in tested) else ""]
-    notes += [f"\n{CHOSE_NOTE}" if any(claims.mark(one) for one in tested) else ""]
+    notes += [f"\n{CHOSE_NOTE} {SAME_SETTINGS}" if any(claims.mark(one) for one in tested) else ""]
     return "\n".join([rows.to_markdown(index=False, disable_numparse=True), *filter(None, notes)])

@@ -1,0 +1,113 @@
+"""What the exploratory runs say, which give no verdict: for the first lines of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from slotpipeline.analysis.cell_results import CellResult, by_network, only
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.text import network_title, number
+from slotpipeline.experiments.accuracy_by_options import K_SWEEP
+from slotpipeline.experiments.outcomes import experiment_results
+from slotpipeline.experiments.recipe_comparison import RECIPE_STUDY
+from slotpipeline.reporting.claim_table import JudgedClaims
+from slotpipeline.reporting.claim_words import so_far
+from slotpipeline.results.claims import Statistic
+from slotpipeline.results.read import Results
+from slotpipeline.runs.cell import ByRecipe
+
+WHOSE = {"paper": "the text's settings", "code": "the code's"}
+"""Recipes of the published settings -> whose they are."""
+MAIN_OPTIONS = 8
+"""K of the paper's main numbers."""
+
+
+def first_runs(results: Results, of_dataset: str) -> list[str]:
+    """Selected beside learned weights in the runs of a dataset that give no verdict, with the published numbers.
+
+    One sentence per network that has both.
+    """
+    if K_SWEEP.name not in results.config["experiments"]:
+        return []
+    said = []
+    for dataset, network, found in by_network(experiment_results(results, K_SWEEP.name)):
+        selected, learned = only(found, "greedy", MAIN_OPTIONS), only(found, "learned")
+        if dataset != of_dataset or selected is None or learned is None or not selected.n or not learned.n:
+            continue
+        if selected.published_here is None or learned.published_here is None:
+            continue
+        said.append(
+            f"{network_title(dataset, network)} reaches {number(selected.mean)}% with selected weights (K = "
+            f"{MAIN_OPTIONS}, {selected.n} seeds) and {number(learned.mean)}% with learned ones ({learned.n} seeds); "
+            f"the paper has {number(selected.published_here.value)}% and {number(learned.published_here.value)}%."
+        )
+    return said
+
+
+def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
+    """Whether the text or the released code gives the published numbers, by the recipe study of a grid; "" without.
+
+    The study is exploratory: the recipe was chosen by it. Registered claims on the same question stand beside it.
+    """
+    if RECIPE_STUDY.name not in results.config["experiments"]:
+        return ""
+    found = [one for one in experiment_results(results, RECIPE_STUDY.name) if one.n and one.method == "greedy"]
+    lines = []
+    for dataset, network in dict.fromkeys((one.dataset, one.network) for one in found):
+        here = [one for one in found if (one.dataset, one.network) == (dataset, network)]
+        text, code = (_of_recipe(here, recipe) for recipe in ("paper", "code"))
+        chosen = [one for one in here if one.is_chosen_by]
+        options = [one.options for one in chosen]
+        if not chosen or [one.options for one in text] != options or [one.options for one in code] != options:
+            continue
+        published = _values(one.paper.value if one.paper else None for one in chosen)
+        seeds = min(one.n for one in [*text, *code, *chosen])
+        lines.append(
+            f"* **{_headline(text, code, chosen)}** {network_title(dataset, network)}, K = "
+            f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
+            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%. The text's "
+            f"settings, but with random values and scores drawn as in the code, give "
+            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). "
+            f"We chose this mixture because its test accuracy matched, so its match proves nothing."
+            f"{_registered(claims, dataset, network)}"
+        )
+    return "\n".join(lines)
+
+
+def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Sequence[CellResult]) -> str:
+    """What the recipe study of a network found, in one sentence; no more than its means say."""
+
+    def give(found: Sequence[CellResult]) -> bool:
+        pairs = [(one.mean - one.paper.value, one.tolerance) for one in found if one.paper is not None]
+        return bool(pairs) and all(
+            tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs
+        )
+
+    if give(chosen) and not give(text) and not give(code):
+        return "Exploratory: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
+    giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
+    return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
+
+
+def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
+    """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
+    said = {
+        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}{so_far(one)}"
+        for one in reversed(claims.judged if claims else [])
+        if (one.scope.dataset, one.scope.network) == (dataset, network)
+        and one.claim.kind is Statistic.NUMBERS
+        and one.claim.cells.recipe in WHOSE
+    }
+    if not said:
+        return ""
+    if set(said.values()) == {f"{WHOSE[recipe]} {ClaimVerdict.NOT_RUN}" for recipe in said}:
+        return " The registered test of it is not run yet."
+    return f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}."
+
+
+def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:
+    return [one for one in found if one.cell.variant == ByRecipe(recipe)]
+
+
+def _values(means: Iterable[float | None]) -> str:
+    return " / ".join(number(mean) for mean in means)
