@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slotpipeline.reporting.made_by import MadeBy
+from slotpipeline.reporting.made_by import MadeBy, in_git
 
 FIGURE, PAGE, CODE = Path("figures/one.png"), Path("results/report.html"), Path("src/draw.py")
 YEAR = 365 * 24 * 3600
@@ -101,12 +101,27 @@ def test_a_figure_that_git_brought_after_snakemake_drew_one_is_of_the_code_of_it
     assert not is_current()
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_times_tell_it_of_a_figure_that_git_does_not_hold_as_it_is(
-    known: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not known:
+def test_a_committed_figure_that_was_changed_is_current_if_snakemake_did_it() -> None:
+    write(FIGURE, "edited by hand", -20)
+    assert not is_current()
+    note(-30)
+    assert not is_current()
+    note(-19)
+    assert is_current()
+    write(CODE, "edited", -10)
+    assert not is_current()
+
+
+@pytest.mark.parametrize("without", ["git", "repository", "commit"])
+def test_times_tell_it_of_a_figure_that_git_does_not_hold(without: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert in_git()
+    if without == "commit":
+        git("rm", "--cached", "--quiet", str(FIGURE))
+    elif without == "git":
         monkeypatch.setenv("PATH", "/nowhere")
+    else:
+        monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert in_git() is (without == "commit")
     write(FIGURE, "another", -20)
     assert is_current()
     write(CODE, "edited", -10)

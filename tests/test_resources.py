@@ -126,6 +126,12 @@ def test_what_is_set_for_the_rule_says_whether_a_job_gets_a_gpu(set_resources, g
     assert gets_gpu(set_resources) is given
 
 
+@pytest.mark.parametrize(("limit", "given"), [(None, True), (0, False), (4, True)])
+def test_no_job_gets_a_gpu_where_there_are_none_for_all_together(limit, given):
+    assert gets_gpu({}, limit) is given
+    assert not gets_gpu({"gpu": 0}, limit) and gets_gpu({"gpu": 0, "gres": "gpu:1"}, limit)
+
+
 def test_networks_for_cores_are_those_of_the_grid():
     assert without_gpu(["lenet"], ["lenet", "conv2"]) == without_gpu("lenet", ["lenet", "conv2"]) == {"lenet"}
     with pytest.raises(UserError, match=r"'lennet' is none of .*did you mean lenet"):

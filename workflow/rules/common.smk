@@ -42,7 +42,9 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 # Whether training jobs get the GPU that their rule asks for.
-GPUS_GIVEN = gets_gpu(dict(workflow.resource_settings.overwrite_resources).get("train", {}))
+GPUS_GIVEN = gets_gpu(
+    dict(workflow.resource_settings.overwrite_resources).get("train", {}), workflow.global_resources.get("gpu")
+)
 
 # Jobs that depend on code run beside this process, which alone has to know.
 CODE = ImportedCode() if workflow.is_main_process else None

@@ -82,13 +82,13 @@ def states_of(
     sources |= overview_digests(found, sources)
     pictures, page = {name: figures / f"{name}.png" for name in sources}, results / "report.html"
     code, made_by = code or ImportedCode(), MadeBy([*pictures.values(), page], page)
-    behind = {name: code.files_behind_script(figure_script(name)) for name in sources}
+    behind = {name: [RULES, *code.files_behind_script(figure_script(name))] for name in sources}
     for name, picture in pictures.items():
         is_current = picture.is_file() and picture_source(picture) == sources[name]
         states[picture] = _state(picture, is_current and made_by.is_by(picture, behind[name]))
     # A page holds its figures, so the code behind these is its own, too.
     shown = drawn(found)
-    behind_page = {*code.files_behind(REPORT), *(file for name in shown for file in behind[name])}
+    behind_page = {RULES, *code.files_behind(REPORT), *(file for name in shown for file in behind[name])}
     is_current = (
         page.is_file()
         and page_source(page) == report_digest(there, found)
@@ -100,6 +100,8 @@ def states_of(
 
 
 REPORT = "slotpipeline.reporting.report"
+RULES = "workflow/rules/report.smk"
+"""The commands that draw figures and write pages, relative to the project."""
 
 
 def _state(path: Path, is_current: bool) -> State:

@@ -2,7 +2,7 @@
 
 Their digests are those of data. They hold no digest of code, as then each remark in the code would change them all. So
 times tell it of files that were made here. The times of files that came with git say nothing: each of these counts as
-made by the code of its commit.
+made by the code of its commit. One that was changed since, and not by Snakemake, counts as edited by hand.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ class MadeBy:
         tracked = _git("ls-files", "--", *files) if files else None
         # None: without git, or outside of a repository.
         self._unchanged: set[str] = set()
+        self._changed: set[str] = set()
         self._edited: set[str] = set()
         self._commits: list[Commit] = []
         changed = _git("diff", "--name-only", "--relative", "HEAD") if tracked else None
         if tracked and changed is not None:
-            self._unchanged = {*tracked} - {*changed}
+            self._unchanged, self._changed = {*tracked} - {*changed}, {*tracked} & {*changed}
             self._edited = {*changed} | {*(_git("ls-files", "--others", "--exclude-standard", "--", *_CODE) or [])}
             oldest = min(Path(name).stat().st_mtime for name in tracked)
             self._commits = _commits_since(oldest, [*_CODE, *tracked])
@@ -54,6 +55,8 @@ class MadeBy:
         """Whether a made file is of the code that is here; `code`: the files of the code that makes it."""
         written = path.stat().st_mtime
         is_newer = all(Path(file).stat().st_mtime <= written for file in code if Path(file).is_file())
+        if str(path) in self._changed:  # since the last commit: by Snakemake, or by hand
+            return is_newer and _made_here(path)
         if str(path) not in self._unchanged:
             return is_newer
         if is_newer and _made_here(path):
@@ -72,6 +75,11 @@ class MadeBy:
 
 
 _CODE = ("src", "workflow")
+
+
+def in_git() -> bool:
+    """Whether git holds the code of the project, the current folder; if not, times alone tell what is older than it."""
+    return bool(_git("ls-files", "--", *_CODE))
 
 
 def _made_here(path: Path) -> bool:

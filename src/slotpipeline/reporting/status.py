@@ -15,6 +15,7 @@ from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.claim_words import counted, counts
 from slotpipeline.reporting.file_states import State, states_of
+from slotpipeline.reporting.made_by import in_git
 from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
@@ -109,6 +110,7 @@ class GridStatus:
         claims: verdict -> how many of the claims that the grid tests have it; empty if it tests none.
         claims_text: the same in words.
         others: how many recorded runs the grid does not plan.
+        in_git: whether git tells which code made figures and pages, or the times of files.
     """
 
     folder: Path
@@ -120,6 +122,7 @@ class GridStatus:
     claims: Mapping[str, int]
     claims_text: str
     others: int
+    in_git: bool
 
     @property
     def runs(self) -> int:
@@ -151,6 +154,7 @@ class GridStatus:
             "hours": self._hours([*self.to_do, *self.again]),
             "failed": self.failed,
             "not_planned": self.others,
+            "code_told_by": "git" if self.in_git else "times",
             "files": {"report.html": str(self.report), "summary.json": str(self.summary)}
             | {f"{name}.png": str(state) for name, state in self.overviews.items()},
             "claims": dict(self.claims),
@@ -200,6 +204,11 @@ class GridStatus:
             lines.append(
                 f"{self.folder / RUNS_CSV} also holds {count} that this grid does not plan; collecting keeps them."
             )
+        if not self.in_git:
+            lines.append(
+                "Without git, a figure or page counts as stale if the file is older than the code that makes it; "
+                "copying may change these times."
+            )
         return "\n".join(lines)
 
     def _time(self, to_do: Sequence[Run], again: Sequence[Run]) -> str:
@@ -226,6 +235,7 @@ def status_of(config: Config, results: Path, figures: Path, reference_csv: Path,
         claims=counts(claims.judged) if claims else {},
         claims_text=counted(claims.judged) if claims else "",
         others=len(set(there.runs["identity"]) - {run.identity for one in standings for run in one.runs}),
+        in_git=in_git(),
     )
 
 
