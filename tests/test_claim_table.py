@@ -225,7 +225,7 @@ def test_the_readme_gives_both_accuracies_of_the_main_comparison(judged: JudgedC
     there = read_results(results / "confirmation", REFERENCE)
     means = there.runs[there.runs["start_epoch"].isna()].groupby(["method", "options"], dropna=False)["test_accuracy"]
     selected, learned = means.mean()["greedy", 8], means.mean()["learned"].iloc[0]
-    assert f"{selected:.2f}% less {learned:.2f}%" in opening(judged, [there])
+    assert f"{selected:.2f}% against {learned:.2f}%" in opening(judged, [there])
 
 
 def test_the_readme_says_what_finetuning_adds_to_the_slot_machine(judged: JudgedClaims, results: Path) -> None:

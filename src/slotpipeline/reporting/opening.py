@@ -134,7 +134,7 @@ def _main_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results
     network = f" of {network_label(one.scope.network)}" if names_network else ""
     found = "; ".join(f"{_both_accuracies(one, part, grids)}, {part.n} of {one.seeds} seeds" for part in run)
     left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
-    return f"Test accuracy{network}, less that of learned weights (90% interval): {found}.{left}"
+    return f"Test accuracy{network} against that of learned weights, and the difference (90% interval): {found}.{left}"
 
 
 def _both_accuracies(one: JudgedClaim, part: Part, grids: Sequence[Results]) -> str:
@@ -143,8 +143,8 @@ def _both_accuracies(one: JudgedClaim, part: Part, grids: Sequence[Results]) -> 
     for results in grids:
         means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
         if part.name and "learned" in means and len(means) == 2:
-            both = f"{number(means.drop('learned').iloc[0])}% less {number(means['learned'])}%"
-            return words.replace(f"{part.name}: ", f"{part.name}: {both} = ")
+            both = f"{number(means.drop('learned').iloc[0])}% against {number(means['learned'])}%"
+            return words.replace(f"{part.name}: ", f"{part.name}: {both}, ")
     return words
 
 
