@@ -20,6 +20,7 @@ from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import JudgedClaims, answer, claims_so_far, readable_claims, tidy
+from slotpipeline.reporting.claim_words import counts
 from slotpipeline.reporting.exploratory import first_runs
 from slotpipeline.reporting.opening import claim_rows, opening
 from slotpipeline.reporting.registration import registration_note
@@ -207,7 +208,7 @@ def test_the_readme_counts_no_number_that_chose_the_recipe_as_holding(judged: Ju
     marked = ("LeNet with K = 8 reaches", "LeNet with K = 2 reaches")
     apart = [line for line in lines if any(sentence in line for sentence in marked)]
     assert len(apart) == 1 and CHOSEN in apart[0]
-    tally = next(line for line in lines if "Of 19 claims" in line)
+    tally = next(line for line in lines if "Of 19 registered claims" in line)
     supported = [one for one in judged.judged if one.verdict == "supported"]
     evidence = [one for one in supported if not judged.mark(one)]
     assert f"{len(evidence)} supported," in tally and f"{len(supported) - len(evidence)} supported {CHOSEN}" in tally
@@ -244,3 +245,16 @@ def test_exploratory_runs_stand_beside_a_dataset_without_verdict(judged: JudgedC
     assert "Conv-2" in said[0] and all(sentence in opened for sentence in said)
     selected_alone = recorded.runs[recorded.runs["method"] != "learned"]
     assert first_runs(replace(recorded, runs=selected_alone), "cifar10") == []
+
+
+def test_no_headline_counts_a_number_that_chose_the_recipe(judged: JudgedClaims, results: Path, tmp_path: Path) -> None:
+    """Neither on the page of a grid, nor on the page of all claims, nor where a script reads."""
+    there = read_results(results / "confirmation", REFERENCE)
+    evidence = [one for one in judged.judged if one.verdict == "supported" and not judged.mark(one)]
+    found = counts(judged.judged, judged.mark)
+    assert found["supported"] == len(evidence) and found["chosen to match"] == 2
+    for name in [*there.config["experiments"], *OVERVIEWS]:
+        Figure(figsize=(1, 1)).savefig(tmp_path / f"{name}.svg")
+    write_report(there, tmp_path, tmp_path / "report.html")
+    for text in (answer(judged), (tmp_path / "report.html").read_text()):
+        assert f"{len(evidence)} supported," in text and f" supported {CHOSEN}" in text

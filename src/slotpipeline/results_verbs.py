@@ -180,7 +180,7 @@ def claims(
         raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
     if as_json:
         rows = json.loads(tidy(judged).to_json(orient="records"))  # what is not a number becomes null
-        typer.echo(_json({"counts": counts(judged.judged), "claims": rows}))
+        typer.echo(_json({"counts": counts(judged.judged, judged.mark), "claims": rows}))
     else:
         typer.echo(claims_markdown(judged))
     if write:

@@ -184,10 +184,10 @@ def answer(claims: JudgedClaims) -> str:
         if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
             lines.append(f"**{label}: not tested yet.** {len(here)} claims are registered; no run counts so far.")
             continue
-        lines.append(f"**{label}**: {counted(here)}")
+        lines.append(f"**{label}**: {counted(here, claims.mark)}")
         lines.append("")
-        for words, listed in by_answer(here).items():
-            lines.append(f"* {words}: {' '.join(claim_sentence(one) + claims.mark(one) for one in listed)}")
+        for words, listed in by_answer(here, claims.mark).items():
+            lines.append(f"* {words}: {' '.join(claim_sentence(one, claims.mark) for one in listed)}")
         lines.append("")
     if any(_key(one) in claims.chosen for one in claims.judged if one.parts):
         lines.append(f"\n{CHOSE_NOTE}\n")

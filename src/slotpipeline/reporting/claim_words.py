@@ -9,6 +9,10 @@ from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
 from slotpipeline.analysis.text import number
 from slotpipeline.results.claims import Statistic
 
+Mark = Callable[[JudgedClaim], str]
+"""The dagger of a claim about a number that chose the recipe, or "" (`JudgedClaims.mark`)."""
+CHOSEN_TO_MATCH = "chosen to match"
+"""What a number is called that chose the recipe: its verdict is no evidence."""
 ORDER = (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, ClaimVerdict.NOT_RUN)
 _ANSWERS = {
     ClaimVerdict.SUPPORTED: "Holds",
@@ -74,42 +78,47 @@ def part_words(one: JudgedClaim, part: Part) -> str:
     return f"{text}, {part.detail}" if part.detail else text
 
 
-def counts(judged: Iterable[JudgedClaim]) -> dict[str, int]:
-    """Verdict -> how many claims have it."""
-    found = Counter(one.verdict for one in judged)
-    return {str(verdict): found[verdict] for verdict in ORDER}
+def counts(judged: Iterable[JudgedClaim], mark: Mark) -> dict[str, int]:
+    """Verdict -> how many claims have it; apart, how many are no evidence, whatever their verdict."""
+    judged = list(judged)
+    found = Counter(one.verdict for one in judged if not _is_no_evidence(one, mark))
+    apart = sum(_is_no_evidence(one, mark) for one in judged)
+    return {str(verdict): found[verdict] for verdict in ORDER} | ({CHOSEN_TO_MATCH: apart} if apart else {})
 
 
-def counted(judged: Sequence[JudgedClaim]) -> str:
-    """How many claims have which verdict, in words."""
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts(judged).items() if count)
-    return f"Of {len(judged)} registered claims: {said}."
-
-
-def tally(judged: Sequence[JudgedClaim], mark: Callable[[JudgedClaim], str]) -> str:
-    """How many claims have which verdict, apart where more runs can change it and where it is no evidence.
-
-    Args:
-        mark: the dagger of a claim about a number that chose the recipe, or "".
-    """
+def counted(judged: Sequence[JudgedClaim], mark: Mark) -> str:
+    """How many claims have which verdict, apart where more runs can change it and where it is no evidence."""
     said = Counter(
-        f"{verdict}{so_far(one)}{mark(one)}" for verdict in ORDER for one in judged if one.verdict is verdict
+        f"{verdict}{so_far(one)}{mark(one) if _is_no_evidence(one, mark) else ''}"
+        for verdict in ORDER
+        for one in judged
+        if one.verdict is verdict
     )
-    return f"Of {len(judged)} claims: {', '.join(f'{count} {words}' for words, count in said.items())}."
+    return f"Of {len(judged)} registered claims: {', '.join(f'{count} {words}' for words, count in said.items())}."
 
 
-def by_answer(judged: Sequence[JudgedClaim]) -> dict[str, list[JudgedClaim]]:
-    """The answer in words -> the tested claims that have it: what holds first, what more runs can change after it."""
+def by_answer(judged: Sequence[JudgedClaim], mark: Mark) -> dict[str, list[JudgedClaim]]:
+    """The answer in words -> the tested claims that have it: what holds first, what more runs can change after it.
+
+    Claims that are no evidence come last, under an answer of their own.
+    """
     found: dict[str, list[JudgedClaim]] = {}
     for verdict, words in _ANSWERS.items():
         for one in sorted(judged, key=lambda one: not one.is_final):
-            if one.verdict is verdict:
+            if one.verdict is verdict and not _is_no_evidence(one, mark):
                 found.setdefault(f"{words}{so_far(one)}", []).append(one)
-    return found
+    apart = [one for one in judged if _is_no_evidence(one, mark)]
+    return found | ({f"No evidence{mark(apart[0])}, as these numbers chose our settings": apart} if apart else {})
 
 
-def claim_sentence(one: JudgedClaim) -> str:
+def _is_no_evidence(one: JudgedClaim, mark: Mark) -> bool:
+    return bool(mark(one)) and one.verdict is not ClaimVerdict.NOT_RUN
+
+
+def claim_sentence(one: JudgedClaim, mark: Mark) -> str:
     """A claim as it stands under its answer: in quotes where nothing is decided, with what a verdict rests on."""
+    if _is_no_evidence(one, mark):
+        return f"{one.claim.sentence.rstrip('.')}: {one.verdict}{so_far(one)}."
     if one.verdict is ClaimVerdict.UNDECIDED:
         return f"\N{LEFT DOUBLE QUOTATION MARK}{one.claim.sentence}\N{RIGHT DOUBLE QUOTATION MARK}"
     rests = [verdict_detail(one), "" if one.is_final else f"{seeds_words(one)} seeds"]

@@ -16,14 +16,15 @@ from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results
 from slotpipeline.reporting.claim_table import JudgedClaims
 from slotpipeline.reporting.claim_words import (
+    CHOSEN_TO_MATCH,
     ORDER,
     by_answer,
     claim_sentence,
+    counted,
     needs_words,
     part_words,
     seeds_words,
     so_far,
-    tally,
 )
 from slotpipeline.reporting.exploratory import first_runs, recipe_finding
 from slotpipeline.reporting.tables import CHOSE_NOTE
@@ -43,8 +44,6 @@ MAIN_ANSWERS = {
     ClaimVerdict.UNDECIDED: "too early to say",
     ClaimVerdict.NOT_RUN: "not tested yet",
 }
-CHOSEN_TO_MATCH = "chosen to match"
-"""Beside the verdict on a number that chose the recipe."""
 SO_FAR_NOTE = (
     "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. *Supported if*: "
     "where the whole interval has to lie. Each claim is tested by itself, at 5%."
@@ -107,18 +106,14 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     answers = dict.fromkeys(_main_answer(one) for one in main)
     numbers = [_main_numbers(one, len(main) > 1, grids) for one in tested]
     lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(numbers)}{_against_tuned(here) if tested else ''}"]
-    for words, found in by_answer([one for one in here if one not in tested and not claims.mark(one)]).items():
+    for words, found in by_answer([one for one in here if one not in tested], claims.mark).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
-        said = " ".join(f"{claim_sentence(one)}{_beside(one, grids)}" for one in listed)
+        said = " ".join(f"{claim_sentence(one, claims.mark)}{_beside(one, grids)}" for one in listed)
         lines.append(f"  *{words}:* {said}{more}")
     if not any(one.verdict is ClaimVerdict.CONTRADICTED for one in here):
         lines.append("  *Does not hold so far:* none.")
-    chose = [one for one in here if claims.mark(one) and one.verdict is not ClaimVerdict.NOT_RUN]
-    if chose:
-        said = "; ".join(f"{one.claim.sentence.rstrip('.')}: {one.verdict}{so_far(one)}" for one in chose)
-        lines.append(f"  *No evidence{claims.mark(chose[0])}, as these numbers chose our settings:* {said}.")
-    return [*lines, f"  {tally(here, claims.mark)}"]
+    return [*lines, f"  {counted(here, claims.mark)}"]
 
 
 def _main_answer(one: JudgedClaim) -> str:

@@ -25,7 +25,7 @@ def claim_macros(claims: JudgedClaims | None) -> dict[str, str]:
         "ClaimsRegistered": str(len(judged)),
         "ClaimsHistory": latex_text(claims.registration.history) if claims else "No claims are registered.",
         "ClaimsNotRun": str(sum(one.verdict is ClaimVerdict.NOT_RUN for one in judged)),
-        "ClaimsCounted": latex_text(counted(judged)) if judged else "",
+        "ClaimsCounted": latex_text(counted(judged, claims.mark)) if claims and judged else "",
     }
     tolerance = claims.registration.tolerance if claims else {}
     macros["MnistTolerance"] = number(tolerance.get("mnist"))

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict
 from slotpipeline.analysis.text import network_title
 from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
@@ -22,7 +22,7 @@ from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
-from slotpipeline.reporting.claim_table import JudgedClaims, claims_of_grid
+from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted
 from slotpipeline.reporting.claim_words import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
@@ -162,21 +162,20 @@ def _claims(results: Results) -> dict[str, Any]:
     ]
     frozen = {scope.grid for scope in results.registration.scopes if scope.is_frozen}
     return {
-        "said": counted(here) if here else "",
-        "answers": {words: [_answer(claims, one) for one in part] for words, part in by_answer(here).items()}
+        "said": counted(here, claims.mark) if claims else "",
+        "answers": {
+            words: [claim_sentence(one, claims.mark) for one in part]
+            for words, part in by_answer(here, claims.mark).items()
+        }
         if claims
         else {},
-        "score": counts_of_claims(here),
+        "score": counts_of_claims(here, claims.mark) if claims else {},
         "dagger": CHOSE_NOTE if claims and any(claims.mark(one) for one in here) else "",
         "registered": results.registration.history,
         "elsewhere": sorted(frozen - {results.config["grid"]}),
         "table": claims_table(claims) if claims else None,
         "waiting": waiting,
     }
-
-
-def _answer(claims: JudgedClaims, one: JudgedClaim) -> str:
-    return f"{claim_sentence(one)}{claims.mark(one)}"
 
 
 def _predictions(results: Results) -> dict[str, Any]:
