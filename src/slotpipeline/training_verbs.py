@@ -49,9 +49,7 @@ Set = Annotated[list[str], typer.Option("--set", help="A setting that replaces t
 Folder = Annotated[Path | None, typer.Option(help="Folder for the result; default: a readable one below runs/.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="File for the state of the unfinished run.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU that fewest jobs use, if any.")]
-Threads = Annotated[
-    int, typer.Option(min=1, help="Processor threads; another number changes the last bits of results.")
-]
+Threads = Annotated[int, typer.Option(min=1, help="Processor threads; another number changes the last bits.")]
 CudaGraph = Annotated[
     bool | None,
     typer.Option(
@@ -146,17 +144,13 @@ def train(
 
 @_trains
 def finetune(
-    weights: Annotated[
-        Path, typer.Option(help="File of selected weights, from the weights/ folder of the slot machine's run.")
-    ],
+    weights: Annotated[Path, typer.Option(help="File in the weights/ folder of the slot machine's run.")],
     start_epoch: Annotated[int, typer.Option(help="Epoch of the slot machine whose weights these are.")],
     network: Network = "lenet",
     dataset: Dataset = "mnist",
     method: Annotated[
         str,
-        typer.Option(
-            help="Selection of the slot machine: greedy or probabilistic.", autocompletion=begins(lambda: SLOT_METHODS)
-        ),
+        typer.Option(help="Of the slot machine: greedy or probabilistic.", autocompletion=begins(lambda: SLOT_METHODS)),
     ] = "greedy",
     options: Options = None,
     seed: Seed = 0,
@@ -252,9 +246,7 @@ def plan(
 def work(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; several small ones share a GPU.")] = 1,
-    minutes: Annotated[
-        float, typer.Option(min=0, help="Stop after so many minutes; the same command continues.")
-    ] = 1e6,
+    minutes: Annotated[float, typer.Option(min=0, help="Stop after these; the same command goes on.")] = 1e6,
     log: Annotated[Path, typer.Option(help="Log file of the runs.")] = Path("logs/work.log"),
 ) -> None:
     """Train the runs of a plan, one or several at a time, until a deadline.
