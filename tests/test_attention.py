@@ -177,7 +177,7 @@ def test_training_and_evaluation_take_turns(selection):
 
 
 def test_cached_selects_one_sample_in_each_forward_pass():
-    """What docs/limits.md advises: attention reads its packed weight several times, each time another sample."""
+    """What docs/training.md advises: attention reads its packed weight several times, each time another sample."""
     layer = slotify_(attention(), options=4, selection="probabilistic")
     selector = layer.parametrizations["in_proj_weight"][0]
     samples = []

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from slotmachines import UserError, bake_, load_ticket, mask_, save_ticket, slotify_
 
-PAGE = Path(__file__).parents[1] / "docs/limits.md"
+PAGE = Path(__file__).parents[1] / "docs/training.md"
 
 
 def network() -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def require_trainable(trained: Tensor) -> None:
-    """Refuse to train numbers in half precision, where most steps would be rounded away (docs/limits.md).
+    """Refuse to train numbers in half precision, where most steps would be rounded away (docs/training.md).
 
     Raises:
         TypeError: they are, as after `network.bfloat16()` or under a precision policy of FSDP2.
