@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from conftest import tiny_run
 from slotmachines import UserError
 from slotpipeline.planning.training_job import TrainingJob
-from slotpipeline.training import jobs
+from slotpipeline.training import gpu_of_job, jobs
 from slotpipeline.training.checkpoint import Progress
 from slotpipeline.training.placement import device_of_job, jobs_on, least_used
 
@@ -113,10 +114,52 @@ def test_a_device_that_is_named_is_left_as_it_is(two_gpus):
         assert (named, processor, first) == ("cuda:1", "cpu", "cuda:0")
 
 
-def test_without_a_gpu_a_job_runs_on_the_processor(monkeypatch):
+@pytest.fixture
+def no_gpu(monkeypatch, tmp_path):
+    """As if PyTorch saw no GPU, on a machine without one, in a job that was given none."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu_of_job, "_INSTALLED", (tmp_path / "gpus",))
+
+
+@pytest.mark.parametrize("hidden", [None, "", "-1", "NoDevFiles"])
+def test_without_a_gpu_a_job_runs_on_the_processor(no_gpu, monkeypatch, capsys, hidden):
+    if hidden is not None:  # as SLURM does for a job that asked for none, on a node with GPUs
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     with device_of_job("auto") as device:
         assert device == "cpu"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SLURM_JOB_GPUS", "3"), ("CUDA_VISIBLE_DEVICES", "0,1"), ("ROCR_VISIBLE_DEVICES", "GPU-1a")]
+)
+def test_a_job_does_not_hold_a_gpu_that_it_cannot_use(no_gpu, monkeypatch, digits_folder, tmp_path, name, value):
+    monkeypatch.setenv(name, value)
+    job = TrainingJob(tiny_run(epochs=1, schedule_epochs=[]), tmp_path / "run", tmp_path / "a.pt", digits_folder)
+    with pytest.raises(UserError, match=rf"{name}={value}.* PyTorch cannot use"):
+        jobs.train_job(job)
+    assert not (tmp_path / "run").exists()
+    jobs.train_job(replace(job, device="cpu"))  # whoever names the processor gets it
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_a_gpu_of_the_machine_that_stays_unused_is_said(no_gpu, capsys, tmp_path):
+    (tmp_path / "gpus" / "0000:65:00.0").mkdir(parents=True)
+    with device_of_job("auto") as device:
+        assert device == "cpu"
+    assert "training on the processor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("identity", "said"), [("0", False), ("51974", True)])
+def test_a_processor_among_the_nodes_of_amd_is_no_gpu(no_gpu, capsys, tmp_path, identity, said):
+    (tmp_path / "gpus" / "0").mkdir(parents=True)
+    (tmp_path / "gpus" / "0" / "gpu_id").write_text(f"{identity}\n")
+    with device_of_job("auto"):
+        assert bool(capsys.readouterr().err) == said
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path):

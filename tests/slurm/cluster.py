@@ -51,10 +51,11 @@ NodeName={host} CPUs={processors} RealMemory={memory} Gres=gpu:{gpus}
 PartitionName=usual Nodes={host} Default=YES PriorityTier=1 MaxTime=02:00:00
 PartitionName=urgent Nodes={host} PriorityTier=2 PreemptMode=OFF MaxTime=02:00:00
 """
-# What each task of a job sees of the GPUs.
+# Notes what each task of a job gets of the GPUs, then hides them from PyTorch, which cannot use simulated ones.
 PROLOG = """\
 #!/bin/sh
 echo "$SLURM_JOB_ID ${{CUDA_VISIBLE_DEVICES-none}}" >> {folder}/gpus.txt
+echo "export CUDA_VISIBLE_DEVICES=-1"
 """
 # The executor of Snakemake hides SLURM_CONF from the srun in a job, so that it would look in /etc only.
 SRUN = """\

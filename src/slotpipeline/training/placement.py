@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from slotmachines.errors import UserError
+from slotpipeline.training.gpu_of_job import unused_gpu_notice
 
 
 @contextmanager
@@ -23,11 +25,14 @@ def device_of_job(name: str) -> Iterator[str]:
     the fewest jobs of this user were placed in this way.
 
     Raises:
-        UserError: the folder in which the jobs of this user take their GPUs cannot be written.
+        UserError: the job was given a GPU that PyTorch cannot use, or the folder in which the jobs of this user take
+            their GPUs cannot be written.
     """
     if name != "auto":
         yield name
     elif not torch.cuda.is_available():
+        if notice := unused_gpu_notice():
+            print(notice, file=sys.stderr)
         yield "cpu"
     else:
         with least_used([_gpu(index) for index in range(torch.cuda.device_count())], _folder()) as index:
