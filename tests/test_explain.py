@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +20,7 @@ from slotpipeline.experiments.grid import grid_runs, kept_epochs
 from slotpipeline.planning.plan import plan_lines
 from slotpipeline.reporting.addresses import Address, Grid, Kind, addresses, find, read_grids
 from slotpipeline.reporting.explain import explained
+from slotpipeline.reporting.repeating import RunOrigin, repeat_lines
 from slotpipeline.training_verbs import job_of
 from synthetic import REFERENCE, make_config, write_grid
 
@@ -103,6 +106,31 @@ def test_every_printed_command_trains_the_run_that_it_is_printed_for(there: list
         if one.cell:
             for run in explained(one, there, grids).runs:
                 assert job_of(shlex.split(run.commands[-1])).run.identity == run.identity
+
+
+def test_a_run_is_repeated_in_a_folder_of_its_own_with_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    Path("requirements.lock").write_text("torch==2.15.0 \\\n    --hash=sha256:0\ntorchvision==0.29.2 \\\n")
+    author = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    origin = RunOrigin("0123abcd", 0, "a/b", 98.0, commit=commit, commands=["slotmachines train"])
+    for torch, others in {"2.15.0+cu132": [], "2.11.0+cu130": ["uv pip install --python .venv torch==2.11.0"]}.items():
+        machine = {"python": "3.11.7", "torch": torch, "device": "cpu"}
+        lines = [line.strip() for line in repeat_lines([replace(origin, machine=machine)], "digits")]
+        assert not any(line.startswith("git checkout") for line in lines)  # jobs may be at work here
+        assert f"git worktree add ../repeat-{commit[:10]} {commit}" in lines
+        assert [line for line in lines if line.startswith("uv ")] == others
+        assert f"slotmachines explain 0123abcd --repeated ../repeat-{commit[:10]}/repeat/runs/a/b" in lines
+    subprocess.run(shlex.split(lines[1]), check=True, capture_output=True)
+    assert (tmp_path / f"repeat-{commit[:10]}" / "requirements.lock").is_file()
+    unknown = [line.strip() for line in repeat_lines([replace(origin, commit="unknown")], "digits")]
+    assert "slotmachines train" in unknown and not any("worktree" in line for line in unknown)
 
 
 def test_several_things_are_listed_each_with_its_command(grids: list[Grid], monkeypatch: pytest.MonkeyPatch) -> None:

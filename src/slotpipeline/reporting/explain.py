@@ -15,39 +15,13 @@ from slotpipeline.data.canonical import stored_digest
 from slotpipeline.reporting.addresses import Address, Grid, Kind, elsewhere
 from slotpipeline.reporting.claim_words import part_words, so_far
 from slotpipeline.reporting.page_tables import cell_title
-from slotpipeline.reporting.repeating import REPEATS, commands, run_of
+from slotpipeline.reporting.repeating import RunOrigin, commands, repeat_lines, run_of
 from slotpipeline.reporting.run_origins import MACHINE, duration
 from slotpipeline.runs.cell import cell_runs
 from slotpipeline.runs.recipe import changed_settings
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import run_files
 from slotpipeline.runs.run_record import RunRecord, read_run_record
-
-
-@dataclass(frozen=True)
-class RunOrigin:
-    """Where one run comes from, and how to repeat it.
-
-    Attributes:
-        folder: of its files, below the grid's results; blank where its description is not known.
-        test_accuracy: in percent; None where it has not been run.
-        machine: what is known of the machine, by the columns of runs.csv.
-        data_sha256: digest of its dataset: the recorded one or, with `data_recorded` false, that of the file here.
-        commands: that train it, and before it the slot machine that it starts from.
-    """
-
-    identity: str
-    seed: int
-    folder: str
-    test_accuracy: float | None = None
-    best_epoch: int | None = None
-    wall_seconds: float | None = None
-    started: str = ""
-    commit: str = ""
-    machine: Mapping[str, str] = field(default_factory=dict)
-    data_sha256: str = ""
-    data_recorded: bool = False
-    commands: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +72,7 @@ class Answer:
             "runs",
             *(f"  {_run_line(run)}" for run in self.runs),
             "",
-            *_repeat_lines(self.runs, self.dataset),
+            *repeat_lines(self.runs, self.dataset),
         ]
         return "\n".join(lines)
 
@@ -130,27 +104,6 @@ def _run_line(run: RunOrigin) -> str:
         f"{duration(run.wall_seconds or 0)}, {run.started[:16].replace('T', ' ')} UTC, "
         f"commit {run.commit[:10]}, {run.folder}"
     )
-
-
-def _repeat_lines(runs: Sequence[RunOrigin], dataset: str) -> list[str]:
-    known = [run for run in runs if run.commands]
-    if not known:
-        return ["to repeat: these runs are not planned by today's config; check out their commit and ask again"]
-    on_gpu = any(run.machine.get("device", "cpu") != "cpu" for run in known)
-    same = "the same accuracy up to rounding: a GPU does not fix the order of sums" if on_gpu else "the same bits"
-    lines = [f"to repeat, on the same kind of machine with the same packages, for {same}"]
-    for commit in sorted({run.commit for run in known}):
-        if commit not in ("", "unknown"):
-            lines.append(f"  git checkout {commit.removesuffix('-dirty')} && make .venv/installed")
-        if commit.endswith("-dirty"):
-            lines.append("  # the code had changes that no commit holds: other bits are possible")
-        lines.append(f"  slotmachines fetch {dataset}")
-        commands = dict.fromkeys(command for run in known if run.commit == commit for command in run.commands)
-        lines += [f"  {command}" for command in commands]
-    if ran := [run for run in known if run.test_accuracy is not None]:
-        lines += ["to compare, back in this version (git checkout -)"]
-        lines += [f"  slotmachines explain {run.identity} --repeated {REPEATS / 'runs' / run.folder}" for run in ran]
-    return lines
 
 
 def explained(one: Address, there: Sequence[Address], grids: Sequence[Grid], data: Path = Path("data")) -> Answer:

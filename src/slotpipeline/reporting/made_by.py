@@ -100,6 +100,13 @@ def _commits_since(seconds: float, files: Sequence[str]) -> list[Commit]:
     return [Commit(*one) for one in commits]
 
 
+def locked_version(package: str, commit: str) -> str | None:
+    """The version of a package in the lock of a commit; None where that is not known."""
+    lines = _git("show", f"{commit}:./requirements.lock") or []
+    found = [line.split()[0].partition("==")[2] for line in lines if line.startswith(f"{package}==")]
+    return found[0] if found else None
+
+
 def _git(*words: str) -> list[str] | None:
     """The lines that git prints, without empty ones; None where it fails."""
     try:

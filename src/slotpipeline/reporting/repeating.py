@@ -1,11 +1,11 @@
-"""Repeating a recorded run: the commands that train it again, and whether what they made has the same bits."""
+"""Repeating recorded runs: where they come from, what trains them again, and whether the bits are the same."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotpipeline.planning.plan import training_arguments
 from slotpipeline.reporting.addresses import Grid
+from slotpipeline.reporting.made_by import locked_version
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run, finetuned, make_run
 from slotpipeline.runs.run_files import RunFiles, run_files
@@ -20,6 +21,81 @@ from slotpipeline.runs.run_record import RunRecord, read_run_record
 
 REPEATS = Path("repeat")
 """Where the printed commands put the runs that they repeat."""
+
+
+@dataclass(frozen=True)
+class RunOrigin:
+    """Where one run comes from, and how to repeat it.
+
+    Attributes:
+        folder: of its files, below the grid's results; blank where its description is not known.
+        test_accuracy: in percent; None where it has not been run.
+        machine: what is known of the machine, by the columns of runs.csv.
+        data_sha256: digest of its dataset: the recorded one or, with `data_recorded` false, that of the file here.
+        commands: that train it, and before it the slot machine that it starts from.
+    """
+
+    identity: str
+    seed: int
+    folder: str
+    test_accuracy: float | None = None
+    best_epoch: int | None = None
+    wall_seconds: float | None = None
+    started: str = ""
+    commit: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)
+    data_sha256: str = ""
+    data_recorded: bool = False
+    commands: Sequence[str] = ()
+
+
+def repeat_lines(runs: Sequence[RunOrigin], dataset: str) -> list[str]:
+    """How to repeat runs, and how to compare, in words and commands.
+
+    Each commit gets a folder of its own beside this one: jobs that are under way here keep their code.
+    """
+    known = [run for run in runs if run.commands]
+    if not known:
+        return ["to repeat: these runs are not planned by today's config; check out their commit and ask again"]
+    on_gpu = any(run.machine.get("device", "cpu") != "cpu" for run in known)
+    same = "the same accuracy up to rounding: a GPU does not fix the order of sums" if on_gpu else "the same bits"
+    lines = [f"to repeat, on the same kind of machine with the same packages, for {same}"]
+    for commit in sorted({run.commit for run in known}):
+        of_commit = [run for run in known if run.commit == commit]
+        folder = _folder_of(commit)
+        if folder is not None:
+            lines.append(f"  git worktree add {folder} {commit.removesuffix('-dirty')}")
+            lines.append(f"  cd {folder} && make .venv/installed")
+            lines += [f"  {line}" for line in _other_packages(commit, of_commit)]
+        if commit.endswith("-dirty"):
+            lines.append("  # the code had changes that no commit holds: other bits are possible")
+        programs = "" if folder is None else ".venv/bin/"
+        lines.append(f"  {programs}slotmachines fetch {dataset}")
+        lines += [f"  {programs}{line}" for line in dict.fromkeys(line for run in of_commit for line in run.commands)]
+        lines += ["  cd -"] if folder is not None else []
+    if ran := [run for run in known if run.test_accuracy is not None]:
+        lines += ["to compare, in this folder"]
+        for run in ran:
+            made = (_folder_of(run.commit) or Path()) / REPEATS / "runs" / run.folder
+            lines.append(f"  slotmachines explain {run.identity} --repeated {made}")
+    return lines
+
+
+def _folder_of(commit: str) -> Path | None:
+    """Where a commit is checked out to repeat its runs; None where it is not known."""
+    return None if commit in ("", "unknown") else Path("..") / f"repeat-{commit.removesuffix('-dirty')[:10]}"
+
+
+def _other_packages(commit: str, runs: Sequence[RunOrigin]) -> list[str]:
+    """What to install, too, where the runs had another PyTorch than the lock of their commit."""
+    locked = locked_version("torch", commit.removesuffix("-dirty"))
+    lines = []
+    for python, torch in sorted({(run.machine.get("python", ""), run.machine.get("torch", "")) for run in runs}):
+        version = torch.partition("+")[0]
+        if locked is not None and version and version != locked:
+            lines.append(f"# trained with PyTorch {torch} and Python {python}; the lock of this commit has {locked}")
+            lines.append(f"uv pip install --python .venv torch=={version}")
+    return lines
 
 
 def commands(run: Run | None, machine: Mapping[str, str], record: RunRecord | None) -> list[str]:
