@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from typer.testing import CliRunner
 from slotmachines.errors import UserError
 from slotpipeline import cli
 from slotpipeline.experiments.accuracy_by_options import SECONDS
-from slotpipeline.experiments.outcomes import experiment_results, measures
-from slotpipeline.reporting.report import main_table_text
+from slotpipeline.experiments.grid import grid_runs
+from slotpipeline.experiments.outcomes import experiment_results, grid_results, measures
+from slotpipeline.reporting.main_table import behind_lines, machines_line, main_table_text
 from slotpipeline.reporting.run_origins import costs
+from slotpipeline.reporting.sources import KEY, report_digest
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import median_seconds, read_results
+from slotpipeline.runs.run_files import METRICS, run_files
 from synthetic import NOTE, REFERENCE, grid, make_config, make_results, write_grid
 
 __all__ = ["grid"]
@@ -50,10 +54,45 @@ def test_the_command_shows_the_main_table(grid: Path, tmp_path: Path) -> None:
     shown = CliRunner().invoke(cli.app, words, catch_exceptions=False)
     assert shown.exit_code == 0
     assert main_table_text(read_results(config.parent, REFERENCE)) in shown.output
+    assert "There is no report yet" in shown.output
+    (config.parent / "report.html").write_text("of a grid before")
+    shown = CliRunner().invoke(cli.app, words, catch_exceptions=False)
     assert str(config.parent / "report.html") in shown.output.replace("\n", "")
+    assert "report is older" in shown.output and "make collect GRID=synthetic" in shown.output
     (config.parent / "runs.csv").unlink()
     with pytest.raises(UserError, match="run the grid first"):
         CliRunner().invoke(cli.app, words, catch_exceptions=False)
+
+
+def test_a_report_of_the_same_runs_is_not_called_old(grid: Path, tmp_path: Path) -> None:
+    results = read_results(grid, REFERENCE)
+    digest = report_digest(results, grid_results(results))
+    (tmp_path / "report.html").write_text(f'<meta name="{KEY}" content="{digest}">')
+    assert behind_lines(results, tmp_path) == []
+
+
+def test_runs_that_finished_after_the_table_are_counted(tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist"}, seeds=2, experiments=["k-sweep"])
+    write_grid(tmp_path, config)
+    first, other = [run for run in grid_runs(config) if run.options == 2][:2]
+    metrics = {"started": "2026-01-01T00:00:00"}
+    for run in (first, other):
+        files = run_files(run, tmp_path)
+        files.folder.mkdir(parents=True)
+        (files.folder / METRICS).write_text(json.dumps(metrics))
+    lines = behind_lines(read_results(tmp_path, REFERENCE), tmp_path)
+    assert any("2 runs" in line for line in lines)
+
+
+def test_runs_of_different_machines_are_said_to_be_so() -> None:
+    results = make_results(make_config({"lenet": "mnist"}, experiments=["k-sweep"]))
+    assert machines_line(results) == ""
+    mixed = replace(
+        results, runs=results.runs.assign(device=results.runs["device"].mask(results.runs["seed"] == 0, "H200"))
+    )
+    counts = results.runs["seed"].eq(0).value_counts()
+    line = machines_line(mixed)
+    assert f"H200 ({counts[True]} runs)" in line and f"made up ({counts[False]} runs)" in line
 
 
 def test_a_grid_without_k_sweep_shows_all_its_experiments() -> None:

@@ -27,7 +27,7 @@ def show(
     Example: slotmachines show config/smoke.yaml
     """
     from slotpipeline.experiments.config_schema import read_grid
-    from slotpipeline.reporting.report import main_table_text
+    from slotpipeline.reporting.main_table import behind_lines, machines_line, main_table_text
     from slotpipeline.results.read import read_results
 
     folder = results / read_grid(config)["grid"]
@@ -35,8 +35,11 @@ def show(
         raise UserError(
             f"{folder}/runs.csv does not exist; run the grid first: snakemake --cores all --configfile {config}"
         )
-    typer.echo(main_table_text(read_results(folder, reference)))
-    typer.echo(f"\nThe report is at {(folder / 'report.html').resolve()}")
+    found = read_results(folder, reference)
+    report = folder / "report.html"
+    lines = [f"The report is at {report.resolve()}"] if report.is_file() else []
+    lines = [line for line in (machines_line(found), *lines, *behind_lines(found, folder)) if line]
+    typer.echo("\n\n".join([main_table_text(found), "\n".join(lines)]))
 
 
 def status(

@@ -1,4 +1,4 @@
-"""The report: one HTML page with everything in it, readable offline; and the main table for the terminal."""
+"""The report: one HTML page with everything in it, readable offline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from tabulate import tabulate
 
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
@@ -20,7 +19,7 @@ from slotpipeline.analysis.verdict import MEANINGS
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.experiments.outcomes import comparisons, experiment_results, findings, grid_results, measures
+from slotpipeline.experiments.outcomes import comparisons, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted
@@ -37,9 +36,7 @@ from slotpipeline.reporting.tables import (
     WORDS,
     chosen_note,
     data_notes,
-    data_notes_of,
     paper_notes,
-    readable,
     readable_comparisons,
     readable_measures,
 )
@@ -241,24 +238,3 @@ def _section(results: Results, name: str, found: list[CellResult], figure: PageF
         ) if compared else None,
         missing=missing if missing.rows else None,
     )  # fmt: skip
-
-
-def main_table_text(results: Results, style: str = "simple", *, only_run: bool = False) -> str:
-    """The grid's main table: k-sweep and selection, or all experiments where the grid has neither.
-
-    `style` is a table format of tabulate: "simple" for the terminal, "pipe" for Markdown. With `only_run`, cells
-    without a run are left out. Paragraphs below the table say what the results have to mention about their data and
-    their recipe.
-    """
-    experiments = results.config["experiments"]
-    names = [name for name in ("k-sweep", "selection") if name in experiments] or list(experiments)
-    cells: dict[tuple[object, ...], CellResult] = {}
-    for one in (one for name in names for one in experiment_results(results, name)):
-        key = (one.dataset, one.network, one.method, one.options, one.cell.words, one.epochs)
-        if one.n or not only_run:
-            cells.setdefault(key, one)
-    networks = list(results.config["networks"])
-    found = sorted(cells.values(), key=lambda one: networks.index(one.network))
-    shown = readable(found).drop(columns=["variant", "epochs", "min to max", "last epoch", "tolerance"]).to_dict("list")
-    text = str(tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True))
-    return "\n\n".join([text, *chosen_note(found), *data_notes_of(found)])
