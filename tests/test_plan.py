@@ -17,11 +17,11 @@ from slotmachines import UserError, build_network
 from slotpipeline.cli import app
 from slotpipeline.data import fetch
 from slotpipeline.experiments.config_schema import checked_config
-from slotpipeline.experiments.grid import grid_runs, kept_epochs
+from slotpipeline.experiments.grid import grid_runs, kept_epochs, planned
 from slotpipeline.planning import worker
 from slotpipeline.planning.engine import DENSE, engine_of, require_fit
 from slotpipeline.planning.plan import Step, in_order, left_out, plan_lines, read_order
-from slotpipeline.planning.worker import read_plan, work
+from slotpipeline.planning.worker import log_of, read_plan, work
 from slotpipeline.runs.config import read_config
 from slotpipeline.training_verbs import job_of, train_one
 
@@ -145,6 +145,22 @@ def plan(tmp_path, monkeypatch):
 
 def commands_of(plan: Path) -> list[list[str]]:
     return read_plan(plan.read_text().splitlines(), str(plan))
+
+
+def test_the_order_of_the_main_table_has_its_runs_seed_by_seed():
+    runs = in_order(PAPER, read_order(PROJECT / "config/orders/main-table.yaml"))
+    wanted = [run for name in ("k-sweep", "selection") for run in planned(PAPER)[name]]
+    assert {run.identity for run in runs} == {run.identity for run in wanted}
+    seeds = [run.seed for run in runs]
+    assert seeds == sorted(seeds)
+
+
+def test_what_runs_of_a_plan_print_goes_where_watch_looks(plan):
+    commands = commands_of(plan)
+    log = log_of(commands)
+    assert log.parent == Path("logs/tiny/train") and log.suffix == ".log"
+    elsewhere = [word.replace("results/tiny/runs", "my runs") for word in commands[0]]
+    assert log_of([elsewhere]).parent == log_of([]).parent == Path("logs")
 
 
 @pytest.mark.slow

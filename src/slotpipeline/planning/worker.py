@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import signal
 import time
@@ -48,6 +49,21 @@ def read_plan(lines: Iterable[str], where: str) -> list[list[str]]:
             raise UserError(f"{where}: {line[:80]!r} is not a line of a plan; make it with: slotmachines plan")
         commands.append(words)
     return commands
+
+
+def log_of(commands: Sequence[list[str]]) -> Path:
+    """Where what the runs of a plan print goes: a file of this process, beside the logs of the grid's other jobs.
+
+    A run's folder is below results/<grid>/runs; those of runs that are elsewhere have a log of their own.
+    """
+    name = f"work-{platform.node() or 'here'}-{os.getpid()}.log"
+    parts = _files_of(commands[0]).folder.parts if commands else ()
+    grids = [
+        grid
+        for first, grid, last in zip(parts, parts[1:], parts[2:], strict=False)
+        if (first, last) == ("results", "runs")
+    ]
+    return Path("logs", grids[-1], "train", name) if grids else Path("logs", name)
 
 
 def work(
