@@ -12,10 +12,12 @@ FROM_RUNS := --nolock --forceall --allowed-rules all config table summary figure
 # glibc keeps what a step frees for the next step. Otherwise the system clears large blocks anew, a third of conv2's time.
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=268435456
 
-.PHONY: help paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-crate test-faults report docs collect measure bench epochs scale lint lock
+.PHONY: help install paper smoke test test-slow test-all test-slurm test-conda test-versions test-container test-crate test-faults report docs collect measure bench epochs scale lint lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+install: .venv/installed ## Install all packages, pinned, into .venv.
 
 smoke: .venv/installed ## Reproduce a reduced version of the paper in minutes: figures, tables and report.
 	$(RUN) $(KEEP_MEMORY) snakemake --cores 2 --configfile config/smoke.yaml --config runs_per_job=9

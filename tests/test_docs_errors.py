@@ -21,6 +21,7 @@ from slotpipeline.data.mnist import MNIST
 from slotpipeline.plain_yaml import named_values
 from slotpipeline.runs.recipe import load_recipe
 from slotpipeline.training.checkpoint import load_checkpoint
+from slotpipeline.training.gpu_of_job import unused_gpu_notice
 from slotpipeline.training.loop import Trainer
 
 PAGE = (Path(__file__).parents[1] / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -80,6 +81,13 @@ def foreign_checkpoint(folder: Path, _: pytest.MonkeyPatch) -> None:
     load_checkpoint(folder / "checkpoint.pt", torch.device("cpu"), "this")
 
 
+def unusable_gpu(_: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    patch.delenv("SLURM_JOB_GPUS", raising=False)
+    patch.delenv("SLURM_STEP_GPUS", raising=False)
+    unused_gpu_notice()
+
+
 def unknown_layer(*_: object) -> None:
     class Experts(nn.Module):
         def __init__(self) -> None:
@@ -91,7 +99,7 @@ def unknown_layer(*_: object) -> None:
 
 CAUSES: list[Callable[[Path, pytest.MonkeyPatch], None]] = [
     no_data, no_internet, wrong_folder, no_results, no_extra, misspelt_recipe, set_in_two_words, diverged,
-    foreign_checkpoint, unknown_layer,
+    foreign_checkpoint, unusable_gpu, unknown_layer,
 ]  # fmt: skip
 
 
