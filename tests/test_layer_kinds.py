@@ -3,7 +3,7 @@
 import copy
 import math
 import pickle
-import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from slotmachines import bake_, mask_, option_table, register_layer, selected_op
 from slotmachines.selectable import selectable
 from slotmachines.slots.dense import dense_scores, dense_slotify_
 
-PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
+EXAMPLE = Path(__file__).parents[1] / "docs/examples/experts.py"
 
 
 class Conv1D(nn.Module):
@@ -181,10 +181,7 @@ def test_a_lazy_layer_has_to_run_once():
 
 
 def test_the_layer_that_the_documentation_adds():
-    _, _, section = PAGE.partition("## A layer\n")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", section.split("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
-    names: dict = {}
-    exec(code, names)
+    names = runpy.run_path(str(EXAMPLE))
     network = names["network"]
     assert list(selected_options(network)) == ["first", "second"]
     assert {name: tuple(options.shape) for name, options in selected_options(network).items()} == {
