@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from slotpipeline.cli import app
 from slotpipeline.experiments.grid import grid_runs
-from slotpipeline.reporting.progress import RunProgress, SecondsLeft, printed_progress, progress_of, seconds_left
+from slotpipeline.reporting.progress import progress_of
+from slotpipeline.reporting.run_progress import RunProgress, printed_progress
+from slotpipeline.reporting.time_left import SecondsLeft, seconds_left
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
@@ -83,7 +85,7 @@ def test_each_run_counts_once_and_a_failed_one_says_why(tmp_path: Path) -> None:
     note = failure_note(checkpoint_of(failed, results))
     note.parent.mkdir(parents=True)
     note.write_text("the disk is full")
-    said = str(progress_of(RUNS, RUNS[1:], printed_progress(logs, time.time()), results, MEASURED)).splitlines()
+    said = str(progress_of(RUNS, RUNS[1:], (), printed_progress(logs, time.time()), results, MEASURED)).splitlines()
     assert said[0] == f"1 of {len(RUNS)} finished, 1 running, {len(waiting)} waiting, 1 failed"
     assert f"{running.folder}: epoch 3 of {EPOCHS}, 97.25% on validation" in said[1]
     assert said[2].strip() == f"failed: {failed.folder}: the disk is full"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from slotmachines.errors import UserError, how_to_install
-from slotpipeline import demo_verb, results_verbs, ticket_verbs, trace_verbs, training_verbs
+from slotpipeline import demo_verb, progress_verbs, results_verbs, ticket_verbs, trace_verbs, training_verbs
 from slotpipeline.command import one_line_errors
 
 _OPTIONAL_PARTS = {
@@ -30,8 +30,8 @@ TRAINING: list[Callable[..., None]] = [
     training_verbs.plan,
     training_verbs.train_all,
     training_verbs.work,
-    results_verbs.status,
-    results_verbs.watch,
+    progress_verbs.status,
+    progress_verbs.watch,
     results_verbs.show,
     results_verbs.claims,
     results_verbs.export,

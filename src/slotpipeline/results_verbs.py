@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline.command import ReferenceFile, ResultsFolder
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+from slotpipeline.command import AsJson, ReferenceFile, ResultsFolder, json_text
 
 
 def show(
@@ -40,64 +35,6 @@ def show(
     lines = [f"The report is at {report.resolve()}"] if report.is_file() else []
     lines = [line for line in (machines_line(found), *lines, *behind_lines(found, folder)) if line]
     typer.echo("\n\n".join([main_table_text(found), "\n".join(lines)]))
-
-
-def status(
-    config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
-    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
-    figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
-    reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
-    seconds: Annotated[Path, typer.Option(help="Seconds per epoch on a core.")] = Path("config/seconds_per_epoch.csv"),
-    as_json: AsJson = False,
-) -> None:
-    """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them.
-
-    Example: slotmachines status config/mnist.yaml
-    """
-    from slotpipeline.experiments.config_schema import read_grid
-    from slotpipeline.reporting.status import status_of
-
-    settings = read_grid(config)
-    grid = settings["grid"]
-    found = status_of(settings, results / grid, figures / grid, reference, seconds)
-    typer.echo(_json({"grid": grid, **found.as_dict()}) if as_json else str(found))
-
-
-def watch(
-    config: Annotated[Path, typer.Argument(help="Configuration of a grid.")] = Path("config/paper.yaml"),
-    results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
-    logs: Annotated[Path, typer.Option(help="Folder of all grids' logs.")] = Path("logs"),
-    seconds: Annotated[Path, typer.Option(help="Seconds per epoch on a core.")] = Path("config/seconds_per_epoch.csv"),
-    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 10,
-    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Look once, and print JSON, for a program.")] = False,
-) -> None:
-    """Show the progress of a grid while Snakemake trains it, here or on a cluster, until all runs are finished.
-
-    Example: slotmachines watch config/mnist.yaml
-    """
-    from slotpipeline.experiments.config_schema import read_grid
-    from slotpipeline.experiments.grid import grid_runs
-    from slotpipeline.reporting.progress import printed_progress, progress_of
-    from slotpipeline.results.collect import recorded_identities
-    from slotpipeline.runs.run_time import read_seconds
-    from slotpipeline.runs.to_do import runs_to_do
-
-    settings = read_grid(config)
-    runs, measured, folder = grid_runs(settings), read_seconds(seconds), results / settings["grid"]
-    while True:
-        to_do = runs_to_do(runs, recorded_identities(folder), folder)
-        printed = printed_progress(logs / settings["grid"] / "train", time.time())
-        found = progress_of(runs, to_do, printed, folder, measured)
-        if as_json:
-            typer.echo(_json(asdict(found)))
-            return
-        if sys.stdout.isatty() and not once:
-            typer.echo("\033[2J\033[H", nl=False)  # a clear screen
-        typer.echo(str(found))
-        if once or not to_do:
-            return
-        time.sleep(every)
 
 
 def collect(folder: ResultsFolder) -> None:
@@ -183,7 +120,7 @@ def claims(
         raise UserError("there is no config/claims.yaml here; go to a project that has registered claims")
     if as_json:
         rows = json.loads(tidy(judged).to_json(orient="records"))  # what is not a number becomes null
-        typer.echo(_json({"counts": counts(judged.judged, judged.mark), "claims": rows}))
+        typer.echo(json_text({"counts": counts(judged.judged, judged.mark), "claims": rows}))
     else:
         typer.echo(claims_markdown(judged))
     if write:
@@ -286,7 +223,3 @@ def readme(
     }
     for name, text in texts.items():
         fill_marks(page, name, text)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)

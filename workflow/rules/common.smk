@@ -4,11 +4,12 @@ from functools import cache
 
 import yaml
 
-from slotpipeline.experiments import registry
+from slotpipeline.experiments import registry, wanted
 from slotpipeline.reporting import sources
 from slotpipeline.reporting.file_states import State, figure_script, file_states
 from slotpipeline.reporting.imported_code import ImportedCode
-from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs, runs_with_histograms
+from slotpipeline.experiments.grid import grid_runs, kept_epochs, runs_with_histograms
+from slotpipeline.runs import to_do
 from slotpipeline.planning.plan import plan_lines
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.results.collect import recorded_identities, runs_to_collect
@@ -16,7 +17,6 @@ from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.gpu_time import gpu_time_text, read_gpu_seconds
 from slotpipeline.runs.run_files import is_finished, run_files
 from slotpipeline.runs.run_time import read_seconds, time_text
-from slotpipeline.runs.to_do import missing_parents, runs_to_do
 from support.gpu_request import gets_gpu
 from support.job_groups import grouped, job_name, runs_of_job
 
@@ -64,7 +64,7 @@ def wanted_runs():
     """The runs of the experiments that were asked for by name, or of all where something else was asked for."""
     targets = {Path(target).stem for target in workflow.dag_settings.targets}
     if targets and targets <= set(EXPERIMENTS):
-        return list({run.identity: run for name in sorted(targets) for run in experiment_runs(config, name)}.values())
+        return wanted.wanted_runs(config, targets)
     return list(RUNS.values())
 
 
@@ -80,13 +80,8 @@ def measured_inputs(wildcards):
 
 @cache
 def runs_to_train():
-    """The wanted runs that are to do, and slot machines that did not keep the weights which these start from.
-
-    In the order of the grid, in which a slot machine comes before what starts from it.
-    """
-    to_do = runs_to_do(wanted_runs(), RECORDED, Path(RESULTS))
-    chosen = {run.identity for run in to_do} | {run.identity for run, _ in missing_parents(to_do, Path(RESULTS))}
-    return [run for identity, run in RUNS.items() if identity in chosen]
+    """The wanted runs that are to do, and slot machines that did not keep the weights which these start from."""
+    return to_do.runs_to_train(wanted_runs(), RECORDED, Path(RESULTS))
 
 
 def config_is_written():
@@ -207,16 +202,16 @@ def train_plan(wildcards, resources):
     return "\n".join(f"{line} {more}" for line in plan_lines(runs, KEPT, Path(RESULTS)))
 
 
-def cost_of(to_do):
+def cost_of(runs):
     """How many runs a call trains, and the hours that they take, on a core and on a GPU."""
-    again = [run for run in to_do if run.identity in RECORDED or is_finished(run, Path(RESULTS))]
-    line = f"grid {config['grid']}: {len(to_do) - len(again)} of {len(RUNS)} runs to do"
+    again = [run for run in runs if run.identity in RECORDED or is_finished(run, Path(RESULTS))]
+    line = f"grid {config['grid']}: {len(runs) - len(again)} of {len(wanted_runs())} runs to do"
     if again:
         line += f" and {len(again)} finished ones again, because runs to do start from their weights, which are missing"
-    if not to_do:
+    if not runs:
         return line
-    on_gpu = gpu_time_text(to_do, MEASURED_ON_GPU)
-    core = f"{time_text(to_do, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
+    on_gpu = gpu_time_text(runs, MEASURED_ON_GPU)
+    core = f"{time_text(runs, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
     return f"{line}, {core}{f'; {on_gpu}' if on_gpu else ''}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from slotmachines.errors import UserError
-from slotpipeline.experiments.grid import planned
+from slotpipeline.experiments.grid import experiment_runs, grid_runs
 from slotpipeline.experiments.outcomes import grid_results
+from slotpipeline.experiments.wanted import require_experiments
 from slotpipeline.reporting.claim_table import claims_of_grid
 from slotpipeline.reporting.claim_words import counted, counts
 from slotpipeline.reporting.file_states import State, states_of
@@ -66,7 +67,12 @@ class Standing:
 
 
 def grid_status(
-    config: Config, there: Results, states: Mapping[Path, State], results: Path, figures: Path
+    config: Config,
+    there: Results,
+    states: Mapping[Path, State],
+    results: Path,
+    figures: Path,
+    experiments: Collection[str] = (),
 ) -> list[Standing]:
     """How each experiment of a grid stands to its results so far.
 
@@ -75,10 +81,12 @@ def grid_status(
         there: what has been collected.
         states: of its tables and figures, see `states_of`.
         results, figures: the grid's folders.
+        experiments: only these; all without names.
     """
     recorded = set(there.runs["identity"])
     standings = []
-    for experiment, runs in planned(config).items():
+    for experiment in dict.fromkeys(experiments) or config["experiments"]:
+        runs = experiment_runs(config, experiment)
         known = sum(run.identity in recorded for run in runs)
         to_do = runs_to_do(runs, recorded, results)
         identities = {run.identity for run in to_do}
@@ -215,15 +223,26 @@ class GridStatus:
         return time_text([*to_do, *again], self.seconds_csv)
 
 
-def status_of(config: Config, results: Path, figures: Path, reference_csv: Path, seconds_csv: Path) -> GridStatus:
+def status_of(
+    config: Config,
+    results: Path,
+    figures: Path,
+    reference_csv: Path,
+    seconds_csv: Path,
+    experiments: Collection[str] = (),
+) -> GridStatus:
     """The status of a grid: as text for the terminal, a line per experiment and what is left in total, or as data.
 
+    Args:
+        experiments: only these; all without names.
+
     Raises:
-        UserError: a file that is there cannot be read.
+        UserError: a file that is there cannot be read, or the grid has no experiment of that name.
     """
+    require_experiments(config, experiments)
     there = results_so_far(config, results, reference_csv)
     states = states_of(there, grid_results(there), results, figures)
-    standings = grid_status(config, there, states, results, figures)
+    standings = grid_status(config, there, states, results, figures, experiments)
     claims = claims_of_grid(there)
     return GridStatus(
         folder=results,
@@ -234,7 +253,7 @@ def status_of(config: Config, results: Path, figures: Path, reference_csv: Path,
         overviews={name: states[figures / f"{name}.png"] for name in OVERVIEWS},
         claims=counts(claims.judged, claims.mark) if claims else {},
         claims_text=counted(claims.judged, claims.mark) if claims else "",
-        others=len(set(there.runs["identity"]) - {run.identity for one in standings for run in one.runs}),
+        others=len(set(there.runs["identity"]) - {run.identity for run in grid_runs(config)}),
         in_git=in_git(),
     )
 

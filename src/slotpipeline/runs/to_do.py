@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,16 @@ from slotpipeline.runs.run_files import checkpoint_of, failure_note, is_finished
 def runs_to_do(wanted: Iterable[Run], recorded: Collection[str], results: Path) -> list[Run]:
     """The wanted runs that are neither finished nor among those that `runs.csv` records by their identities."""
     return [run for run in wanted if run.identity not in recorded and not is_finished(run, results)]
+
+
+def runs_to_train(wanted: Sequence[Run], recorded: Collection[str], results: Path) -> list[Run]:
+    """The wanted runs that are to do, and the slot machines that must be trained again for them (`missing_parents`).
+
+    They keep their order; `wanted` holds the slot machine of each finetuned run.
+    """
+    to_do = runs_to_do(wanted, recorded, results)
+    chosen = {run.identity for run in to_do} | {run.identity for run, _ in missing_parents(to_do, results)}
+    return [run for run in wanted if run.identity in chosen]
 
 
 def failures(to_do: Iterable[Run], results: Path) -> dict[str, str]:
