@@ -81,8 +81,9 @@ def watch(
     while True:
         recorded = recorded_identities(folder)
         to_train = runs_to_train(runs, recorded, folder)
-        printed = printed_progress(logs / settings["grid"] / "train", time.time())
-        found = progress_of(runs, to_train, recorded, printed, folder, measured)
+        now = time.time()
+        printed = printed_progress(logs / settings["grid"] / "train", now)
+        found = progress_of(runs, to_train, recorded, printed, folder, measured, now)
         if as_json:
             typer.echo(json_text(asdict(found)))
             return

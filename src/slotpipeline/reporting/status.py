@@ -22,6 +22,7 @@ from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
 from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_files import checkpoint_of
 from slotpipeline.runs.run_time import estimated_hours, time_text
 from slotpipeline.runs.to_do import failure_lines, failures, missing_parents, runs_to_do
 
@@ -143,6 +144,11 @@ class GridStatus:
         return list({run.identity: run for one in self.standings for run in one.to_do}.values())
 
     @property
+    def with_checkpoint(self) -> int:
+        """How many of the runs to do go on from a checkpoint."""
+        return sum(checkpoint_of(run, self.folder).is_file() for run in self.to_do)
+
+    @property
     def again(self) -> list[Run]:
         """The slot machines that must be trained again, each once."""
         return list({run.identity: run for one in self.standings for run in one.again}.values())
@@ -158,6 +164,7 @@ class GridStatus:
             "runs": self.runs,
             "finished": self.runs - len(self.to_do),
             "to_do": len(self.to_do),
+            "with_checkpoint": self.with_checkpoint,
             "to_train_again": len(self.again),
             "hours": self._hours([*self.to_do, *self.again]),
             "failed": self.failed,
@@ -196,13 +203,14 @@ class GridStatus:
         ]
         states = "; ".join(f"{name}.png: {state}" for name, state in self.overviews.items())
         repeated = f", {len(self.again)} to be trained again" if self.again else ""
+        begun = f" ({self.with_checkpoint} from a checkpoint)" if self.with_checkpoint else ""
         hours = time_text([*self.to_do, *self.again], self.seconds_csv, explained=True)
         lines = [
             pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
             "",
             f"report: {self.report}; summary.json: {self.summary}; {states}.",
             f"Each run counts once: {self.runs - len(self.to_do)} of {self.runs} are finished, {len(self.to_do)} to do"
-            f"{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
+            f"{begun}{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
             *failure_lines(self.failed),
         ]
         if self.claims_text:

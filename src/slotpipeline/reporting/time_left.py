@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -57,6 +58,7 @@ def seconds_left(
     running: Mapping[str, RunProgress],
     measured: pd.DataFrame,
     finished: Sequence[tuple[Run, float]] = (),
+    stopped: Mapping[str, int] = MappingProxyType({}),
 ) -> SecondsLeft | None:
     """How long the runs to do take; None where nothing tells.
 
@@ -67,6 +69,7 @@ def seconds_left(
 
     Args:
         finished: finished runs of the grid, and the seconds that an epoch of each took.
+        stopped: folder of a run -> the epoch that it goes on from.
     """
     known = {name: one.seconds_per_epoch for name, one in running.items() if one.seconds_per_epoch}
     if not known:
@@ -78,7 +81,7 @@ def seconds_left(
         free = [0.0] * len(running)
         # Those under way first: each has a place of its own.
         for run in sorted(to_do, key=lambda run: run.folder not in running):
-            first = running[run.folder].epoch if run.folder in running else run.start_epoch
+            first = running[run.folder].epoch if run.folder in running else stopped.get(run.folder, run.start_epoch)
             seconds = known.get(run.folder) or slowness(run)
             heapq.heapreplace(free, free[0] + seconds * max(run.settings.epochs - first, 0))
         ends.append(max(free))
