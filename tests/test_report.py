@@ -152,6 +152,16 @@ def test_claims_come_first_with_verdict_numbers_and_a_link(figures: Path, tmp_pa
     assert f"<summary>Not run: {len(judged) - len(tested)} claims</summary>" in section
 
 
+def test_a_grid_without_a_verdict_shows_no_zeros_and_where_the_verdicts_are(figures: Path, tmp_path: Path) -> None:
+    config = make_config({"conv2": "cifar10"}, experiments=["k-sweep"]) | {"grid": "paper"}
+    results = replace(make_results(config), registration=read_registration(PROJECT), project=PROJECT)
+    write_report(results, figures, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (section,) = re.findall(r'<section id="claims">(.*?)</section>', page, flags=re.DOTALL)
+    assert "CIFAR-10" in section and '<a href="../confirmation/report.html#claims">' in section
+    assert 'class="score"' not in page
+
+
 def test_an_exploratory_grid_says_that_it_decides_no_claim(page: str, grid: Path) -> None:
     assert "This grid is exploratory: its runs decide no registered claim." in page
     assert sentence(scoreboard([read_results(grid, REFERENCE)])) not in page and 'class="score"' not in page

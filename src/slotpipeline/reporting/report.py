@@ -13,9 +13,9 @@ from markupsafe import Markup
 from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotpipeline.analysis.cell_results import CellResult
-from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title
-from slotpipeline.analysis.verdict import MEANINGS
+from slotpipeline.analysis.verdict import MEANINGS, Verdict
 from slotpipeline.data.datasets import dataset_label
 from slotpipeline.experiments.experiment import Experiment, Group
 from slotpipeline.experiments.grid import grid_runs
@@ -117,6 +117,7 @@ def write_report(results: Results, figures: Path, output: str | Path) -> None:
         claims=_claims(results),
         predictions=_predictions(results),
         score=counts(board) if in_reach else {},
+        score_tested=any(count for verdict, count in counts(board).items() if verdict != Verdict.NOT_RUN),
         score_sentence=sentence(board),
         score_table=_board_table(by_dataset(board), "score-datasets", "Published numbers by dataset and verdict"),
         board=_board_table(readable_board(board), "score-numbers", "Every published number that was run"),
@@ -169,10 +170,18 @@ def _claims(results: Results) -> dict[str, Any]:
         "score": counts_of_claims(here, claims.mark) if claims else {},
         "dagger": CHOSE_NOTE if claims and any(claims.mark(one) for one in here) else "",
         "registered": results.registration.history,
+        "open": _open_settings(here),
         "elsewhere": sorted(frozen - {results.config["grid"]}),
         "table": claims_table(claims) if claims else None,
         "waiting": waiting,
     }
+
+
+def _open_settings(here: Sequence[JudgedClaim]) -> str:
+    """On which data no claim can have a verdict, as its settings are not chosen yet; blank where there is none."""
+    chosen = {one.scope.dataset for one in here if one.scope.is_frozen}
+    waiting = dict.fromkeys(dataset_label(one.scope.dataset) for one in here if one.scope.dataset not in chosen)
+    return f"the settings for {' and '.join(waiting)} are still to be chosen" if waiting else ""
 
 
 def _predictions(results: Results) -> dict[str, Any]:
