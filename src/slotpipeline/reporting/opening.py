@@ -124,23 +124,37 @@ def _main_answer(one: JudgedClaim) -> str:
 
 
 def _main_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results]) -> str:
-    """How far selected weights lie above learned ones, at each K that was run, and which K were not."""
+    """What selected and learned weights reach, how far apart they are at each K that was run, and which K were not."""
     run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
     network = f" of {network_label(one.scope.network)}" if names_network else ""
-    found = "; ".join(f"{_both_accuracies(one, part, grids)}, {part.n} of {one.seeds} seeds" for part in run)
+    counts = {part.n for part in run}
+    each = f" ({counts.pop()} of {one.seeds} seeds each)" if len(counts) == 1 else ""
+    found = "; ".join(f"{part_words(one, part)}{'' if each else f', {part.n} of {one.seeds} seeds'}" for part in run)
     left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
-    return f"Test accuracy{network} against that of learned weights, and the difference (90% interval): {found}.{left}"
+    reached = _reached(run, network, grids)
+    return f"{reached}The difference in points, with its 90% interval{each}: {found}.{left}"
 
 
-def _both_accuracies(one: JudgedClaim, part: Part, grids: Sequence[Results]) -> str:
-    """A comparison of selected with learned weights in words, with the mean accuracies that it is the difference of."""
-    words = part_words(one, part)
-    for results in grids:
-        means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
-        if part.name and "learned" in means and len(means) == 2:
-            both = f"{number(means.drop('learned').iloc[0])}% against {number(means['learned'])}%"
-            return words.replace(f"{part.name}: ", f"{part.name}: {both}, ")
-    return words
+def _reached(parts: Sequence[Part], network: str, grids: Sequence[Results]) -> str:
+    """The mean test accuracies behind comparisons of selected with learned weights, as a sentence."""
+    selected: list[float] = []
+    learned: list[float] = []
+    for part in parts:
+        for results in grids:
+            means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
+            if "learned" in means and len(means) == 2:
+                selected.append(float(means.drop("learned").iloc[0]))
+                learned.append(float(means["learned"]))
+                break
+    if len(selected) < len(parts):
+        return ""
+    ours = f"Selected weights{network} reach {_percent(selected)} on the test images"
+    return f"{ours}, learned weights {_percent(learned)}. "
+
+
+def _percent(values: Sequence[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return f"{low}%" if low == high else f"{low} to {high}%"
 
 
 def _against_tuned(here: Sequence[JudgedClaim]) -> str:
