@@ -15,11 +15,12 @@ from slotpipeline.cli import app
 from slotpipeline.experiments.wanted import wanted_runs
 from slotpipeline.reporting.status import status_of
 from slotpipeline.runs.config import read_config
+from slotpipeline.runs.gpu_time import cost_text, gpu_hours, read_gpu_seconds
 from slotpipeline.runs.run_files import run_files
 from synthetic import REFERENCE, make_config
 from test_progress import write_log
 
-SECONDS = REFERENCE.parent / "seconds_per_epoch.csv"
+SECONDS, EPOCHS = REFERENCE.parent / "seconds_per_epoch.csv", REFERENCE.parents[1] / "results/benchmark/epochs.csv"
 
 
 def write_yaml(folder: Path, *experiments: str) -> Path:
@@ -82,7 +83,25 @@ def test_an_unknown_experiment_is_refused_in_one_line(tmp_path: Path, verb: str,
 
 def test_the_status_is_that_of_the_experiments_that_are_asked_for(tmp_path: Path) -> None:
     config = make_config({"lenet": "mnist"}, seeds=2, experiments=["k-sweep", "selection"])
-    found = status_of(config, tmp_path, tmp_path, REFERENCE, SECONDS, ["selection", "selection"])
+    found = status_of(config, tmp_path, tmp_path, REFERENCE, SECONDS, EPOCHS, ["selection", "selection"])
     assert [one["experiment"] for one in found.as_dict()["experiments"]] == ["selection"]
     assert found.as_dict()["runs"] == len(wanted_runs(config, ["selection"])) < len(wanted_runs(config))
     assert "k-sweep" not in str(found)
+
+
+def test_the_status_has_hours_on_a_gpu_as_a_dry_run_says_them(tmp_path: Path) -> None:
+    config = make_config({"lenet": "mnist", "conv2": "cifar10"}, seeds=1, experiments=["k-sweep"])
+    runs = wanted_runs(config)
+    found = status_of(config, tmp_path, tmp_path, REFERENCE, SECONDS, EPOCHS)
+    hours, without = gpu_hours(runs, read_gpu_seconds(EPOCHS))
+    assert hours > 0 and without == {"lenet"}
+    data = found.as_dict()
+    assert data["gpu_hours"] == data["experiments"][0]["gpu_hours"] == pytest.approx(hours, abs=0.001)
+    assert data["gpu_hours_without"] == ["lenet"]
+    assert cost_text(runs, SECONDS, read_gpu_seconds(EPOCHS)) in str(found)
+
+
+def test_without_times_on_a_gpu_the_status_says_none(tmp_path: Path) -> None:
+    config = make_config({"conv2": "cifar10"}, seeds=1, experiments=["k-sweep"])
+    found = status_of(config, tmp_path, tmp_path, REFERENCE, SECONDS, tmp_path / "missing.csv")
+    assert found.as_dict()["gpu_hours"] is None and "GPU" not in str(found)

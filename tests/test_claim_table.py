@@ -157,9 +157,8 @@ def test_claims_stand_in_the_summary_and_the_status(results: Path) -> None:
     mean, low, high, n = summary["accuracy-rises-to-eight-lenet"]["mean"]
     assert low < mean < high and n == 10 and mean == pytest.approx(1.1, abs=0.1)
     assert summary["sharing-per-layer-works-lenet"] == {"verdict": "not run"}
-    text = str(
-        status_of(CONFIG, results / "confirmation", results, REFERENCE, REFERENCE.parent / "seconds_per_epoch.csv")
-    )
+    seconds = REFERENCE.parent / "seconds_per_epoch.csv"
+    text = str(status_of(CONFIG, results / "confirmation", results, REFERENCE, seconds, Path("none.csv")))
     assert "Of 19 registered claims:" in text
 
 

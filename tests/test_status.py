@@ -33,7 +33,7 @@ from slotpipeline.runs.run_time import estimated_hours, time_text
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
-SECONDS = REFERENCE.parent / "seconds_per_epoch.csv"
+SECONDS, EPOCHS = REFERENCE.parent / "seconds_per_epoch.csv", REFERENCE.parents[1] / "results/benchmark/epochs.csv"
 
 
 def build(results: Results, folder: Path, figures: Path) -> None:
@@ -72,7 +72,7 @@ def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[st
 
 
 def text(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> str:
-    return str(status_of(config, *places, REFERENCE, SECONDS))
+    return str(status_of(config, *places, REFERENCE, SECONDS, EPOCHS))
 
 
 def test_a_finished_grid_has_nothing_to_do(places: tuple[Path, Path]) -> None:
@@ -268,7 +268,7 @@ def test_missing_files_and_strange_runs_are_named(places: tuple[Path, Path]) -> 
 
 
 def test_nothing_has_run_yet(tmp_path: Path) -> None:
-    said = str(status_of(CONFIG, tmp_path / "results", tmp_path / "figures", REFERENCE, SECONDS))
+    said = str(status_of(CONFIG, tmp_path / "results", tmp_path / "figures", REFERENCE, SECONDS, EPOCHS))
     assert "0 of 27 are finished, 27 to do" in said
     assert "table is missing; figure is missing" in said
 

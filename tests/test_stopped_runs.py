@@ -26,7 +26,7 @@ from test_progress import write_log
 
 CONFIG = make_config({"lenet": "mnist"}, seeds=2, experiments=["k-sweep"])
 RUNS = grid_runs(CONFIG)
-SECONDS = REFERENCE.parent / "seconds_per_epoch.csv"
+SECONDS, EPOCHS = REFERENCE.parent / "seconds_per_epoch.csv", REFERENCE.parents[1] / "results/benchmark/epochs.csv"
 MEASURED = read_seconds(SECONDS)
 NOW = time.time()
 
@@ -158,6 +158,6 @@ class Hostile:
 
 def test_the_status_says_how_many_runs_have_a_checkpoint(tmp_path: Path) -> None:
     save(tmp_path, RUNS[0], 7, 900)
-    found = status_of(CONFIG, tmp_path, tmp_path, REFERENCE, SECONDS)
+    found = status_of(CONFIG, tmp_path, tmp_path, REFERENCE, SECONDS, EPOCHS)
     assert found.as_dict()["with_checkpoint"] == 1
     assert f"{len(RUNS)} to do (1 from a checkpoint)" in str(found)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,12 +17,6 @@ from slotpipeline.stopping import Stopped, stoppable
 ResultsFolder = Annotated[Path, typer.Argument(help="the grid's folder of results, with config.yaml and runs.csv")]
 ReferenceFile = Annotated[Path, typer.Argument(help="the published numbers")]
 PictureFile = Annotated[Path, typer.Argument(help="the PNG to write")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
-
-
-def json_text(value: Any) -> str:
-    """What a verb prints for a program."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def begins(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:

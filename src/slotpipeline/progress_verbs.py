@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline.command import AsJson, begins, json_text
+from slotpipeline.as_json import AsJson, json_text
+from slotpipeline.command import begins
 
 
 def _experiment_names() -> list[str]:
@@ -41,6 +42,7 @@ def status(
     figures: Annotated[Path, typer.Option(help="Folder of all grids' figures.")] = Path("figures"),
     reference: Annotated[Path, typer.Option(help="The published numbers.")] = Path("config/reference.csv"),
     seconds: Seconds = Path("config/seconds_per_epoch.csv"),
+    epochs: Annotated[Path, typer.Option(help="Seconds per epoch on a GPU.")] = Path("results/benchmark/epochs.csv"),
     as_json: AsJson = False,
 ) -> None:
     """Show which tables and figures of a grid are missing or out of date, why, and what it costs to make them.
@@ -51,7 +53,7 @@ def status(
 
     settings = _grid(config)
     grid = settings["grid"]
-    found = status_of(settings, results / grid, figures / grid, reference, seconds, experiments)
+    found = status_of(settings, results / grid, figures / grid, reference, seconds, epochs, experiments)
     typer.echo(json_text({"grid": grid, **found.as_dict()}) if as_json else str(found))
 
 

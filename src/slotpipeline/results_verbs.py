@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from slotmachines.errors import UserError
-from slotpipeline.command import AsJson, ReferenceFile, ResultsFolder, json_text
+from slotpipeline.as_json import AsJson, json_text
+from slotpipeline.command import ReferenceFile, ResultsFolder
 
 
 def show(

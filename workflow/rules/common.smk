@@ -14,9 +14,9 @@ from slotpipeline.planning.plan import plan_lines
 from slotpipeline.planning.resources import megabytes, minutes
 from slotpipeline.results.collect import recorded_identities, runs_to_collect
 from slotpipeline.runs.flops import read_flops
-from slotpipeline.runs.gpu_time import gpu_time_text, read_gpu_seconds
+from slotpipeline.runs.gpu_time import cost_text, read_gpu_seconds
 from slotpipeline.runs.run_files import is_finished, run_files
-from slotpipeline.runs.run_time import read_seconds, time_text
+from slotpipeline.runs.run_time import read_seconds
 from support.gpu_request import gets_gpu
 from support.job_groups import grouped, job_name, runs_of_job
 
@@ -210,9 +210,7 @@ def cost_of(runs):
         line += f" and {len(again)} finished ones again, because runs to do start from their weights, which are missing"
     if not runs:
         return line
-    on_gpu = gpu_time_text(runs, MEASURED_ON_GPU)
-    core = f"{time_text(runs, SECONDS, explained=True)}, on one processor core like that of {SECONDS}"
-    return f"{line}, {core}{f'; {on_gpu}' if on_gpu else ''}"
+    return f"{line}, {cost_text(runs, SECONDS, MEASURED_ON_GPU)}"
 
 
 def runs_of_this_call():

@@ -21,6 +21,7 @@ from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.results.collect import RUNS_CSV
 from slotpipeline.results.read import Results, results_so_far
 from slotpipeline.runs.cell import Config
+from slotpipeline.runs.gpu_time import cost_text, gpu_hours_or_none, read_gpu_seconds
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of
 from slotpipeline.runs.run_time import estimated_hours, time_text
@@ -113,7 +114,8 @@ class GridStatus:
 
     Attributes:
         folder: the grid's folder of results.
-        seconds_csv: what an epoch costs.
+        seconds_csv: what an epoch costs on a core.
+        on_gpu: what an epoch costs on a GPU, see `read_gpu_seconds`.
         standings: of each experiment.
         overviews: figure of the whole grid -> how it stands.
         claims: verdict -> how many of the claims that the grid tests have it; empty if it tests none.
@@ -124,6 +126,7 @@ class GridStatus:
 
     folder: Path
     seconds_csv: Path
+    on_gpu: pd.DataFrame
     standings: Sequence[Standing]
     report: State
     summary: State
@@ -159,7 +162,8 @@ class GridStatus:
         return {folder: why for one in self.standings for folder, why in one.failed.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """For a program: counts of runs, hours on one core (None where an epoch was not measured), states of files."""
+        """For a program: counts of runs, hours on one core and on a GPU (None where not measured), states of files."""
+        gpu_hours, without = gpu_hours_or_none([*self.to_do, *self.again], self.on_gpu)
         return {
             "runs": self.runs,
             "finished": self.runs - len(self.to_do),
@@ -167,6 +171,8 @@ class GridStatus:
             "with_checkpoint": self.with_checkpoint,
             "to_train_again": len(self.again),
             "hours": self._hours([*self.to_do, *self.again]),
+            "gpu_hours": _rounded(gpu_hours),
+            "gpu_hours_without": sorted(without),
             "failed": self.failed,
             "not_planned": self.others,
             "code_told_by": "git" if self.in_git else "times",
@@ -177,7 +183,9 @@ class GridStatus:
                 {
                     "experiment": one.experiment, "table": str(one.table), "figure": str(one.figure),
                     "runs": len(one.runs), "recorded": one.recorded, "not_collected": one.uncollected,
-                    "to_do": len(one.to_do), "hours": self._hours([*one.to_do, *one.again]), "why": one.reasons,
+                    "to_do": len(one.to_do), "hours": self._hours([*one.to_do, *one.again]),
+                    "gpu_hours": _rounded(gpu_hours_or_none([*one.to_do, *one.again], self.on_gpu)[0]),
+                    "why": one.reasons,
                 }
                 for one in self.standings
             ],
@@ -204,13 +212,13 @@ class GridStatus:
         states = "; ".join(f"{name}.png: {state}" for name, state in self.overviews.items())
         repeated = f", {len(self.again)} to be trained again" if self.again else ""
         begun = f" ({self.with_checkpoint} from a checkpoint)" if self.with_checkpoint else ""
-        hours = time_text([*self.to_do, *self.again], self.seconds_csv, explained=True)
+        hours = cost_text([*self.to_do, *self.again], self.seconds_csv, self.on_gpu)
         lines = [
             pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
             "",
             f"report: {self.report}; summary.json: {self.summary}; {states}.",
             f"Each run counts once: {self.runs - len(self.to_do)} of {self.runs} are finished, {len(self.to_do)} to do"
-            f"{begun}{repeated}{f', {hours}, on one core like that of {self.seconds_csv}' if self.to_do else ''}.",
+            f"{begun}{repeated}{f', {hours}' if self.to_do else ''}.",
             *failure_lines(self.failed),
         ]
         if self.claims_text:
@@ -237,11 +245,13 @@ def status_of(
     figures: Path,
     reference_csv: Path,
     seconds_csv: Path,
+    epochs_csv: Path,
     experiments: Collection[str] = (),
 ) -> GridStatus:
     """The status of a grid: as text for the terminal, a line per experiment and what is left in total, or as data.
 
     Args:
+        seconds_csv, epochs_csv: seconds per epoch on a core, and on a GPU, which may be missing.
         experiments: only these; all without names.
 
     Raises:
@@ -255,6 +265,7 @@ def status_of(
     return GridStatus(
         folder=results,
         seconds_csv=seconds_csv,
+        on_gpu=read_gpu_seconds(epochs_csv, required=False),
         standings=standings,
         report=states[results / "report.html"],
         summary=states[results / "summary.json"],
@@ -264,6 +275,10 @@ def status_of(
         others=len(set(there.runs["identity"]) - {run.identity for run in grid_runs(config)}),
         in_git=in_git(),
     )
+
+
+def _rounded(hours: float | None) -> float | None:
+    return None if hours is None else round(hours, 3)
 
 
 def _are(count: int, name: str) -> str:

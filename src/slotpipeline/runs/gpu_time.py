@@ -14,7 +14,7 @@ from slotmachines.methods import find_method
 from slotmachines.networks.names import network_label
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import duration_text
+from slotpipeline.runs.run_time import duration_text, time_text
 
 _COLUMNS = ["network", "method", "options", "cuda_graph", "runs_together", "seconds", "device"]
 
@@ -40,31 +40,48 @@ def gpu_hours(runs: Sequence[Run], measured: pd.DataFrame) -> tuple[float, set[s
     Rivals count like slot machines; `measured`: see `read_gpu_seconds`.
     """
     graphs = _graphs(measured)
-    seconds: dict[str, float] = defaultdict(float)
-    missing: set[str] = set()
+    greedy = graphs[graphs["method"] == "greedy"].groupby("network")["seconds"].min()
+    epochs: dict[tuple[str, bool], int] = defaultdict(int)
     for run in runs:
-        if (epochs := run.settings.epochs - run.start_epoch) <= 0:
-            continue
-        of_network = graphs[(graphs["network"] == run.network) & (graphs["method"] == "greedy")]
-        if of_network.empty:
-            missing.add(run.network)
-            continue
-        times = _sampling(graphs) if run.method == "probabilistic" else 1.0
-        seconds[run.network] += epochs * times * float(of_network["seconds"].min())
-    return math.fsum(seconds.values()) / 3600, missing
+        epochs[run.network, run.method == "probabilistic"] += max(run.settings.epochs - run.start_epoch, 0)
+    missing = {network for (network, _), count in epochs.items() if count and network not in greedy}
+    seconds = [
+        count * (_sampling(graphs) if samples else 1.0) * float(greedy[network])
+        for (network, samples), count in epochs.items()
+        if count and network in greedy
+    ]
+    return math.fsum(seconds) / 3600, missing
+
+
+def gpu_hours_or_none(runs: Sequence[Run], measured: pd.DataFrame) -> tuple[float | None, set[str]]:
+    """As `gpu_hours`; None where no network of the runs was measured, or the table is of another make."""
+    try:
+        hours, missing = gpu_hours(runs, measured)
+    except UserError:
+        return None, set()
+    return hours or None, missing
 
 
 def gpu_time_text(runs: Sequence[Run], measured: pd.DataFrame) -> str:
     """As `gpu_hours`, in words, with the GPU that was measured; blank where no run's network was."""
-    try:
-        hours, missing = gpu_hours(runs, measured)
-    except UserError:  # a table of another make
-        return ""
-    if not hours:
+    hours, missing = gpu_hours_or_none(runs, measured)
+    if hours is None:
         return ""
     without = f", {', '.join(map(network_label, sorted(missing)))} not counted" if missing else ""
     device = ", ".join(dict.fromkeys(measured["device"]))
     return f"{duration_text(hours)} on a GPU like {device}{without}"
+
+
+def cost_text(runs: Sequence[Run], seconds_csv: str | Path, on_gpu: pd.DataFrame) -> str:
+    """What runs take on a processor core and, where that was measured, on a GPU, in words.
+
+    Args:
+        seconds_csv: see `estimated_hours`.
+        on_gpu: see `read_gpu_seconds`.
+    """
+    core = f"{time_text(runs, seconds_csv, explained=True)}, on one processor core like that of {seconds_csv}"
+    gpu = gpu_time_text(runs, on_gpu)
+    return f"{core}; {gpu}" if gpu else core
 
 
 def gpu_seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
