@@ -28,7 +28,7 @@ from support.command_line import (
 from support.dead_locks import take_over_locks, this_process
 from support.gpu_request import without_gpu
 from support.job_groups import runs_per_job
-from support.refused_jobs import Refusals, forget_not_submitted, note_not_submitted
+from support.refused_jobs import Refusals, forget_not_submitted, note_not_submitted, require_controller
 from support.slurm_queue import report_jobs_that_never_start, require_status
 
 min_version("9.0")
@@ -101,6 +101,7 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         asked = workflow.executor_settings
         try:
+            require_controller()
             require_status(asked.status_command, asked.init_seconds_before_status_checks)
         except UserError as error:
             sys.exit(f"error: {error}")

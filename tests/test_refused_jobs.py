@@ -92,6 +92,27 @@ def test_a_controller_that_is_away_and_a_job_that_fails_at_work_are_left_to_snak
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "Failed to run sinfo for retrieval of cluster partitions: slurm_load_partitions: Unable to contact slurm "
+        "controller (connect failure)",
+        "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received",
+        "sinfo: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host",
+        "sbatch: error: Batch job submission failed: Protocol authentication error",
+    ],
+)
+def test_where_slurm_does_not_answer_the_advice_is_to_wait(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    cluster = Cluster(every=f"Job submission failed with exception: {words}\n")
+    sent = jobs("a", "b")
+    sent[1].attempt = 4  # the last one
+    cluster.run_jobs(sent)
+    assert cluster.printed == ["a", "b"] and cluster.keepgoing and not cluster.failed
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "sinfo answers" in line and "slurm_account" not in line
+    assert list(cluster.notes) == ["b"] and "does not answer" in cluster.notes["b"]
+
+
+@pytest.mark.parametrize(
     ("message", "reason"),
     [
         (MESSAGE, ACCOUNT),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from slotmachines.errors import UserError
+from workflow.support.refused_jobs import require_controller
 from workflow.support.slurm_queue import jobs_that_never_start, require_status
 
 
@@ -15,8 +16,8 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Let a client of SLURM print a text."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
-    def call(client: str, text: str) -> None:
-        (tmp_path / client).write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    def call(client: str, text: str, to: str = "") -> None:
+        (tmp_path / client).write_text(f"#!/bin/sh\ncat {to} <<'END'\n{text}\nEND\n")
         (tmp_path / client).chmod(0o755)
 
     return call
@@ -47,8 +48,26 @@ def test_without_accounting_jobs_must_stay_in_the_queue_for_a_while(say) -> None
     require_status("squeue", 20)
 
 
-def test_a_cluster_that_does_not_answer_is_given_a_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)",
+        "slurm_load_partitions: Socket timed out on send/recv operation",
+        "scontrol: error: Protocol authentication error",
+        "scontrol: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host",
+    ],
+)
+def test_where_the_controller_cannot_be_reached_nothing_begins(say, words: str) -> None:
+    say("scontrol", settings("(null)", 300))
+    require_controller()
+    say("scontrol", f"{words}\nEND\nexit 1\ncat <<'END'", "1>&2")
+    with pytest.raises(UserError, match=r"SLURM does not answer: .*sinfo"):
+        require_controller()
+
+
+def test_without_the_clients_of_slurm_it_is_given_a_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    require_controller()
     require_status("sacct", 40)
     assert jobs_that_never_start(tmp_path) == {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -21,8 +22,14 @@ from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of, failure_note
 
 _PREFIX = "not submitted: "
-_TRANSIENT = re.compile(r"timed out|unable to contact|connection (refused|reset)|temporarily", re.IGNORECASE)
-"""What the controller says, or what is said of it, while it is busy or away: Snakemake's retries are right."""
+_SILENT = re.compile(
+    r"timed out|unable to (contact|connect)|connection (refused|reset|failure)|temporarily|no route to host"
+    r"|network is unreachable|name or service not known|name resolution|unknown host|not connected|zero bytes were"
+    r"|(send|receive|shutdown) failure|authentication error|munge|backup controller",
+    re.IGNORECASE,
+)
+"""What the clients of SLURM say if its controller is away, busy or cannot be reached: no job is at fault."""
+_WAIT = "wait until sinfo answers and give the command again; the profile is not at fault"
 _CITED = re.compile(r"The error message was '(.*?)'\.?(?:\n|$)", re.DOTALL)
 _ADVICE = (
     "set slurm_partition and slurm_account under default-resources of the profile, or what jobs ask for under "
@@ -30,18 +37,37 @@ _ADVICE = (
 )
 
 
+def require_controller() -> None:
+    """Refuse to begin where the controller of SLURM cannot be reached; every job would fail.
+
+    Raises:
+        UserError: it cannot be reached, in the words of SLURM.
+    """
+    try:
+        answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"SLURM does not answer: scontrol waits in vain; {_WAIT}") from None
+    except OSError:  # no such program
+        return
+    if answer.returncode and _SILENT.search(answer.stderr):
+        raise UserError(f"SLURM does not answer: {one_line(answer.stderr)}; {_WAIT}")
+
+
 def reason_of(message: str) -> str:
     """What SLURM said, from the executor's message about a submission, which cites the whole call, too."""
+    return one_line(re.sub(r"(sbatch|srun): (error: )?|Batch job submission failed: ", "", _cited(message))).rstrip(".")
+
+
+def _cited(message: str) -> str:
     cited = _CITED.search(message)
-    said = cited[1] if cited else message.removeprefix("Job submission failed with exception: ")
-    return one_line(re.sub(r"(sbatch|srun): (error: )?|Batch job submission failed: ", "", said)).rstrip(".")
+    return cited[1] if cited else message.removeprefix("Job submission failed with exception: ")
 
 
 class Refusals:
     """Watches what an executor submits.
 
     The first job is sent alone. If SLURM refuses it, nothing else is sent and the call ends. A job that is refused
-    later fails without a retry; the others go on.
+    later fails without a retry; the others go on. While SLURM does not answer, Snakemake's retries stay.
     """
 
     def __init__(self, executor: Any, scheduler: Any, note: Callable[[Any, str], None]) -> None:
@@ -88,20 +114,32 @@ class Refusals:
         self._submission(info, *more, **named)
 
     def _report_error(self, info: Any, msg: str | None = None, **more: Any) -> None:
-        if info.external_jobid is not None or _TRANSIENT.search(msg or ""):
+        if info.external_jobid is not None:
             self._error(info, msg, **more)
             return
         reason = reason_of(msg or "")
+        if _SILENT.search(_cited(msg or "")):
+            why = f"SLURM does not answer: {reason}"
+            self._say(f"{why}; Snakemake sends jobs again, up to `retries` times. If they fail, {_WAIT}", "no answer")
+            if info.job.attempt > info.job.restart_times:  # the last one
+                self._note(info.job, why)
+            self._error(info, msg, **more)
+            return
         with self._lock:
-            is_new = reason not in self._said
-            self._said.add(reason)
             if not self._is_accepted:
                 self._stopped = reason
                 self._scheduler.keepgoing = False
-        if is_new:
-            what = "this job, the others go on" if self._is_accepted else "the first job, no other is sent"
-            print(f"SLURM refuses {what}: {reason}; {_ADVICE}", file=sys.stderr, flush=True)
+        what = "this job, the others go on" if self._is_accepted else "the first job, no other is sent"
+        self._say(f"SLURM refuses {what}: {reason}; {_ADVICE}", reason)
         self._fail(info.job, reason)
+
+    def _say(self, line: str, reason: str) -> None:
+        """Print a line, unless one of that reason was printed."""
+        with self._lock:
+            is_new = reason not in self._said
+            self._said.add(reason)
+        if is_new:
+            print(line, file=sys.stderr, flush=True)
 
     def _fail(self, job: Any, reason: str) -> None:
         self._note(job, f"SLURM refuses it: {reason}")
