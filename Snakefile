@@ -97,7 +97,7 @@ if workflow.is_main_process:
 
 
 onstart:
-    print(cost_of(runs_of_this_call()), file=sys.stderr)
+    print(cost_of_this_call(), file=sys.stderr)
     if workflow.executor_plugin.name == "slurm":
         asked = workflow.executor_settings
         try:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from slotmachines.errors import UserError
-from slotpipeline.planning.resources import megabytes, minutes
+from slotpipeline.planning.resources import asked_text, megabytes, minutes
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.gpu_time import gpu_seconds_per_epoch, read_gpu_seconds
 from slotpipeline.runs.run import finetuned, make_run
@@ -107,6 +107,12 @@ def test_a_network_that_was_not_measured_on_a_gpu_gets_hours_or_what_a_core_take
     assert minutes([lenet], SECONDS, on_gpu=ON_GPU) == minutes([lenet], SECONDS) < 60
     missing = read_gpu_seconds("no/such/file.csv", required=False)
     assert minutes([a_run("vgg19", "cifar10", epochs=100)], SECONDS, on_gpu=missing) == of_unknown
+
+
+def test_what_jobs_ask_for_is_said_in_sum_with_and_without_a_gpu():
+    said = asked_text([(60, True), (30, True), (120, False)])
+    assert "1.5 hours with a GPU (2 jobs)" in said and "2.0 hours without a GPU (1 job)" in said
+    assert "without" not in asked_text([(60, True)])
 
 
 @pytest.mark.parametrize(

@@ -570,6 +570,14 @@ def test_a_dry_run_says_which_grid_it_is_and_what_it_costs(tmp_path: Path) -> No
     lines = answer.stderr.splitlines()
     assert lines[1] == "grid tiny (config/tiny.yaml)" and "never awaited" not in answer.stderr
     assert lines[-1].startswith("grid tiny: 2 of 2 runs to do, less than a minute, on one processor core")
+    assert "cluster" not in lines[-1]
+
+
+def test_a_dry_run_for_a_cluster_says_what_its_jobs_ask_for(tmp_path: Path) -> None:
+    answer = snakemake(new_project(tmp_path), "-n", "k-sweep", "--workflow-profile", "profiles/slurm")
+    asked = [int(minutes) for minutes in re.findall(r"runtime=(\d+)", answer.stdout + answer.stderr)]
+    assert len(asked) == 2
+    assert f"{sum(asked) / 60:.1f} hours with a GPU (2 jobs)" in answer.stderr.splitlines()[-1]
 
 
 def test_a_network_may_be_trained_on_cores_beside_others_on_gpus(tmp_path: Path) -> None:

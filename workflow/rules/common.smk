@@ -11,7 +11,7 @@ from slotpipeline.reporting.imported_code import ImportedCode
 from slotpipeline.experiments.grid import grid_runs, kept_epochs, runs_with_histograms
 from slotpipeline.runs import to_do
 from slotpipeline.planning.plan import plan_lines
-from slotpipeline.planning.resources import megabytes, minutes
+from slotpipeline.planning.resources import asked_text, megabytes, minutes
 from slotpipeline.results.collect import recorded_identities, runs_to_collect
 from slotpipeline.runs.flops import read_flops
 from slotpipeline.runs.gpu_time import cost_text, read_gpu_seconds
@@ -202,23 +202,32 @@ def train_plan(wildcards, resources):
     return "\n".join(f"{line} {more}" for line in plan_lines(runs, KEPT, Path(RESULTS)))
 
 
-def cost_of(runs):
-    """How many runs a call trains, and the hours that they take, on a core and on a GPU."""
+def training_jobs():
+    """The trainings of this call: none where tables are rebuilt from a runs.csv without the folders of the runs."""
+    return [job for job in workflow.dag.jobs if job.rule.name == "train" and workflow.dag.needrun(job)]
+
+
+def runs_of_this_call():
+    return [run for job in training_jobs() for run in runs_of(job.wildcards)]
+
+
+def cost_of_this_call():
+    """How many runs are trained, the hours that they take, on a core and on a GPU, and those that a cluster is asked for."""
+    runs = runs_of_this_call()
     again = [run for run in runs if run.identity in RECORDED or is_finished(run, Path(RESULTS))]
     line = f"grid {config['grid']}: {len(runs) - len(again)} of {len(wanted_runs())} runs to do"
     if again:
         line += f" and {len(again)} finished ones again, because runs to do start from their weights, which are missing"
     if not runs:
         return line
-    return f"{line}, {cost_text(runs, SECONDS, MEASURED_ON_GPU)}"
-
-
-def runs_of_this_call():
-    """The runs that this call trains: none where tables are rebuilt from a runs.csv without the folders of the runs."""
-    jobs = [job for job in workflow.dag.jobs if job.rule.name == "train" and workflow.dag.needrun(job)]
-    return [run for job in jobs for run in runs_of(job.wildcards)]
+    line += f", {cost_text(runs, SECONDS, MEASURED_ON_GPU)}"
+    # A dry run knows of a cluster only by the number of jobs in its queue, which profiles for one machine lack.
+    if workflow.non_local_exec or workflow.resource_settings.nodes is not None:
+        asked = [(job.resources.runtime, GPUS_GIVEN and takes_gpu(runs_of(job.wildcards))) for job in training_jobs()]
+        line += f"; {asked_text(asked)}"
+    return line
 
 
 def say_cost_of_dry_run():
     if workflow.dryrun and workflow.dag is not None:
-        print(cost_of(runs_of_this_call()), file=sys.stderr)
+        print(cost_of_this_call(), file=sys.stderr)

@@ -54,6 +54,17 @@ def minutes(runs: Sequence[Run], measured: pd.DataFrame, attempt: int = 1, on_gp
     return min(attempt * (_MINUTES_TO_START + math.ceil(seconds / 60)), _LONGEST)
 
 
+def asked_text(asked: Sequence[tuple[float, bool]]) -> str:
+    """What jobs ask a cluster for in sum, in words; `asked`: minutes of each job, and whether it gets a GPU."""
+    parts = []
+    for gets_gpu, words in ((True, "with a GPU"), (False, "without a GPU")):
+        found = [minutes for minutes, gets in asked if gets == gets_gpu]
+        if found:
+            jobs = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+            parts.append(f"{math.fsum(found) / 60:.1f} hours {words} ({jobs})")
+    return f"the jobs ask a cluster for at most {' and '.join(parts)} in sum, counting first attempts"
+
+
 def _granted_per_epoch(run: Run, measured: pd.DataFrame, on_gpu: pd.DataFrame | None) -> float:
     """Seconds for an epoch, with the margin.
 
