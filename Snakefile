@@ -26,7 +26,7 @@ from support.command_line import (
     typed,
 )
 from support.dead_locks import take_over_locks, this_process
-from support.gpu_request import without_gpu
+from support.gpu_request import keep_from_core_jobs, without_gpu
 from support.job_groups import runs_per_job
 from support.refused_jobs import Refusals, forget_not_submitted, note_not_submitted, require_controller
 from support.slurm_queue import report_jobs_that_never_start, require_status
@@ -80,6 +80,10 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/report.smk"
+
+
+if WITHOUT_GPU:
+    keep_from_core_jobs(workflow.get_rule("train").resources, lambda wildcards: takes_gpu(runs_of(wildcards)))
 
 
 if workflow.is_main_process:

@@ -587,6 +587,33 @@ def test_a_network_may_be_trained_on_cores_beside_others_on_gpus(tmp_path: Path)
     assert len(asked) == 2 and all("gpu=0" in one for one in asked)
 
 
+GRES = "set-resources: {train: {gpu: 0, gres: 'gpu:1', runtime: 7 * attempt}}"
+
+
+@pytest.mark.parametrize(
+    ("profile", "reserved"),
+    [
+        (GRES, {"gpu=0": 4, "gres=gpu:1": 2}),
+        (GRES.replace("gpu:1", "lscratch:5"), {"gpu=0": 4, "gres=lscratch:5": 4}),
+        ("set-resources: {train: {gpu: 2}}", {"gpu=2": 2, "gpu=0": 2}),
+    ],
+)
+def test_what_a_profile_sets_reserves_no_gpu_for_a_network_on_cores(
+    tmp_path: Path, profile: str, reserved: dict[str, int]
+) -> None:
+    project = new_project(tmp_path)
+    (project / "profiles/site").mkdir()
+    (project / "profiles/site/config.yaml").write_text(f"executor: slurm\njobs: 9\n{profile}\n")
+    networks = GRID.replace("{lenet: digits}", "{lenet: digits, conv2: digits}")
+    (project / "config/tiny.yaml").write_text(networks.replace("networks: [lenet]", "networks: [lenet, conv2]"))
+    answer = snakemake(project, "-n", "k-sweep", "--workflow-profile", "profiles/site", "--config", "without_gpu=lenet")
+    assert answer.returncode == 0, answer.stderr
+    asked = re.findall(r"resources: (.*torch_threads=1.*)", answer.stdout + answer.stderr)
+    found = {word: sum(word in line for line in asked) for word in reserved}
+    assert len(asked) == 4 and found == reserved
+    assert "hours with a GPU (2 jobs)" in answer.stderr or "lscratch" in profile
+
+
 def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     program = tmp_path / "bin/slotmachines"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
 from slotmachines.errors import UserError, did_you_mean
@@ -35,3 +36,30 @@ def gets_gpu(set_resources: Mapping[str, Any], limit: Any = None) -> bool:
     words = {name: str(getattr(value, "raw", value)).strip() for name, value in set_resources.items()}
     asked = "0" if str(getattr(limit, "value", limit)) == "0" else words.get("gpu", "1")
     return asked != "0" or "gpu" in words.get("gres", "") or "--gres" in words.get("slurm_extra", "")
+
+
+_ASKS = re.compile(r"gpu|shard|mps")
+"""The generic resources of SLURM that stand for a GPU, or for a part of one."""
+
+
+def keep_from_core_jobs(resources: MutableMapping[str, Any], takes_gpu: Callable[[Any], bool]) -> None:
+    """Have what `--set-resources` or a profile sets for a rule reserve no GPU for jobs that train on cores.
+
+    Args:
+        resources: of the rule; what Snakemake was told wins there over the rule's own numbers.
+        takes_gpu: whether the job of some wildcards takes a GPU.
+    """
+    for name, without in (("gpu", 0), ("gres", None), ("gpu_model", None)):
+        if name in resources:
+            resources[name] = _of_gpu_jobs(resources[name], without, takes_gpu)
+
+
+def _of_gpu_jobs(resource: Any, without: int | None, takes_gpu: Callable[[Any], bool]) -> Callable[..., Any]:
+    def value(wildcards: Any, input: Any, attempt: int, threads: int, rulename: str, async_run: Any) -> Any:
+        found = resource.evaluate(
+            wildcards, input=input, attempt=attempt, threads=threads, rulename=rulename, async_run=async_run
+        ).value
+        is_other = resource.name == "gres" and not _ASKS.search(str(found))
+        return found if is_other or takes_gpu(wildcards) else without
+
+    return value
