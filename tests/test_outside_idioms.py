@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_what_is_computed_of_a_selected_weight_is_not_lost_silently(
     network = attach(ordinary())
     put_on_top(network[2])  # type: ignore[index]
     before = copy.deepcopy(network.state_dict())
-    with pytest.raises(UserError, match=r"another parametrization on top; remove it|a ticket holds slot machines"):
+    with pytest.raises(UserError, match=r"another parametrization on top|a ticket holds slot machines"):
         save(network, tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
     assert_same(network.state_dict(), before)
@@ -211,3 +212,66 @@ def test_quantisation_comes_after_baking() -> None:
         quantised = torch.ao.quantization.quantize_dynamic(bake_(copy.deepcopy(network)), {nn.Linear})
     assert not isinstance(quantised[0], nn.Linear)
     torch.testing.assert_close(quantised(IMAGES), network(IMAGES), atol=0.1, rtol=0.1)
+
+
+def test_a_pretrained_part_is_not_loaded_beside_random_weights() -> None:
+    """Not even by strict=False, which is the habit for a backbone whose head differs."""
+    network = slotify_(nn.Sequential(ordinary(), nn.Linear(4, 2)), options=4)
+    before = copy.deepcopy(network.state_dict())
+    backbone = network[0]
+    for part, state in ((backbone, ordinary()), (backbone[2], nn.Linear(16, 4))):  # type: ignore[index]
+        with pytest.raises(RuntimeError, match="as an ordinary weight, which is selected here"):
+            part.load_state_dict(state.state_dict(), strict=False)
+    assert_same(network[1].state_dict(), {name[2:]: value for name, value in before.items() if name[0] == "1"})
+    backbone.load_state_dict(backbone.state_dict())
+    bake_(network)[0].load_state_dict(ordinary().state_dict())  # an ordinary network again
+
+
+def test_what_the_error_says_takes_a_parametrization_off_the_top(tmp_path: Path) -> None:
+    network = slots()
+    layer: Any = network[0]
+    before = layer.weight
+    parametrize.register_parametrization(layer, "weight", Half(), unsafe=True)
+    with pytest.raises(UserError, match=r"del layer\.parametrizations\.weight\[1\]"):
+        save_ticket(network, tmp_path / "ticket")
+    del layer.parametrizations.weight[1]
+    assert torch.equal(layer.weight, before)
+    save_ticket(network, tmp_path / "ticket")
+    assert torch.equal(load_ticket(ordinary(), tmp_path / "ticket")[0].weight, before)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("save", [lambda network, _: bake_(network), save_ticket])
+def test_diverged_training_is_neither_baked_nor_saved(
+    save: Callable[[nn.Module, Path], object], tmp_path: Path
+) -> None:
+    network = slots()
+    layer: Any = network[2]
+    layer.parametrizations.weight.original.data[0, 0] = torch.nan
+    with pytest.raises(UserError, match=r"2\.weight hold NaN"):
+        save(network, tmp_path / "saved")
+    assert not (tmp_path / "saved").exists() and torch.isfinite(network(IMAGES)).all()
+
+
+class Named(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.register_parameter(name, nn.Parameter(torch.zeros(64, 64)))
+        self.last = nn.Linear(4, 4)
+
+
+@pytest.mark.parametrize("name", ["token_mix", "positionwise_w", "debiased_w", "unbiased_projection", "tokenizer"])
+def test_a_matrix_of_connections_is_not_trained_because_of_a_part_of_its_name(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}: weights of Named"):
+        slotify_(Named(name), options=4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pos_embedding", "pos_embed", "position", "position_embeddings", "relative_position_bias_table", "query_tokens",
+        "cls_token", "mask_token2", "attention_biases", "absolute_pos_embed", "positional_encoding",
+    ],
+)  # fmt: skip
+def test_what_is_added_to_activations_stays_trained(name: str) -> None:
+    network = slotify_(Named(name), options=4)
+    assert isinstance(getattr(network, name), nn.Parameter)

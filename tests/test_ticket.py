@@ -22,6 +22,7 @@ from conftest import BOTH, images, scramble, small_network
 from slotmachines import UserError, bake_, build_network, load_ticket, save_ticket, selected_options, slotify_
 from slotmachines.slots.convert import is_slot_machine
 from slotmachines.slots.packing import pack_options, unpack_options
+from slotmachines.slots.ticket import ticket_bytes
 
 
 def slot_machine(options: int = 8, **more) -> nn.Module:
@@ -195,6 +196,16 @@ def test_size_is_the_bound_and_a_header(options, path):
     header = 8 + int.from_bytes(content[:8], "little")
     bound = 266_200 * math.ceil(math.log2(options)) / 8
     assert bound <= len(content) - header <= 1.05 * bound and header < 2000
+
+
+@pytest.mark.parametrize("options", [2**31, 2**32])
+def test_as_many_options_as_slotify_takes_have_a_ticket(options, path):
+    network = slotify_(nn.Sequential(nn.Linear(2, 1)), options=options)
+    chosen = torch.tensor([[options - 1, 5]])
+    path.write_bytes(ticket_bytes(network, {"0.weight": chosen}))
+    pool = network[0].parametrizations.weight[0].pool
+    loaded = load_ticket(nn.Sequential(nn.Linear(2, 1)), path)[0].weight
+    assert torch.equal(loaded.flatten(), pool.values_of(chosen.flatten()))
 
 
 def test_the_same_module_gives_the_same_bytes(path, tmp_path):

@@ -20,10 +20,12 @@ _OTHER_VERSION = (
 def refuse_foreign_state_(module: nn.Module) -> None:
     """Let `module.load_state_dict` compare the settings of its selectors first, as it loads one layer after the other.
 
-    A selector refuses the state of another one itself (`set_extra_state`), but when layers before it are loaded.
+    A selector refuses the state of another one itself (`set_extra_state`), but when layers before it are loaded. Each
+    layer compares them too, because a state may be loaded into a part of `module`, such as a pretrained backbone.
     """
-    if not _hooks(module):
-        module.register_load_state_dict_pre_hook(_require_own_state)
+    for part in (module, *(layer for one in weight_selectors(module) for layer, _ in one.sites)):
+        if not _hooks(part):
+            part.register_load_state_dict_pre_hook(_require_own_state)
 
 
 def accept_any_state_(module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -12,8 +13,11 @@ from torch.nn.utils import parametrize
 from slotmachines.errors import UserError
 from slotmachines.layer_kinds import EMBEDDINGS, Fans, known_tensors
 
-_ADDED = ("position", "pos_emb", "token", "bias")
-"""In the names of tensors that are added to activations, such as a table of positions (n, d), so are no connections."""
+_ADDED = re.compile(r"(^|_)(position(s|al)?|pos_emb[a-z]*|bias(es)?)\d*(_|$)|(^|_)tokens?\d*$")
+"""In the names of tensors that are added to activations, such as a table of positions (n, d), so are no connections.
+
+Whole words count: `position_embedding` and `mask_token` are added, `positionwise` and `token_mix` are not.
+"""
 
 WAY_OUT = "leave the layer out by filter_fn"
 
@@ -66,7 +70,7 @@ def unknown_weights(layer: nn.Module) -> list[str]:
         name
         for name, held in _held(layer).items()
         if name not in known
-        and not any(word in name.lower() for word in _ADDED)
+        and not _ADDED.search(name.lower())
         and any(tensor.requires_grad and may_hold_connections(tensor) for tensor in held)
     ]
 

@@ -26,7 +26,7 @@ from slotmachines.selectable import (
 from slotmachines.sharded import is_split, whole
 from slotmachines.slots.device_memory import require_memory
 from slotmachines.slots.machine import Selection, SlotMachine
-from slotmachines.slots.random_options import SHARINGS, OptionPool, Sharing
+from slotmachines.slots.random_options import MOST_OPTIONS, SHARINGS, OptionPool, Sharing
 
 _NOT_SELECTED = "this module is no slot machine and has no masks; call slotify_ or mask_ first"
 _SAMPLING = 64 * 12  # bytes per option and thread: value and probability of 64 connections at a time (kernels/loops.py)
@@ -109,7 +109,7 @@ def slotify_(
         raise UserError(f"a connection needs a whole number of options, at least 1, not {options}")
     if selection not in ("greedy", "probabilistic"):
         raise UserError(f"unknown selection {selection!r}: use 'greedy' or 'probabilistic'")
-    if options > 2**32:
+    if options > MOST_OPTIONS:
         raise UserError(f"a connection can have at most 2^32 options, not {options}")
     if sharing not in SHARINGS:
         raise UserError(f"unknown sharing {sharing!r}: use one of {', '.join(SHARINGS)}")
@@ -151,8 +151,8 @@ def bake_(module: AnyModule) -> AnyModule:
         `module`, an ordinary network without any parametrization of this library.
 
     Raises:
-        UserError: no weight of `module` is selected, another parametrization was put on top of one, or FSDP2 has split
-            it.
+        UserError: no weight of `module` is selected, another parametrization was put on top of one, its trained
+            numbers hold NaN, or FSDP2 has split it.
     """
     selected = require_selected(module)
     require_bakeable(selected)
@@ -166,6 +166,7 @@ def bake_(module: AnyModule) -> AnyModule:
 def require_bakeable(selected: list[Selected[Any]]) -> None:
     """Raises a UserError for what `bake_` refuses, before it changes anything."""
     require_nothing_on_top(selected)
+    require_numbers(selected)
     for one in selected:
         if is_split(one.trained):
             raise UserError(
@@ -178,7 +179,20 @@ def require_nothing_on_top(selected: Iterable[Selected[Any]]) -> None:
     """Raises a UserError where another parametrization would be lost with the selection, such as spectral_norm."""
     for one in selected:
         if any(len(layer.parametrizations[tensor]) > 1 for layer, tensor in one.sites):
-            raise UserError(f"{one.name} has another parametrization on top; remove it before bake_, or before saving")
+            raise UserError(
+                f"{one.name} has another parametrization on top; before bake_, or before saving, call "
+                f"del layer.parametrizations.{one.tensor}[1] (remove_parametrizations removes the selection, too)"
+            )
+
+
+def require_numbers(selected: Iterable[Selected[Any]]) -> None:
+    """Raises a UserError where training has diverged: a NaN selects an option without telling."""
+    for one in selected:
+        if not is_split(one.trained) and one.trained.isnan().any():
+            raise UserError(
+                f"the trained numbers of {one.name} hold NaN, as training has diverged; go on from an earlier state, "
+                "with a lower learning rate"
+            )
 
 
 def selected_options(module: nn.Module) -> dict[str, Tensor]:

@@ -169,7 +169,7 @@ class SlotMachine(nn.Module):
         if wrong := other_settings(_readable(theirs), _readable(settings)):
             raise RuntimeError(
                 f"this state belongs to a slot machine with other settings, {wrong}: "
-                "call slotify_ with the settings that it was trained with"
+                "call slotify_ with the settings that it was trained with (precision: that of the weights, then)"
             )
         if settings["name"] != theirs["name"]:
             raise RuntimeError(

@@ -16,6 +16,9 @@ from slotmachines.slots.philox import key_of, philox, uniform
 Sharing = Literal["none", "layer", "network"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
+MOST_OPTIONS = 1 << 32
+"""The largest K: the number of an option is one word of the generator's counter."""
+
 _CHUNK = 1 << 18  # numbers generated at a time; bounds the memory of the generator, not its result
 
 

@@ -26,10 +26,10 @@ from slotmachines.errors import UserError
 from slotmachines.files import replacing
 from slotmachines.selectable import AnyModule, Selected, weight_selectors
 from slotmachines.sharded import fill_, whole
-from slotmachines.slots.convert import bake_, require_nothing_on_top
+from slotmachines.slots.convert import bake_, require_nothing_on_top, require_numbers
 from slotmachines.slots.machine import SlotMachine
 from slotmachines.slots.packing import bits_of, pack_options, unpack_options
-from slotmachines.slots.random_options import OptionPool
+from slotmachines.slots.random_options import MOST_OPTIONS, OptionPool
 from slotmachines.slots.ticket_fit import TicketWeight, require_same_network, require_same_ties, require_writable
 
 _FORMAT = 1
@@ -50,7 +50,7 @@ def save_ticket(module: nn.Module, path: str | Path) -> None:
 
     Raises:
         UserError: `module` is no slot machine, has masks, trained scores or another parametrization on top too, holds
-            state that is no tensor, or the file cannot be written.
+            NaN as trained numbers, or state that is no tensor, or the file cannot be written.
     """
     content = ticket_bytes(module)
     with replacing(path) as temporary:
@@ -65,6 +65,7 @@ def ticket_bytes(module: nn.Module, chosen: Mapping[str, Tensor] | None = None) 
     if not (machines := _slot_machines(module)):
         raise UserError("this module is no slot machine and has no ticket; call slotify_ and train it before saving")
     require_nothing_on_top(machines)
+    require_numbers(machines)
     tensors = _ordinary_state(module)
     weights = {}
     for one in machines:
@@ -183,7 +184,9 @@ def _weight_of(record: dict[str, Any]) -> TicketWeight:
     """The inverse of `_described`; raises a ValueError or TypeError where there is none."""
     is_pool = type(record["seed"]) is type(record["options"]) is int and type(record["name"]) is str
     shape = tuple(record["shape"])
-    if not (is_pool and 0 < record["options"] < 2**31 and all(type(size) is int and size >= 0 for size in shape)):
+    if not (
+        is_pool and 0 < record["options"] <= MOST_OPTIONS and all(type(size) is int and size >= 0 for size in shape)
+    ):
         raise ValueError("no slot machine is made of that")
     pool = OptionPool(
         seed=record["seed"],
