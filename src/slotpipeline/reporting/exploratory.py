@@ -36,12 +36,19 @@ def first_runs(results: Results, of_dataset: str) -> list[str]:
             continue
         if selected.published_here is None or learned.published_here is None:
             continue
+        theirs = selected.published_here.value, learned.published_here.value
         said.append(
-            f"{network_title(dataset, network)} reaches {number(selected.mean)}% with selected weights (K = "
-            f"{MAIN_OPTIONS}, {selected.n} seeds) and {number(learned.mean)}% with learned ones ({learned.n} seeds); "
-            f"the paper has {number(selected.published_here.value)}% and {number(learned.published_here.value)}%."
+            f"{network_title(dataset, network)}: selected weights (K = {MAIN_OPTIONS}, {selected.n} seeds) end "
+            f"{_apart(selected.mean, learned.mean)} learned ones ({learned.n} seeds), {number(selected.mean)}% against "
+            f"{number(learned.mean)}%; in the paper, {_apart(*theirs)} ({number(theirs[0])}% against "
+            f"{number(theirs[1])}%)."
         )
     return said
+
+
+def _apart(selected: float, learned: float) -> str:
+    difference = selected - learned
+    return f"{number(abs(difference))} points {'above' if difference > 0 else 'below'}"
 
 
 def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
@@ -92,7 +99,7 @@ def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Se
 def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
     """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
     said = {
-        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]} {one.verdict}{so_far(one)}"
+        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]}, {one.verdict}{so_far(one)}"
         for one in reversed(claims.judged if claims else [])
         if (one.scope.dataset, one.scope.network) == (dataset, network)
         and one.claim.kind is Statistic.NUMBERS
@@ -100,9 +107,10 @@ def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
     }
     if not said:
         return ""
-    if set(said.values()) == {f"{WHOSE[recipe]} {ClaimVerdict.NOT_RUN}" for recipe in said}:
-        return " The registered test of it is not run yet."
-    return f" The registered test of it: {', '.join(said[recipe] for recipe in WHOSE if recipe in said)}."
+    if set(said.values()) == {f"{WHOSE[recipe]}, {ClaimVerdict.NOT_RUN}" for recipe in said}:
+        return " Registered claims on this, with fresh seeds, are not run yet."
+    listed = "; ".join(said[recipe] for recipe in WHOSE if recipe in said)
+    return f" Registered claims with fresh seeds, that settings give the paper's numbers: {listed}."
 
 
 def _of_recipe(found: Iterable[CellResult], recipe: str) -> list[CellResult]:

@@ -86,9 +86,10 @@ def _progress(claims: JudgedClaims, grids: Sequence[Results]) -> str:
             trained = [run for run in grid_runs(results.config) if run.settings.epochs]
             untrained = len(grid_runs(results.config)) - len(trained)
             done = len({run.identity for run in trained} & set(results.runs["identity"]))
-            grid = f"the {results.config['grid']} study, all of fresh seeds,"
+            grid = f"the {results.config['grid']} study"
             said.append(
-                f"{done} of {len(trained)} trainings of {grid} are finished ({untrained} more networks stay untrained)."
+                f"{done} of {len(trained)} trainings of {grid} are finished ({untrained} untrained networks give the "
+                "chance level)."
             )
     return " ".join(said) or "No run that counts is finished."
 
@@ -105,6 +106,8 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     tested = [one for one in main if one.verdict is not ClaimVerdict.NOT_RUN]
     answers = dict.fromkeys(_main_answer(one) for one in main)
     numbers = [_main_numbers(one, len(main) > 1, grids) for one in tested]
+    if tested and any(claims.mark(one) for one in here):
+        numbers.append(f"All with the recipe {tested[0].recipe}, which we chose by the numbers marked †.")
     lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(numbers)}{_against_tuned(here) if tested else ''}"]
     for words, found in by_answer([one for one in here if one not in tested], claims.mark).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
@@ -160,7 +163,9 @@ def _percent(values: Sequence[float]) -> str:
 def _against_tuned(here: Sequence[JudgedClaim]) -> str:
     """What the claim says that has learned weights with tuned settings on the other side."""
     tuned = dict.fromkeys(f"{one.verdict}{so_far(one)}" for one in here if one.claim.name == TUNED_CLAIM)
-    return f" These learned weights have the paper's settings; with tuned ones: {', '.join(tuned)}." if tuned else ""
+    if not tuned:
+        return ""
+    return f" The learned weights have the settings of the paper's code; against tuned ones: {', '.join(tuned)}."
 
 
 def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
@@ -209,7 +214,7 @@ def _weakest(one: JudgedClaim) -> str:
     part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
     missing = [part.name for part in one.deciding if not part.n]
     notes = [
-        f"the least certain of {len(run)}" if len(run) > 1 else "",
+        f"of {len(run)}, the furthest from support" if len(run) > 1 else "",
         f"not run: {', '.join(missing)}" if missing else "",
     ]
     said = "; ".join(filter(None, notes))
