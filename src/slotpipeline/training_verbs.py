@@ -247,20 +247,17 @@ def work(
     plan: Annotated[Path, typer.Argument(help="Commands that `slotmachines plan` printed; - for standard input.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; several small ones share a GPU.")] = 1,
     minutes: Annotated[float, typer.Option(min=0, help="Stop after these; the same command goes on.")] = 1e6,
-    log: Annotated[
-        Path | None, typer.Option(help="Log file of the runs; default: where `slotmachines watch` looks.")
-    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Log file; default: where `slotmachines watch` looks.")] = None,
 ) -> None:
     """Train the runs of a plan, one or several at a time, until a deadline.
 
     Example: slotmachines work plan.txt --jobs 4 --minutes 55
     """
-    from slotpipeline.planning.worker import log_of
-    from slotpipeline.planning.worker import work as work_at
+    from slotpipeline.planning import worker
 
     commands = _plan(plan)
-    log = log or log_of(commands)
-    done = work_at(commands, train_one, jobs=jobs, seconds=60 * minutes, log=log)
+    log = log or worker.log_of(commands)
+    done = worker.work(commands, train_one, jobs=jobs, seconds=60 * minutes, log=log)
     typer.echo(
         f"{done.now} runs finished, {done.before} were before, {done.left} are left; "
         f"make collect gathers them once their folders are in the project"

@@ -66,5 +66,5 @@ def behind_lines(results: Results, folder: Path) -> list[str]:
     if not report.is_file():
         lines.append(f"There is no report yet. To make it: {how}")
     elif page_source(report) != report_digest(results, grid_results(results)):
-        lines.append(f"The report is older than this table. To make it anew: {how}")
+        lines.append(f"The report is older than this table. To rebuild it: {how}")
     return lines
