@@ -456,7 +456,7 @@ def test_results_that_were_brought_over_are_taken_as_if_they_had_run_here(
     answer = snakemake(other, "k-sweep", "finetune-checkpoints")
     assert answer.returncode == 0, answer.stderr[-4000:]
     assert not {"train", "fetch"} & set(jobs(answer))
-    assert "grid tiny: 0 of 8 runs to do" in answer.stderr
+    assert re.search(r"grid tiny: 0 of [1-7] runs to do", answer.stderr)  # of 8, those of what was asked for
     # Every finished run that is planned is gathered, whichever was asked for.
     for name in SMALL:
         assert (other / "results/tiny" / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
