@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,10 +23,12 @@ from slotpipeline.reporting.scoreboard import (
     sentence,
 )
 from slotpipeline.reporting.tables import CHOSEN
+from slotpipeline.results.claims_file import read_registration
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import read_reference
 from synthetic import REFERENCE, make_config, make_results, registered
 
+PROJECT = Path(__file__).parents[1]
 RESULTS = registered(make_config())
 BOARD = scoreboard([RESULTS])
 TOTAL = 73
@@ -191,3 +194,21 @@ def test_the_board_for_readers() -> None:
     assert list(zip(datasets["dataset"], datasets["published"], strict=True)) == [("MNIST", "16"), ("CIFAR-10", "57")]
     for verdict, count in counts(BOARD).items():
         assert datasets[verdict].astype(int).sum() == count
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "verdict"),
+    [
+        ("confirmation", 2, Verdict.IN_CLAIMS),
+        ("confirmation", 4, Verdict.NO_VERDICT),  # the claim is about K = 2, 8 and 64
+        ("synthetic", 2, Verdict.NO_VERDICT),
+    ],
+)
+def test_a_number_that_a_claim_judges_refers_to_it(grid: str, options: int, verdict: Verdict) -> None:
+    """The table of whole recipes does not say "no verdict" where a registered claim gives one."""
+    config = make_config({"lenet": "mnist"}, experiments=["whole-recipes"]) | {"grid": grid}
+    config["experiments"]["whole-recipes"]["recipes"] = [{"recipe": "paper", "method": "greedy", "options": [options]}]
+    results = replace(registered(config), registration=read_registration(PROJECT))
+    (cell,) = experiment_results(results, "whole-recipes")
+    assert cell.n
+    assert cell.verdict is verdict

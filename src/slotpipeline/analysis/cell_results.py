@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from slotmachines.errors import UserError
 from slotpipeline.analysis.statistics import Interval, Summary, collapsed, summarise
 from slotpipeline.analysis.verdict import NumberVerdict, Verdict, judge_number
-from slotpipeline.results.claims import Scope
+from slotpipeline.results.claims import Scope, Statistic
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import Published, PublishedNumber, published
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
@@ -162,11 +162,27 @@ def judge(results: Results, cell: Cell, paper: Published | PublishedNumber) -> N
     """
     scope, registration = scope_of(results, cell), results.registration
     if scope is None or registration is None:
-        return without_verdict(Verdict.NO_VERDICT)
+        return without_verdict(Verdict.IN_CLAIMS if _is_in_claims(results, cell) else Verdict.NO_VERDICT)
     if cell.dataset not in registration.tolerance:
         raise UserError(f"no tolerance is registered for {cell.dataset}; amend the registered claims")
     accuracies = [float(accuracy) for accuracy in runs_of(results, cell, scope.seeds)["test_accuracy"]]
     return judge_number(accuracies, paper, registration.tolerance[cell.dataset], registration.minimum_seeds)
+
+
+def _is_in_claims(results: Results, cell: Cell) -> bool:
+    """Whether a registered claim about a whole recipe judges the cell, with exactly the settings of that recipe."""
+    if results.registration is None or not cell.recipe:
+        return False
+    place = (results.config["grid"], cell.network, cell.dataset)
+    here = {one.name for one in results.registration.scopes if (one.grid, one.network, one.dataset) == place}
+    plain = cell_run({"recipe": cell.recipe}, replace(cell, variant=None), 0)
+    return cell_run(results.config, cell, 0).identity == plain.identity and any(
+        claim.kind is Statistic.NUMBERS
+        and (claim.cells.recipe, claim.cells.method) == (cell.recipe, cell.method)
+        and cell.options in claim.cells.options
+        and not here.isdisjoint(claim.scopes)
+        for claim in results.registration.claims
+    )
 
 
 def without_verdict(why: Verdict) -> NumberVerdict:

@@ -32,6 +32,7 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
     NO_COUNTERPART = "no counterpart"
     NOT_COMPARABLE = "not comparable"
+    IN_CLAIMS = "see the claims"
     NO_VERDICT = "no verdict"
 
 
@@ -46,6 +47,7 @@ MEANINGS = {
     Verdict.NOT_RUN: "no run of this cell yet",
     Verdict.NO_COUNTERPART: "the paper gives no such number",
     Verdict.NOT_COMPARABLE: "the paper's number belongs to another dataset",
+    Verdict.IN_CLAIMS: "a registered claim judges these settings over all its K; results/claims.md has the verdict",
     Verdict.NO_VERDICT: "the runs are exploratory, or have other settings than the registered ones",
 }
 

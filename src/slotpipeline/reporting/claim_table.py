@@ -162,7 +162,7 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
         tables = claims.tables_of(one)
         rows.append({
             "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
-            "mean (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
+            "result (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
             "supported if the interval is": needs_words(one), "seeds": seeds_words(one),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
             "table": ", ".join(f"[{Path(table).stem}]({table})" for table in tables) or DASH,

@@ -66,7 +66,7 @@ def verdict_detail(one: JudgedClaim) -> str:
 
 
 def part_words(one: JudgedClaim, part: Part) -> str:
-    """Mean and 90% interval of one part, in words."""
+    """Result and 90% interval of one part, in words."""
     if not part.n:
         return f"{part.name}: not run" if part.name else "not run"
     words = [f"{part.name}:" if part.name else "", number(part.mean, "+.2f")]

@@ -112,9 +112,9 @@ def missing_table(name: str, found: Sequence[CellResult]) -> PageTable:
 
 def claims_table(claims: JudgedClaims) -> PageTable:
     """The claims of a grid that have counted runs."""
-    columns = ("claim", "tested on", "verdict", "mean (90% interval)", "supported if", "seeds", "p, Holm", "table")
+    columns = ("claim", "tested on", "verdict", "result (90% interval)", "supported if", "seeds", "p, Holm", "table")
     rows = [_claim_row(claims, one) for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
-    words = frozenset({"claim", "tested on", "verdict", "mean (90% interval)", "supported if", "seeds", "table"})
+    words = frozenset({"claim", "tested on", "verdict", "result (90% interval)", "supported if", "seeds", "table"})
     return PageTable("claim-verdicts", "The registered claims that were tested", columns, rows, words)
 
 
