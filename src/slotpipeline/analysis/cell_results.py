@@ -196,7 +196,7 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
     Raises:
         UserError: the recipe cannot give the cell its settings, or no tolerance is set for its dataset.
     """
-    config, found = results.config, runs_of(results, cell, seeds)
+    config, found = results.config, runs_of(results, cell, seeds).to_dict("list")
     accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
     paper = published(results.reference, figure, cell)
     comparable = paper is not None and paper.dataset == cell.dataset
@@ -215,9 +215,9 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
         seeds=tuple(int(seed) for seed in found["seed"]),
         accuracies=accuracies,
         identities=tuple(found["identity"]),
-        epochs=int(found["epochs"].iloc[0]) if accuracies else None,
+        epochs=int(found["epochs"][0]) if accuracies else None,
         ours=summarise(accuracies) if accuracies else None,
-        validation=float(found["val_accuracy"].mean()) if accuracies else math.nan,
+        validation=fmean(found["val_accuracy"]) if accuracies else math.nan,
         last_epoch=_last_epoch(results, found["identity"]),
         paper=paper,
         tolerance=config["tolerance"][cell.dataset] if comparable else None,

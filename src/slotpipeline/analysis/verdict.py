@@ -1,7 +1,6 @@
 """Is a published number reproduced? An equivalence test in which both sides are uncertain.
 
-The rules were registered before the runs; they stand at the top of config/claims.yaml. Functions import scipy
-themselves: planning a grid imports this module, and needs no statistics.
+The rules were registered before the runs; they stand at the top of config/claims.yaml.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, variance
 
+from slotpipeline.analysis.statistics import t_above, t_quantile
 from slotpipeline.results.reference import Published, PublishedNumber
 
 RANGE_PER_DEVIATION = {4: 2.059, 5: 2.326}
@@ -93,20 +93,18 @@ def judge_number(
     own = variance(accuracies) / n if n > 1 else 0.0
     if own == 0:  # one seed, or seeds that are all alike, say nothing about how far others would lie
         return NumberVerdict(n, difference, None, None, None, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
-    from scipy import stats
-
     inner, outer = tolerance - published.reading_uncertainty, tolerance + published.reading_uncertainty
     paper = paper_error(published) ** 2
     freedom = (own + paper) ** 2 / (own**2 / (n - 1) + paper**2 / (PAPER_SEEDS - 1))
     error = math.sqrt(own + paper)
-    half = float(stats.t.ppf(0.95, freedom)) * error
-    alone = float(stats.t.ppf(0.95, n - 1)) * math.sqrt(own)
+    half = t_quantile(0.95, freedom) * error
+    alone = t_quantile(0.95, n - 1) * math.sqrt(own)
     verdict, if_exact = (_verdict(difference, width, inner, outer) for width in (half, alone))
     if paper_half_width(published) > inner or (verdict is Verdict.INCONCLUSIVE and inner <= 0):
         verdict = Verdict.TOO_UNCERTAIN
     if n < minimum_seeds:
         verdict = if_exact = Verdict.INCONCLUSIVE
-    p_value = float(stats.t.sf((inner - abs(difference)) / error, freedom))
+    p_value = t_above((inner - abs(difference)) / error, freedom)
     return NumberVerdict(n, difference, difference - half, difference + half, p_value, verdict, if_exact)
 
 
@@ -127,6 +125,4 @@ def paper_error(published: Published | PublishedNumber) -> float:
 
 def paper_half_width(published: Published | PublishedNumber) -> float:
     """Half of the 90% interval that the paper's own seeds give its mean, in points."""
-    from scipy import stats
-
-    return float(stats.t.ppf(0.95, PAPER_SEEDS - 1)) * paper_error(published)
+    return t_quantile(0.95, PAPER_SEEDS - 1) * paper_error(published)

@@ -51,7 +51,7 @@ class Results:
     def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
         """The rows of those runs that are finished, in the order of their identities here."""
         rows = [self._rows[identity] for identity in identities if identity in self._rows]
-        return self.runs.iloc[rows] if rows else self.runs.iloc[:0]
+        return self.runs.iloc[rows] if rows else self._no_runs
 
     @cached_property
     def altered_shares(self) -> pd.Series[float]:
@@ -64,6 +64,10 @@ class Results:
         """Identity -> test accuracy after the last epoch, of the runs that have a curve."""
         last = self.curves.drop_duplicates("identity", keep="last")
         return dict(zip(last["identity"], last["test_accuracy"].astype(float), strict=True))
+
+    @cached_property
+    def _no_runs(self) -> pd.DataFrame:
+        return self.runs.iloc[:0]
 
     @cached_property
     def _rows(self) -> dict[str, int]:
