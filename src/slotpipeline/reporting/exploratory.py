@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from slotpipeline.analysis.cell_results import CellResult, by_network, only
-from slotpipeline.analysis.claim_verdicts import ClaimVerdict
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.experiments.accuracy_by_options import K_SWEEP
 from slotpipeline.experiments.outcomes import experiment_results
@@ -69,20 +69,26 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
             continue
         published = _values(one.paper.value if one.paper else None for one in chosen)
         seeds = min(one.n for one in [*text, *code, *chosen])
+        verdicts = _verdicts(claims, dataset, network)
         lines.append(
-            f"* **{_headline(text, code, chosen)}** {network_title(dataset, network)}, K = "
-            f"{' / '.join(map(str, options))}: the paper says {published}%; the text's settings give "
-            f"{_values(one.mean for one in text)}%, the code's {_values(one.mean for one in code)}%. The text's "
-            f"settings, but with random values and scores drawn as in the code, give "
-            f"{_values(one.mean for one in chosen)}% ({seeds} seeds, {chosen[0].epochs} epochs). "
+            f"* **{_headline(text, code, chosen, verdicts)}** {network_title(dataset, network)}, K = "
+            f"{' / '.join(map(str, options))}: the paper says {published}%. In exploratory runs ({seeds} seeds, "
+            f"{chosen[0].epochs} epochs) the text's settings give {_values(one.mean for one in text)}%, the code's "
+            f"{_values(one.mean for one in code)}%; the text's settings, but with random values and scores drawn as in "
+            f"the code, {_values(one.mean for one in chosen)}%. "
             f"We chose this mixture because its test accuracy matched, so its match proves nothing."
-            f"{_registered(claims, dataset, network)}"
+            f"{'' if _both_contradicted(verdicts) else _registered(verdicts)}"
         )
     return "\n".join(lines)
 
 
-def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Sequence[CellResult]) -> str:
-    """What the recipe study of a network found, in one sentence; no more than its means say."""
+def _headline(
+    text: Sequence[CellResult],
+    code: Sequence[CellResult],
+    chosen: Sequence[CellResult],
+    verdicts: Mapping[str, JudgedClaim],
+) -> str:
+    """What the recipe study of a network found, in one sentence; no more than its means and the verdicts say."""
 
     def give(found: Sequence[CellResult]) -> bool:
         pairs = [(one.mean - one.paper.value, one.tolerance) for one in found if one.paper is not None]
@@ -90,26 +96,46 @@ def _headline(text: Sequence[CellResult], code: Sequence[CellResult], chosen: Se
             tolerance is not None and abs(difference) <= tolerance for difference, tolerance in pairs
         )
 
+    if give(chosen) and _both_contradicted(verdicts):
+        return (
+            "Neither the settings of the paper's text nor those of the released code give the paper's numbers: both "
+            "claims are contradicted. A mixture of them does, in exploratory runs."
+        )
     if give(chosen) and not give(text) and not give(code):
         return "Exploratory: neither the paper's text nor the released code gives the paper's numbers; a mixture does."
     giving = [whose for whose, found in (("the text's", text), ("the code's", code), ("ours", chosen)) if give(found)]
     return f"Settings that come within the tolerance of the paper's numbers: {', '.join(giving) or 'none'}."
 
 
-def _registered(claims: JudgedClaims | None, dataset: str, network: str) -> str:
-    """The verdicts of the claims that the settings of the text, or of the code, give the paper's numbers."""
-    said = {
-        one.claim.cells.recipe: f"{WHOSE[one.claim.cells.recipe]}, {one.verdict}{so_far(one)}"
+def _verdicts(claims: JudgedClaims | None, dataset: str, network: str) -> dict[str, JudgedClaim]:
+    """Recipe -> the claim that the settings of the text, or of the code, give the paper's numbers."""
+    return {
+        one.claim.cells.recipe: one
         for one in reversed(claims.judged if claims else [])
         if (one.scope.dataset, one.scope.network) == (dataset, network)
         and one.claim.kind is Statistic.NUMBERS
         and one.claim.cells.recipe in WHOSE
     }
-    if not said:
+
+
+def _both_contradicted(verdicts: Mapping[str, JudgedClaim]) -> bool:
+    """Whether neither the text's settings nor the code's give the numbers, whatever runs may follow."""
+    return verdicts.keys() == WHOSE.keys() and all(
+        one.verdict is ClaimVerdict.CONTRADICTED and one.is_final for one in verdicts.values()
+    )
+
+
+def _registered(verdicts: Mapping[str, JudgedClaim]) -> str:
+    """The verdicts of these claims."""
+    if not verdicts:
         return ""
-    if set(said.values()) == {f"{WHOSE[recipe]}, {ClaimVerdict.NOT_RUN}" for recipe in said}:
+    if all(one.verdict is ClaimVerdict.NOT_RUN for one in verdicts.values()):
         return " Registered claims on this, with fresh seeds, are not run yet."
-    listed = "; ".join(said[recipe] for recipe in WHOSE if recipe in said)
+    listed = "; ".join(
+        f"{whose}, {verdicts[recipe].verdict}{so_far(verdicts[recipe])}"
+        for recipe, whose in WHOSE.items()
+        if recipe in verdicts
+    )
     return f" Registered claims with fresh seeds, that settings give the paper's numbers: {listed}."
 
 
