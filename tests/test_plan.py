@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,6 +238,29 @@ def test_the_commands_plan_and_work(plan, tmp_path):
     (tmp_path / "one.txt").write_text(call("plan", "tiny.yaml", "order.yaml"))
     assert "1 runs finished, 0 were before, 0 are left" in call("work", "one.txt")
     assert not call("plan", "tiny.yaml", "order.yaml").strip()
+
+
+@pytest.mark.slow
+def test_a_plan_trains_a_slot_machine_again_if_its_weights_are_missing(plan, tmp_path, monkeypatch):
+    """As after `git clone`, or where only small files were copied: finetuning could not start."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
+    Path("order.yaml").write_text("- {experiments: [finetune], methods: [greedy], seeds: [1]}")
+
+    def call(*words: str) -> str:
+        command = [sys.executable, "-m", "slotmachines", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    lines = call("plan", "tiny.yaml", "order.yaml")
+    Path("plan.txt").write_text(lines)
+    assert "2 runs finished, 0 were before" in call("work", "plan.txt")
+    (kept,) = Path("results").glob("**/weights/epoch-1.safetensors")
+    (finetuned,) = Path("results").glob("**/*-finetuned/*")
+    kept.unlink()
+    shutil.rmtree(finetuned)
+    assert call("plan", "tiny.yaml", "order.yaml") == lines
+    assert "2 runs finished, 0 were before" in call("work", "plan.txt")
+    assert "0 runs finished, 2 were before" in call("work", "plan.txt")
 
 
 def test_without_an_order_a_plan_has_every_run_in_the_order_of_the_grid(tmp_path, monkeypatch):

@@ -223,7 +223,7 @@ def plan(
     results: Annotated[Path, typer.Option(help="Folder of all grids' results.")] = Path("results"),
     engine: EngineNames = [],  # noqa: B006
 ) -> None:
-    """Print the unfinished runs of a grid as commands, in a given order, for a machine without Snakemake.
+    """Print the runs of a grid that are to be trained as commands, in a given order, for a machine without Snakemake.
 
     Example: slotmachines plan config/paper.yaml config/orders/gpu.yaml
     """
@@ -231,12 +231,12 @@ def plan(
     from slotpipeline.experiments.grid import grid_runs, kept_epochs
     from slotpipeline.planning.plan import in_order, left_out, plan_lines, read_order
     from slotpipeline.results.collect import recorded_identities
-    from slotpipeline.runs.to_do import runs_to_do
+    from slotpipeline.runs.to_do import runs_to_train
 
     settings = read_grid(config)
     folder = results / settings["grid"]
     wanted = grid_runs(settings) if order is None else in_order(settings, read_order(order))
-    runs = runs_to_do(wanted, recorded_identities(folder), folder)
+    runs = runs_to_train(wanted, recorded_identities(folder), folder)
     chosen = engine_of(engine)
     typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, chosen)))
     for line in left_out(runs, chosen):

@@ -78,7 +78,7 @@ def work(
     Args:
         train: trains the run of one command; a function of a module, as other processes call it.
     """
-    waiting = [words for words in commands if not _files_of(words).is_finished]
+    waiting = [words for words in commands if not _is_done(words)]
     before, failed = len(commands) - len(waiting), 0
     deadline, total = time.monotonic() + seconds, len(waiting)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -98,13 +98,13 @@ def work(
                     worker = next(worker for worker in workers if worker.connection is connection)
                     words, is_alive = worker.words, worker.answered()
                     if words:
-                        failed += not _files_of(words).is_finished
+                        failed += not _is_done(words)
                         bar.update()
                     if not is_alive:
                         workers.remove(worker)
         finally:
             _stop([worker.process for worker in workers])
-    now = sum(_files_of(words).is_finished for words in commands) - before
+    now = sum(_is_done(words) for words in commands) - before
     return Done(before, now, failed, total - now - failed)
 
 
@@ -171,6 +171,13 @@ def _waits_for(words: Sequence[str], at_work: Iterable[Sequence[str]]) -> bool:
         return False
     weights = Path(words[words.index("--weights") + 1])
     return any(weights.parent == _files_of(other).weights for other in at_work)
+
+
+def _is_done(words: Sequence[str]) -> bool:
+    """Whether the run of a command is finished, and the weights are there that it keeps for others to start from."""
+    files = _files_of(words)
+    kept = [int(epoch) for option, epoch in zip(words, words[1:], strict=False) if option == "--keep-epoch"]
+    return files.is_finished and all(files.epoch_weights(epoch).is_file() for epoch in kept)
 
 
 def _files_of(words: Sequence[str]) -> RunFiles:
