@@ -16,6 +16,7 @@ from scipy import stats
 
 from slotmachines import UserError
 from slotpipeline import results_verbs
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.experiments.config_schema import checked_config
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import grid_results
@@ -228,6 +229,26 @@ def test_the_readme_gives_both_accuracies_of_the_main_comparison(judged: JudgedC
     learned = f"{means.mean()['learned'].iloc[0]:.2f}"
     opened = opening(judged, [there])
     assert f"{min(selected)} to {max(selected)}% on the test images, learned weights {learned}%" in opened
+
+
+def test_the_first_answer_of_the_readme_names_tuned_learned_weights_too(judged: JudgedClaims, results: Path) -> None:
+    """Once they are trained: a reader of "yes" alone would take it for the whole answer."""
+    there = read_results(results / "confirmation", REFERENCE)
+    main, tuned = (
+        next(one for one in judged.judged if (one.claim.name, one.scope.name) == (name, "lenet"))
+        for name in ("few-options-match-learned", "few-options-match-tuned")
+    )
+    yes, no = (replace(main, verdict=verdict) for verdict in (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED))
+    others = [one for one in judged.judged if one not in (main, tuned)]
+
+    def first_line(against_tuned: JudgedClaim) -> str:
+        lines = opening(replace(judged, judged=[yes, against_tuned, *others]), [there]).splitlines()
+        return next(line for line in lines if line.startswith("* "))
+
+    assert "yes.**" in first_line(tuned) and "against tuned ones: not tested yet." in first_line(tuned)
+    tested = first_line(replace(no, claim=tuned.claim))
+    assert "yes; against tuned learned weights: no.**" in tested
+    assert tested.count("K = 64: ") == 2
 
 
 def test_the_readme_says_what_finetuning_adds_to_the_slot_machine(judged: JudgedClaims, results: Path) -> None:

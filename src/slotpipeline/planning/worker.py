@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -176,7 +177,7 @@ def _waits_for(words: Sequence[str], at_work: Iterable[Sequence[str]]) -> bool:
 def _is_done(words: Sequence[str]) -> bool:
     """Whether the run of a command is finished, and the weights are there that it keeps for others to start from."""
     files = _files_of(words)
-    kept = [int(epoch) for option, epoch in zip(words, words[1:], strict=False) if option == "--keep-epoch"]
+    kept = [int(epoch) for option, epoch in pairwise(words) if option == "--keep-epoch"]
     return files.is_finished and all(files.epoch_weights(epoch).is_file() for epoch in kept)
 
 

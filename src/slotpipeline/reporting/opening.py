@@ -104,12 +104,17 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
         return [f"* **{label}: {why}** ({len(here)} claims).", *(f"  *Exploratory:* {said}" for said in seen)]
     main = [one for one in here if one.claim.name == MAIN_CLAIM]
     tested = [one for one in main if one.verdict is not ClaimVerdict.NOT_RUN]
-    answers = dict.fromkeys(_main_answer(one) for one in main)
+    tuned = [one for one in here if one.claim.name == TUNED_CLAIM and one.verdict is not ClaimVerdict.NOT_RUN]
+    answers = ", ".join(dict.fromkeys(_main_answer(one) for one in main))
+    if tuned:
+        answers += f"; against tuned learned weights: {', '.join(dict.fromkeys(_main_answer(one) for one in tuned))}"
     numbers = [_main_numbers(one, len(main) > 1, grids) for one in tested]
     if tested and any(claims.mark(one) for one in here):
         numbers.append(f"All with the recipe {tested[0].recipe}, which we chose by the numbers marked †.")
-    lines = [f"* **{label}: {', '.join(answers)}.** {' '.join(numbers)}{_against_tuned(here) if tested else ''}"]
-    for words, found in by_answer([one for one in here if one not in tested], claims.mark).items():
+    if tested:
+        numbers += [_tuned_numbers(one, len(main) > 1, grids) for one in tuned] or [_tuned_not_run(here)]
+    lines = [f"* **{label}: {answers}.** {' '.join(filter(None, numbers))}"]
+    for words, found in by_answer([one for one in here if one not in [*tested, *tuned]], claims.mark).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
         said = " ".join(f"{claim_sentence(one, claims.mark)}{_beside(one, grids)}" for one in listed)
@@ -127,19 +132,44 @@ def _main_answer(one: JudgedClaim) -> str:
 
 
 def _main_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results]) -> str:
-    """What selected and learned weights reach, how far apart they are at each K that was run, and which K were not."""
-    run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
+    """What selected and learned weights reach, and how far apart they are."""
     network = f" of {network_label(one.scope.network)}" if names_network else ""
+    run = [part for part in one.deciding if part.n]
+    selected, learned = _reached(run, grids)
+    ours = f"Selected weights{network} reach {selected} on the test images, learned weights {learned}. "
+    reached = ours if selected else ""
+    return f"{reached}The difference in points, with its 90% interval{_differences(one)}"
+
+
+def _tuned_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Results]) -> str:
+    """The same against learned weights with tuned settings."""
+    network = f" of {network_label(one.scope.network)}" if names_network else ""
+    learned = _reached([part for part in one.deciding if part.n], grids)[1]
+    reached = f" reach {learned}" if learned else ""
+    return (
+        "These learned weights have the settings of the paper's code. "
+        f"Learned weights{network} with tuned settings{reached}; the difference to them{_differences(one)}"
+    )
+
+
+def _tuned_not_run(here: Sequence[JudgedClaim]) -> str:
+    if any(one.claim.name == TUNED_CLAIM for one in here):
+        return "The learned weights have the settings of the paper's code; against tuned ones: not tested yet."
+    return ""
+
+
+def _differences(one: JudgedClaim) -> str:
+    """How far apart they are at each K that was run, over how many seeds, and which K were not run."""
+    run, missing = ([part for part in one.deciding if bool(part.n) is has] for has in (True, False))
     counts = {part.n for part in run}
     each = f" ({counts.pop()} of {one.seeds} seeds each)" if len(counts) == 1 else ""
     found = "; ".join(f"{part_words(one, part)}{'' if each else f', {part.n} of {one.seeds} seeds'}" for part in run)
     left = f" Not run: {', '.join(part.name for part in missing)}." if missing else ""
-    reached = _reached(run, network, grids)
-    return f"{reached}The difference in points, with its 90% interval{each}: {found}.{left}"
+    return f"{each}: {found}.{left}"
 
 
-def _reached(parts: Sequence[Part], network: str, grids: Sequence[Results]) -> str:
-    """The mean test accuracies behind comparisons of selected with learned weights, as a sentence."""
+def _reached(parts: Sequence[Part], grids: Sequence[Results]) -> tuple[str, str]:
+    """The mean test accuracies of selected and of learned weights behind comparisons; blank if any is missing."""
     selected: list[float] = []
     learned: list[float] = []
     for part in parts:
@@ -150,22 +180,13 @@ def _reached(parts: Sequence[Part], network: str, grids: Sequence[Results]) -> s
                 learned.append(float(means["learned"]))
                 break
     if len(selected) < len(parts):
-        return ""
-    ours = f"Selected weights{network} reach {_percent(selected)} on the test images"
-    return f"{ours}, learned weights {_percent(learned)}. "
+        return "", ""
+    return _percent(selected), _percent(learned)
 
 
 def _percent(values: Sequence[float]) -> str:
     low, high = number(min(values)), number(max(values))
     return f"{low}%" if low == high else f"{low} to {high}%"
-
-
-def _against_tuned(here: Sequence[JudgedClaim]) -> str:
-    """What the claim says that has learned weights with tuned settings on the other side."""
-    tuned = dict.fromkeys(f"{one.verdict}{so_far(one)}" for one in here if one.claim.name == TUNED_CLAIM)
-    if not tuned:
-        return ""
-    return f" The learned weights have the settings of the paper's code; against tuned ones: {', '.join(tuned)}."
 
 
 def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
