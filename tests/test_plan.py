@@ -24,6 +24,7 @@ from slotpipeline.planning.engine import DENSE, engine_of, require_fit
 from slotpipeline.planning.plan import Step, in_order, left_out, plan_lines, read_order
 from slotpipeline.planning.worker import log_of, read_plan, work
 from slotpipeline.runs.config import read_config
+from slotpipeline.runs.to_do import runs_to_do, runs_to_train
 from slotpipeline.training_verbs import job_of, train_one
 
 PROJECT = Path(__file__).parents[1]
@@ -238,6 +239,17 @@ def test_the_commands_plan_and_work(plan, tmp_path):
     (tmp_path / "one.txt").write_text(call("plan", "tiny.yaml", "order.yaml"))
     assert "1 runs finished, 0 were before, 0 are left" in call("work", "one.txt")
     assert not call("plan", "tiny.yaml", "order.yaml").strip()
+
+
+def test_a_slot_machine_is_trained_again_right_before_what_starts_from_it(tmp_path):
+    """Not where its own place in the order was: the runs that were put before others come first."""
+    ordered = in_order(TINY, [Step(experiments=["finetune"], methods=["greedy"]), Step(methods=["random", "learned"])])
+    parents = {run.parent.identity for run in ordered if run.parent is not None}
+    to_do = [run for run in ordered if run.identity not in parents]
+    assert runs_to_do(ordered, parents, tmp_path) == to_do
+    found = runs_to_train(ordered, parents, tmp_path)
+    assert [run for run in found if run.identity not in parents] == to_do and len(found) == len(ordered)
+    assert all(found[place - 1] == run.parent for place, run in enumerate(found) if run.parent is not None)
 
 
 @pytest.mark.slow

@@ -19,11 +19,17 @@ def runs_to_do(wanted: Iterable[Run], recorded: Collection[str], results: Path) 
 def runs_to_train(wanted: Sequence[Run], recorded: Collection[str], results: Path) -> list[Run]:
     """The wanted runs that are to do, and the slot machines that must be trained again for them (`missing_parents`).
 
-    They keep their order; `wanted` holds the slot machine of each finetuned run.
+    The former keep their order; each of the latter stands before the first run that starts from it.
     """
     to_do = runs_to_do(wanted, recorded, results)
-    chosen = {run.identity for run in to_do} | {run.identity for run, _ in missing_parents(to_do, results)}
-    return [run for run in wanted if run.identity in chosen]
+    again = {run.identity: run for run, _ in missing_parents(to_do, results)}
+    for run in to_do:
+        again.pop(run.identity, None)
+    found = []
+    for run in to_do:
+        parent = again.pop(run.parent.identity, None) if run.parent is not None else None
+        found += [parent, run] if parent is not None else [run]
+    return found
 
 
 def failures(to_do: Iterable[Run], results: Path) -> dict[str, str]:
