@@ -11,8 +11,9 @@ import yaml
 
 from slotmachines import UserError
 from slotpipeline.plain_yaml import parse_yaml, read_yaml
+from slotpipeline.reporting.claim_words import full_sentence
 from slotpipeline.results.claims import CLAIMS_YAML, REGISTERED_AT, REGISTERED_COMMIT, REGISTERED_DIGEST
-from slotpipeline.results.claims_file import digest_of, read_claims
+from slotpipeline.results.claims_file import digest_of, read_claims, read_registration
 
 PROJECT = Path(__file__).parents[1]
 REGISTRATION = read_claims(PROJECT / CLAIMS_YAML)
@@ -83,3 +84,11 @@ def test_a_bad_file_is_one_line(tmp_path: Path, place: tuple[str, ...], value: o
         read_claims(written(tmp_path, content))
     text = str(error.value)
     assert wrong in text and "claims.yaml: " in text and "\n" not in text
+
+
+def test_each_claim_is_shown_as_a_sentence_of_its_own() -> None:
+    """Lists by verdict tear a claim from the one before it."""
+    registration = read_registration(PROJECT)
+    assert registration is not None
+    for claim in registration.claims:
+        assert not full_sentence(claim).startswith("The same"), claim.name

@@ -19,6 +19,7 @@ from slotpipeline.reporting.claim_words import (
     by_answer,
     claim_sentence,
     counted,
+    full_sentence,
     needs_words,
     part_words,
     seeds_words,
@@ -161,7 +162,8 @@ def readable_claims(claims: JudgedClaims) -> pd.DataFrame:
             continue
         tables = claims.tables_of(one)
         rows.append({
-            "claim": one.claim.sentence, "tested on": _where(one), "verdict": verdict_words(one) + claims.mark(one),
+            "claim": full_sentence(one.claim), "tested on": _where(one),
+            "verdict": verdict_words(one) + claims.mark(one),
             "result (90% interval)": "; ".join(part_words(one, part) for part in one.deciding),
             "supported if the interval is": needs_words(one), "seeds": seeds_words(one),
             "p": p_text(one.p_value), "p (Holm)": p_text(one.corrected),
@@ -199,7 +201,7 @@ def not_run(claims: JudgedClaims) -> list[str]:
     waiting: dict[str, list[JudgedClaim]] = {}
     for one in claims.judged:
         if one.verdict is ClaimVerdict.NOT_RUN:
-            waiting.setdefault(one.claim.sentence, []).append(one)
+            waiting.setdefault(full_sentence(one.claim), []).append(one)
     return [
         f"{sentence} ({', '.join(network_label(one.scope.network) for one in part)})"
         for sentence, part in waiting.items()

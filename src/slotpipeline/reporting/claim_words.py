@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim, Part
 from slotpipeline.analysis.text import number
-from slotpipeline.results.claims import Statistic
+from slotpipeline.results.claims import Claim, Statistic
 
 Mark = Callable[[JudgedClaim], str]
 """The dagger of a claim about a number that chose the recipe, or "" (`JudgedClaims.mark`)."""
@@ -25,6 +25,18 @@ _UNITS = {
     Statistic.SHARE_CHANGED: "% of connections",
 }
 """What the mean of a claim's statistic is counted in, where these are not points of accuracy."""
+
+
+_ALONE = {
+    "few-options-match-tuned": "With eight or more options, selected random weights are as accurate as learned weights "
+    "whose learning rate, weight decay and schedule were tuned."
+}
+"""Name of a claim whose registered sentence leans on the one before it -> the sentence that says the same alone."""
+
+
+def full_sentence(claim: Claim) -> str:
+    """A claim in a sentence that needs no other one."""
+    return _ALONE.get(claim.name, claim.sentence)
 
 
 def verdict_words(one: JudgedClaim) -> str:
@@ -118,9 +130,9 @@ def _is_no_evidence(one: JudgedClaim, mark: Mark) -> bool:
 def claim_sentence(one: JudgedClaim, mark: Mark) -> str:
     """A claim as it stands under its answer: in quotes where nothing is decided, with what a verdict rests on."""
     if _is_no_evidence(one, mark):
-        return f"{one.claim.sentence.rstrip('.')}: {one.verdict}{so_far(one)}."
+        return f"{full_sentence(one.claim).rstrip('.')}: {one.verdict}{so_far(one)}."
     if one.verdict is ClaimVerdict.UNDECIDED:
-        return f"\N{LEFT DOUBLE QUOTATION MARK}{one.claim.sentence}\N{RIGHT DOUBLE QUOTATION MARK}"
+        return f"\N{LEFT DOUBLE QUOTATION MARK}{full_sentence(one.claim)}\N{RIGHT DOUBLE QUOTATION MARK}"
     rests = [verdict_detail(one), "" if one.is_final else f"{seeds_words(one)} seeds"]
     said = ", ".join(filter(None, rests))
-    return f"{one.claim.sentence.rstrip('.')} ({said})." if said else one.claim.sentence
+    return f"{full_sentence(one.claim).rstrip('.')} ({said})." if said else full_sentence(one.claim)

@@ -13,7 +13,7 @@ import pandas as pd
 from slotpipeline.analysis.text import interval_text, network_title, number
 from slotpipeline.data.canonical import stored_digest
 from slotpipeline.reporting.addresses import Address, Grid, Kind, elsewhere
-from slotpipeline.reporting.claim_words import part_words, so_far
+from slotpipeline.reporting.claim_words import full_sentence, part_words, so_far
 from slotpipeline.reporting.page_tables import cell_title
 from slotpipeline.reporting.repeating import RunOrigin, commands, repeat_lines, run_of
 from slotpipeline.reporting.run_origins import MACHINE, duration
@@ -171,7 +171,7 @@ def _of_number(one: Address, there: Sequence[Address], grids: Sequence[Grid], da
 def _of_claim(one: Address, data: Path) -> Answer:
     claim = one.claim
     assert claim is not None
-    says = [f"{claim.claim.sentence} ({claim.claim.source})", f"verdict: {claim.verdict}{so_far(claim)}"]
+    says = [f"{full_sentence(claim.claim)} ({claim.claim.source})", f"verdict: {claim.verdict}{so_far(claim)}"]
     says += [claim.detail] if claim.detail else []
     for part in claim.parts:
         if part.mean is not None:

@@ -21,6 +21,7 @@ from slotpipeline.reporting.claim_words import (
     by_answer,
     claim_sentence,
     counted,
+    full_sentence,
     needs_words,
     part_words,
     seeds_words,
@@ -224,7 +225,7 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
 def _short_name(one: JudgedClaim) -> str:
     """The name of a claim; of a claim about a number its sentence, which says of which one."""
     if one.claim.kind is Statistic.NUMBERS:
-        return one.claim.sentence.rstrip(".")
+        return full_sentence(one.claim).rstrip(".")
     return one.claim.name.replace("-", " ")
 
 

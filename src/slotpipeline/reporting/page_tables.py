@@ -12,7 +12,14 @@ from slotpipeline.analysis.cell_results import CellResult
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import DASH, method_name, network_title, options_text, p_text
 from slotpipeline.reporting.claim_table import JudgedClaims
-from slotpipeline.reporting.claim_words import needs_words, part_words, seeds_words, so_far, verdict_detail
+from slotpipeline.reporting.claim_words import (
+    full_sentence,
+    needs_words,
+    part_words,
+    seeds_words,
+    so_far,
+    verdict_detail,
+)
 from slotpipeline.reporting.tables import readable
 from slotpipeline.runs.run import with_seed
 
@@ -123,7 +130,7 @@ def _claim_row(claims: JudgedClaims, one: JudgedClaim) -> list[Entry]:
     experiments = [Path(table).stem for table in claims.tables_of(one)]
     first = experiments[0] if experiments else ""
     return [
-        Entry(one.claim.sentence),
+        Entry(full_sentence(one.claim)),
         Entry(network_title(one.scope.dataset, one.scope.network), extension),
         Entry(f"{one.verdict}{so_far(one)}{claims.mark(one)}", verdict_detail(one), verdict=one.verdict),
         Entry("; ".join(part_words(one, part) for part in one.deciding)),

@@ -8,7 +8,7 @@ from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.reporting.claim_table import JudgedClaims, not_run
-from slotpipeline.reporting.claim_words import counted, part_words, seeds_words, verdict_words
+from slotpipeline.reporting.claim_words import counted, full_sentence, part_words, seeds_words, verdict_words
 from slotpipeline.reporting.tables import latex_text
 
 _LISTS = {
@@ -62,6 +62,6 @@ def _claim(one: JudgedClaim) -> str:
     where = network_title(one.scope.dataset, one.scope.network)
     extension = ", our extension" if one.is_extension else ""
     means = "; ".join(part_words(one, part) for part in one.deciding) + f"; {seeds_words(one)} seeds"
-    text = f"{one.claim.sentence.rstrip('.')} ({where}{extension}). {means}"
+    text = f"{full_sentence(one.claim).rstrip('.')} ({where}{extension}). {means}"
     is_plain = one.verdict is ClaimVerdict.SUPPORTED and one.is_final
     return f"{text}." if is_plain else f"{text}. Verdict: {verdict_words(one)}."

@@ -22,7 +22,7 @@ from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.experiments.outcomes import comparisons, findings, grid_results, measures
 from slotpipeline.experiments.registry import EXPERIMENTS
 from slotpipeline.reporting.claim_table import claims_of_grid
-from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted
+from slotpipeline.reporting.claim_words import by_answer, claim_sentence, counted, full_sentence
 from slotpipeline.reporting.claim_words import counts as counts_of_claims
 from slotpipeline.reporting.page_tables import PageTable, cells_table, claims_table, missing_table, run_key, text_table
 from slotpipeline.reporting.prediction_table import predictions_of_page
@@ -154,7 +154,7 @@ def _claims(results: Results) -> dict[str, Any]:
     claims = claims_of_grid(results)
     here = claims.judged if claims else []
     waiting = [
-        f"{one.claim.sentence.rstrip('.')} ({network_title(one.scope.dataset, one.scope.network)})"
+        f"{full_sentence(one.claim).rstrip('.')} ({network_title(one.scope.dataset, one.scope.network)})"
         for one in here
         if one.verdict is ClaimVerdict.NOT_RUN
     ]
