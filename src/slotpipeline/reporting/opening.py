@@ -149,7 +149,8 @@ def _tuned_numbers(one: JudgedClaim, names_network: bool, grids: Sequence[Result
     reached = f" reach {learned}" if learned else ""
     return (
         "These learned weights have the settings of the paper's code. "
-        f"Learned weights{network} with tuned settings{reached}; slot machines were not tuned for accuracy. The difference to them{_differences(one)}"
+        f"Learned weights{network} with tuned settings{reached}; slot machines were not tuned for accuracy. "
+        f"The difference to them{_differences(one)}"
     )
 
 
