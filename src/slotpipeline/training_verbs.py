@@ -256,8 +256,7 @@ def work(
     from slotpipeline.planning import worker
 
     commands = _plan(plan)
-    log = log or worker.log_of(commands)
-    done = worker.work(commands, train_one, jobs=jobs, seconds=60 * minutes, log=log)
+    done = worker.work(commands, train_one, jobs=jobs, seconds=60 * minutes, log=log or worker.log_of(commands))
     typer.echo(
         f"{done.now} runs finished, {done.before} were before, {done.left} are left; "
         f"make collect gathers them once their folders are in the project"
