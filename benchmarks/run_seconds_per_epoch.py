@@ -23,7 +23,7 @@ from slotpipeline.data.datasets import DATASETS, find
 from slotpipeline.experiments.config_schema import grids_of
 from slotpipeline.runs.authors_recipes import AUTHORS_RECIPES
 from slotpipeline.runs.run import Run, make_run
-from slotpipeline.runs.run_time import read_seconds
+from slotpipeline.runs.run_time import read_seconds_table
 from slotpipeline.training.provenance import provenance
 from slotpipeline.training.start import starting_network
 
@@ -89,7 +89,7 @@ def _earlier(path: Path, where: Mapping[str, Any]) -> dict[tuple[Any, ...], dict
     """The rows that were measured on such a machine, by network, dataset, method and options."""
     if not path.exists():
         return {}
-    table = read_seconds(path).replace({float("nan"): None})
+    table = read_seconds_table(path).replace({float("nan"): None})
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     same = [row for row in rows if all(row[key] == where[key] for key in ("device", "processor", "torch"))]
     return {

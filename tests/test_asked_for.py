@@ -17,6 +17,7 @@ from slotpipeline.reporting.status import status_of
 from slotpipeline.runs.config import read_config
 from slotpipeline.runs.gpu_time import cost_text, gpu_hours, read_gpu_seconds
 from slotpipeline.runs.run_files import run_files
+from slotpipeline.runs.run_time import read_seconds
 from synthetic import REFERENCE, make_config
 from test_progress import write_log
 
@@ -98,7 +99,7 @@ def test_the_status_has_hours_on_a_gpu_as_a_dry_run_says_them(tmp_path: Path) ->
     data = found.as_dict()
     assert data["gpu_hours"] == data["experiments"][0]["gpu_hours"] == pytest.approx(hours, abs=0.001)
     assert data["gpu_hours_without"] == ["lenet"]
-    assert cost_text(runs, SECONDS, read_gpu_seconds(EPOCHS)) in str(found)
+    assert cost_text(runs, SECONDS, read_seconds(SECONDS), read_gpu_seconds(EPOCHS)) in str(found)
 
 
 def test_without_times_on_a_gpu_the_status_says_none(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from slotpipeline.experiments.finetuning import Finetuned
 from slotpipeline.experiments.grid import experiment_runs, grid_runs, kept_epochs, seeds_of
 from slotpipeline.runs.cell import Cell, cell_runs
 from slotpipeline.runs.run import Run, make_run
-from slotpipeline.runs.run_time import estimated_hours, read_step_times, relative_step_time, time_text
+from slotpipeline.runs.run_time import (
+    estimated_hours,
+    read_seconds,
+    read_step_times,
+    relative_step_time,
+    seconds_if_readable,
+    time_text,
+)
 
 SHAPE = {"networks": ["lenet"], "options": [2, 8]}
 
@@ -127,7 +134,9 @@ def test_the_estimate_is_a_line_in_k_that_does_not_fall(tmp_path):
 
     def hours(method, options):
         place = {"network": "lenet", "dataset": "mnist", "method": method, "options": options}
-        return estimated_hours([make_run(**place, seed=0, recipe="paper", changes={"epochs": 360})], table)
+        return estimated_hours(
+            [make_run(**place, seed=0, recipe="paper", changes={"epochs": 360})], read_seconds(table)
+        )
 
     assert hours("learned", None) == pytest.approx(0.9)
     assert hours("probabilistic", 64) == pytest.approx(7.2)
@@ -144,15 +153,18 @@ def test_the_time_of_runs_whose_network_was_not_measured_is_unknown(tmp_path):
         make_run(network=network, dataset=dataset, method="learned", seed=0, recipe="paper", changes={"epochs": 360})
         for network, dataset in places.items()
     )
+    measured = read_seconds(table)
     why = "(no epoch of resnet20 on cifar10, learned, was measured; add it with: make measure)"
-    assert time_text([known], table, explained=True) == "about 54 minutes"
-    assert time_text([], table, explained=True) == "less than a minute"
-    assert time_text([other], table) == "unknown time"
-    assert time_text([other], table, explained=True) == f"unknown time {why}"
+    assert time_text([known], measured, explained=True) == "about 54 minutes"
+    assert time_text([], measured, explained=True) == "less than a minute"
+    assert time_text([other], measured) == "unknown time"
+    assert time_text([other], measured, explained=True) == f"unknown time {why}"
     both = "about 54 minutes and unknown time for 1 of 2 runs"
-    assert time_text([known, other], table, explained=True) == f"{both} {why}"
-    assert time_text([known, other], table) == both
-    absent = time_text([known], tmp_path / "absent.csv", explained=True)
+    assert time_text([known, other], measured, explained=True) == f"{both} {why}"
+    assert time_text([known, other], measured) == both
+    table.write_text(table.read_text() + "resnet20,cifar10,learned,,\n")  # a row without seconds
+    assert time_text([known, other], read_seconds(table)) == both
+    absent = time_text([known], seconds_if_readable(tmp_path / "absent.csv"), explained=True)
     assert absent.startswith("unknown time (") and absent.endswith("make it with: make measure)")
 
 

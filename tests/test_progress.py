@@ -66,7 +66,7 @@ def test_the_time_left_follows_from_the_runs_under_way(tmp_path: Path) -> None:
     write_log(tmp_path / "one.log", (same[0], EPOCHS // 2))
     running = printed_progress(tmp_path, time.time())
     assert likely(same, running, MEASURED) == pytest.approx(2 * (EPOCHS - EPOCHS // 2) + 2 * EPOCHS, rel=0.1)
-    assert likely(same, running, MEASURED.iloc[:0]) == pytest.approx(2 * (EPOCHS - EPOCHS // 2) + 2 * EPOCHS, rel=0.1)
+    assert likely(same, running, {}) == pytest.approx(2 * (EPOCHS - EPOCHS // 2) + 2 * EPOCHS, rel=0.1)
     assert seconds_left(same, {}, MEASURED) is None
 
 

@@ -29,11 +29,12 @@ from slotpipeline.reporting.summary import write_summary
 from slotpipeline.reporting.table_files import markdown_page, write_table
 from slotpipeline.results.read import Results, read_results
 from slotpipeline.runs.run_files import checkpoint_of, failure_note, run_files
-from slotpipeline.runs.run_time import estimated_hours, time_text
+from slotpipeline.runs.run_time import estimated_hours, read_seconds, time_text
 from synthetic import REFERENCE, make_config, make_results, write_grid
 
 CONFIG = make_config({"lenet": "mnist"}, experiments=["k-sweep", "selection"])
 SECONDS, EPOCHS = REFERENCE.parent / "seconds_per_epoch.csv", REFERENCE.parents[1] / "results/benchmark/epochs.csv"
+MEASURED = read_seconds(SECONDS)
 
 
 def build(results: Results, folder: Path, figures: Path) -> None:
@@ -67,7 +68,7 @@ def stand(places: tuple[Path, Path], config: dict[str, Any] = CONFIG) -> dict[st
     folder, figures = places
     there = replace(read_results(folder, REFERENCE), config=config)
     states = states_of(there, grid_results(there), folder, figures)
-    standings = grid_status(config, there, states, folder, figures)
+    standings = grid_status(planned(config), there, states, folder, figures)
     return {one.experiment: (one.table, one.figure, one.recorded, len(one.to_do)) for one in standings}
 
 
@@ -221,20 +222,20 @@ def test_slot_machines_that_did_not_keep_what_is_needed_are_to_be_trained_again(
     assert ", 1 to do, 1 to be trained again, about " in said
     parent = finetuned[0].parent
     assert parent is not None
-    hours = estimated_hours([finetuned[0], parent], SECONDS)
-    time = time_text([finetuned[0], parent], SECONDS)
+    hours = estimated_hours([finetuned[0], parent], MEASURED)
+    time = time_text([finetuned[0], parent], MEASURED)
     assert f"1 to be trained again, {time}" in said and f"1 ({time})" in said
-    assert hours > 1.2 * estimated_hours([finetuned[0]], SECONDS)
+    assert hours > 1.2 * estimated_hours([finetuned[0]], MEASURED)
     weights = run_files(parent, folder).epoch_weights(finetuned[0].start_epoch)
     weights.parent.mkdir(parents=True)
     weights.touch()
     said = text(places, config)
-    assert f", 1 to do, {time_text([finetuned[0]], SECONDS)}" in said and "again" not in said
+    assert f", 1 to do, {time_text([finetuned[0]], MEASURED)}" in said and "again" not in said
 
 
 def test_a_network_that_was_not_measured_has_an_unknown_time(tmp_path: Path) -> None:
     config = make_config({"lenet": "mnist", "resnet20": "cifar10"}, seeds=1, experiments=["k-sweep"])
-    known = time_text([run for run in planned(config)["k-sweep"] if run.network == "lenet"], SECONDS)
+    known = time_text([run for run in planned(config)["k-sweep"] if run.network == "lenet"], MEASURED)
     hours = f"{known} and unknown time for 5 of 10 runs"
     said = text((tmp_path / "results", tmp_path / "figures"), config)
     assert f"10 to do, {hours} (no epoch of resnet20 on cifar10, greedy, was measured; add it with: make m" in said

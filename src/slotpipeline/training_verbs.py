@@ -234,11 +234,11 @@ def plan(
     from slotpipeline.runs.to_do import runs_to_train
 
     settings = read_grid(config)
-    folder = results / settings["grid"]
-    wanted = grid_runs(settings) if order is None else in_order(settings, read_order(order))
+    folder, planned = results / settings["grid"], grid_runs(settings)
+    wanted = planned if order is None else in_order(settings, read_order(order))
     runs = runs_to_train(wanted, recorded_identities(folder), folder)
     chosen = engine_of(engine)
-    typer.echo("\n".join(plan_lines(runs, kept_epochs(grid_runs(settings)), folder, chosen)))
+    typer.echo("\n".join(plan_lines(runs, kept_epochs(planned), folder, chosen)))
     for line in left_out(runs, chosen):
         typer.echo(line, err=True)
 

@@ -220,7 +220,7 @@ def cost_of_this_call():
         line += f" and {len(again)} finished ones again, because runs to do start from their weights, which are missing"
     if not runs:
         return line
-    line += f", {cost_text(runs, SECONDS, MEASURED_ON_GPU)}"
+    line += f", {cost_text(runs, SECONDS, MEASURED, MEASURED_ON_GPU)}"
     # A dry run knows of a cluster only by the number of jobs in its queue, which profiles for one machine lack.
     if workflow.non_local_exec or workflow.resource_settings.nodes is not None:
         asked = [(job.resources.runtime, GPUS_GIVEN and takes_gpu(runs_of(job.wildcards))) for job in training_jobs()]

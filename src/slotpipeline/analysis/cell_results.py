@@ -7,13 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-import pandas as pd
-
 from slotmachines.errors import UserError
 from slotpipeline.analysis.statistics import Interval, Summary, collapsed, summarise
 from slotpipeline.analysis.verdict import NumberVerdict, Verdict, judge_number
 from slotpipeline.results.claims import Scope, Statistic
-from slotpipeline.results.read import Results
+from slotpipeline.results.read import Results, Row
 from slotpipeline.results.reference import Published, PublishedNumber, published
 from slotpipeline.runs.authors_recipes import RIVAL_RECIPES
 from slotpipeline.runs.cell import Cell, Config, cell_run, cell_runs
@@ -125,8 +123,8 @@ class CellResult:
         return self.paper if self.paper is not None and self.paper.dataset == self.dataset else None
 
 
-def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> pd.DataFrame:
-    """The runs of a cell that are finished, in the order of `seeds`, known by their identities and not their labels."""
+def runs_of(results: Results, cell: Cell, seeds: Sequence[int]) -> list[Row]:
+    """The rows of a cell's finished runs, in the order of `seeds`, known by their identities and not their labels."""
     return results.runs_of(run.identity for run in cell_runs(results.config, cell, seeds))
 
 
@@ -165,7 +163,7 @@ def judge(results: Results, cell: Cell, paper: Published | PublishedNumber) -> N
         return without_verdict(Verdict.IN_CLAIMS if _is_in_claims(results, cell) else Verdict.NO_VERDICT)
     if cell.dataset not in registration.tolerance:
         raise UserError(f"no tolerance is registered for {cell.dataset}; amend the registered claims")
-    accuracies = [float(accuracy) for accuracy in runs_of(results, cell, scope.seeds)["test_accuracy"]]
+    accuracies = [float(row["test_accuracy"]) for row in runs_of(results, cell, scope.seeds)]
     return judge_number(accuracies, paper, registration.tolerance[cell.dataset], registration.minimum_seeds)
 
 
@@ -196,8 +194,10 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
     Raises:
         UserError: the recipe cannot give the cell its settings, or no tolerance is set for its dataset.
     """
-    config, found = results.config, runs_of(results, cell, seeds).to_dict("list")
-    accuracies = tuple(float(accuracy) for accuracy in found["test_accuracy"])
+    config, runs = results.config, cell_runs(results.config, cell, seeds)
+    found = results.runs_of(run.identity for run in runs)
+    accuracies = tuple(float(row["test_accuracy"]) for row in found)
+    identities = tuple(row["identity"] for row in found)
     paper = published(results.reference, figure, cell)
     comparable = paper is not None and paper.dataset == cell.dataset
     if cell.dataset not in config["tolerance"] and comparable:
@@ -210,20 +210,20 @@ def cell_result(results: Results, cell: Cell, seeds: Sequence[int], figure: str)
         judged = judge(results, cell, paper)
     return CellResult(
         cell=cell,
-        run=cell_run(config, cell, seeds[0]),
+        run=runs[0],
         planned=len(seeds),
-        seeds=tuple(int(seed) for seed in found["seed"]),
+        seeds=tuple(int(row["seed"]) for row in found),
         accuracies=accuracies,
-        identities=tuple(found["identity"]),
-        epochs=int(found["epochs"][0]) if accuracies else None,
+        identities=identities,
+        epochs=int(found[0]["epochs"]) if accuracies else None,
         ours=summarise(accuracies) if accuracies else None,
-        validation=fmean(found["val_accuracy"]) if accuracies else math.nan,
-        last_epoch=_last_epoch(results, found["identity"]),
+        validation=fmean(row["val_accuracy"] for row in found) if accuracies else math.nan,
+        last_epoch=_last_epoch(results, identities),
         paper=paper,
         tolerance=config["tolerance"][cell.dataset] if comparable else None,
         judged=judged,
         is_chosen_by=is_chosen_by(config, cell),
-        data_note="; ".join(sorted(set(found["data_note"]) - {""})),
+        data_note="; ".join(sorted({row["data_note"] for row in found} - {""})),
     )
 
 

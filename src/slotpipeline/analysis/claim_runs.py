@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from statistics import fmean, median
+from statistics import fmean, linear_regression, median
 from typing import Any
 
 import pandas as pd
@@ -219,8 +219,6 @@ def _log_churn(claim: Claim, scope: Scope, seeds: Sequence[int], grid: GridRuns)
 
 def _slopes(claim: Claim, scope: Scope, seeds: Sequence[int], grid: GridRuns) -> Iterator[Sample]:
     """Slope of the final accuracy against the epoch of the hand-over, of the seeds that have every hand-over."""
-    from scipy import stats
-
     every = claim.cells.finetuned_every
     assert every is not None
     for name, cell in single_cells(claim.cells):
@@ -228,7 +226,7 @@ def _slopes(claim: Claim, scope: Scope, seeds: Sequence[int], grid: GridRuns) ->
         runs = [runs_of(scope, replace(cell, finetuned_from=start), seeds) for start in starts]
         ends = [grid.test_accuracy(part) for part in runs]
         common = sorted(set.intersection(*(set(one) for one in ends)))
-        slopes = {seed: 100 * float(stats.linregress(starts, [one[seed] for one in ends]).slope) for seed in common}
+        slopes = {seed: 100 * linear_regression(starts, [one[seed] for one in ends]).slope for seed in common}
         yield Sample(name, slopes, [run for part in runs for run in part])
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from slotmachines.errors import NotMeasured, UserError
 from slotpipeline.runs.gpu_time import gpu_seconds_per_epoch
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import seconds_per_epoch
+from slotpipeline.runs.run_time import EpochSeconds, seconds_per_epoch
 
 _LIBRARIES = 2500  # megabytes, with the images and with what Snakemake needs beside the run
 _BYTES_PER_CONNECTION = 64  # at most 61 in results/benchmark/measurements.csv, for any K
@@ -35,7 +35,7 @@ def megabytes(run: Run, flops: pd.DataFrame, attempt: int = 1) -> int:
     return attempt * (_LIBRARIES + connections * _BYTES_PER_CONNECTION // 2**20)
 
 
-def minutes(runs: Sequence[Run], measured: pd.DataFrame, attempt: int = 1, on_gpu: pd.DataFrame | None = None) -> int:
+def minutes(runs: Sequence[Run], measured: EpochSeconds, attempt: int = 1, on_gpu: pd.DataFrame | None = None) -> int:
     """Time for runs one after the other, up to a day, with a margin for slower machines than those that were measured.
 
     Args:
@@ -65,7 +65,7 @@ def asked_text(asked: Sequence[tuple[float, bool]]) -> str:
     return f"the jobs ask a cluster for at most {' and '.join(parts)} in sum, counting first attempts"
 
 
-def _granted_per_epoch(run: Run, measured: pd.DataFrame, on_gpu: pd.DataFrame | None) -> float:
+def _granted_per_epoch(run: Run, measured: EpochSeconds, on_gpu: pd.DataFrame | None) -> float:
     """Seconds for an epoch, with the margin.
 
     Raises:

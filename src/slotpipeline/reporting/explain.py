@@ -199,7 +199,7 @@ def _answer(
 ) -> Answer:  # fmt: skip
     by_identity: dict[str, Run | None] = dict.fromkeys(identities)
     by_identity |= {run.identity: run for run in runs}
-    rows = {str(row["identity"]): row for row in grid.results.runs_of(by_identity).to_dict("records")}
+    rows = {str(row["identity"]): row for row in grid.results.runs_of(by_identity)}
     origins = [_origin(grid, identity, run, rows.get(identity), data) for identity, run in by_identity.items()]
     recipes = {run.recipe for run in runs}
     settings = [json.dumps(changed_settings(run.settings), sort_keys=True, default=list) for run in runs]

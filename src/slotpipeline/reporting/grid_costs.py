@@ -15,7 +15,7 @@ from slotpipeline.experiments.config_schema import grids_of
 from slotpipeline.experiments.grid import grid_runs
 from slotpipeline.runs.gpu_time import gpu_hours, read_gpu_seconds
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import read_seconds, seconds_per_epoch
+from slotpipeline.runs.run_time import EpochSeconds, read_seconds, seconds_per_epoch
 
 
 def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
@@ -54,7 +54,7 @@ def grids_markdown(configs: Path, seconds_csv: Path, epochs_csv: Path) -> str:
     return f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n\n{note}"
 
 
-def _core_hours(runs: Sequence[Run], measured: pd.DataFrame) -> str:
+def _core_hours(runs: Sequence[Run], measured: EpochSeconds) -> str:
     """Hours of the runs whose epochs were measured, and how many more runs there are."""
     hours, unknown = [], 0
     for run in runs:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 
@@ -176,10 +178,12 @@ def _reached(parts: Sequence[Part], grids: Sequence[Results]) -> tuple[str, str]
     learned: list[float] = []
     for part in parts:
         for results in grids:
-            means = results.runs_of(part.identities).groupby("method")["test_accuracy"].mean()
-            if "learned" in means and len(means) == 2:
-                selected.append(float(means.drop("learned").iloc[0]))
-                learned.append(float(means["learned"]))
+            by_method: dict[str, list[float]] = defaultdict(list)
+            for row in results.runs_of(part.identities):
+                by_method[row["method"]].append(row["test_accuracy"])
+            if "learned" in by_method and len(by_method) == 2:
+                learned.append(fmean(by_method.pop("learned")))
+                selected.append(fmean(*by_method.values()))
                 break
     if len(selected) < len(parts):
         return "", ""

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from slotpipeline.reporting.run_progress import PrintedProgress, RunProgress, StoppedRun, state_of
 from slotpipeline.reporting.time_left import SecondsLeft, seconds_left
 from slotpipeline.runs.run import Run
+from slotpipeline.runs.run_time import EpochSeconds
 from slotpipeline.runs.to_do import failure_lines, failures, runs_to_do
 
 _SHOWN = 20
@@ -68,7 +67,7 @@ def progress_of(
     recorded: Collection[str],
     printed: Mapping[str, PrintedProgress],
     results: Path,
-    measured: pd.DataFrame,
+    measured: EpochSeconds,
     now: float,
 ) -> GridProgress:
     """How far a grid, or some experiments of it, are.

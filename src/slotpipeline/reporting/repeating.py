@@ -118,10 +118,10 @@ def run_of(grid: Grid, identity: str) -> Run | None:
     if identity in grid.planned:
         return grid.planned[identity]
     rows = grid.results.runs_of([identity])
-    if rows.empty:
+    if not rows:
         return None
-    row = rows.iloc[0]
-    options = None if pd.isna(row["options"]) else int(row["options"])
+    row = rows[0]
+    options: int | None = None if pd.isna(row["options"]) else int(row["options"])
     settings = row.get("settings")
     try:
         run = make_run(
@@ -160,9 +160,9 @@ def compared(grid: Grid, identity: str, folder: Path) -> Comparison:
     if record.identity != identity:
         raise UserError(f"{folder} holds the run {record.identity}, not {identity}; give the folder of that run")
     rows, run = grid.results.runs_of([identity]), run_of(grid, identity)
-    if rows.empty:
+    if not rows:
         raise UserError(f"the run {identity} has not been recorded yet, so there is nothing to compare {folder} with")
-    row = rows.iloc[0]
+    row = rows[0]
     found = [
         f"{name} is {getattr(record, name):.6g}, and {row[name]:.6g} was recorded"
         for name in ("test_accuracy", "val_accuracy", "best_epoch")

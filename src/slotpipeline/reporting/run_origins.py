@@ -139,9 +139,10 @@ def costs(results: Results) -> pd.DataFrame:
     config, seeds = results.config, sorted(set(results.runs["seed"]))
     cells: dict[tuple[str, ...], tuple[Cell, pd.DataFrame]] = {}
     for cell in (cell for experiment in config["experiments"] for cell in cells_of(config, experiment)):
-        part = runs_of(results, cell, seeds)
-        cells.setdefault(tuple(part["identity"]), (cell, part))
-    cells.pop((), None)
+        found = runs_of(results, cell, seeds)
+        identities = tuple(row["identity"] for row in found)
+        if found and identities not in cells:
+            cells[identities] = cell, pd.DataFrame(found)
     order = list(config["networks"])
     rows = []
     for cell, part in sorted(cells.values(), key=lambda found: order.index(found[0].network)):

@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from slotmachines.errors import NotMeasured
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of
-from slotpipeline.runs.run_time import duration_text, seconds_per_epoch
+from slotpipeline.runs.run_time import EpochSeconds, duration_text, seconds_per_epoch
 from slotpipeline.runs.saved_state import read_saved_state
 
 _BAR = re.compile(
@@ -96,7 +94,7 @@ class StoppedRun:
 
 
 def state_of(
-    run: Run, printed: Mapping[str, PrintedProgress], results: Path, measured: pd.DataFrame, now: float
+    run: Run, printed: Mapping[str, PrintedProgress], results: Path, measured: EpochSeconds, now: float
 ) -> RunProgress | StoppedRun | None:
     """A run that is to be trained and did not fail: at work, or stopped; None if it has not begun.
 
@@ -136,7 +134,7 @@ _SAME_SECONDS = 60.0
 """How much later than the last line of a log a checkpoint of the same process may be."""
 
 
-def _patience(run: Run, seconds: float | None, measured: pd.DataFrame) -> float:
+def _patience(run: Run, seconds: float | None, measured: EpochSeconds) -> float:
     """How many seconds a run that is at work may be silent; `seconds`: of one of its epochs, if that is known."""
     if seconds is None:
         with suppress(NotMeasured):

@@ -22,7 +22,7 @@ from slotpipeline.data.datasets import dataset_label
 from slotpipeline.reporting.tables import CHOSEN
 from slotpipeline.results.read import Results
 from slotpipeline.results.reference import RECIPES, SOURCE, PublishedNumber
-from slotpipeline.runs.cell import ByRecipe, Cell, cell_run, cell_runs
+from slotpipeline.runs.cell import ByRecipe, Cell, cell_run
 
 JUDGED = (
     Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.TOO_UNCERTAIN, Verdict.NOT_RUN,
@@ -71,9 +71,9 @@ def _judged(grids: Sequence[Results], row: PublishedNumber) -> dict[str, Any]:
         if scope is None or results.registration is None:
             continue
         judged, found = judge(results, cell, row), runs_of(results, cell, scope.seeds)
-        counted = {run.identity for run in cell_runs(results.config, cell, scope.seeds)}
+        counted = {one["identity"] for one in found}
         entry |= {
-            "ours": found["test_accuracy"].mean() if judged.n else None, "n": judged.n,
+            "ours": fmean(one["test_accuracy"] for one in found) if judged.n else None, "n": judged.n,
             "difference": judged.difference, "low": judged.low, "high": judged.high,
             "tolerance": results.registration.tolerance[cell.dataset], "verdict": str(judged.verdict),
             "verdict_if_exact": str(judged.if_exact), "grid": results.config["grid"],
@@ -99,7 +99,7 @@ def _other_runs(grids: Sequence[Results], cell: Cell, counted: set[str]) -> dict
         plain = cell_run({"recipe": results.config["recipe"]}, cell, 0)
         if cell_run(results.config, cell, 0).identity == plain.identity:
             runs = runs_of(results, cell, sorted(set(results.runs["seed"])))
-            found |= dict(zip(runs["identity"], runs["test_accuracy"].astype(float), strict=True))
+            found |= {one["identity"]: float(one["test_accuracy"]) for one in runs}
     return {identity: accuracy for identity, accuracy in found.items() if identity not in counted}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from slotmachines.errors import UserError
-from slotpipeline.experiments.grid import experiment_runs, grid_runs
+from slotmachines.errors import NotMeasured, UserError
+from slotpipeline.experiments.grid import planned
 from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.experiments.wanted import require_experiments
 from slotpipeline.reporting.claim_table import claims_of_grid
@@ -24,7 +24,7 @@ from slotpipeline.runs.cell import Config
 from slotpipeline.runs.gpu_time import cost_text, gpu_hours_or_none, read_gpu_seconds
 from slotpipeline.runs.run import Run
 from slotpipeline.runs.run_files import checkpoint_of
-from slotpipeline.runs.run_time import estimated_hours, time_text
+from slotpipeline.runs.run_time import EpochSeconds, estimated_hours, seconds_if_readable, time_text
 from slotpipeline.runs.to_do import failure_lines, failures, missing_parents, runs_to_do
 
 
@@ -69,26 +69,19 @@ class Standing:
 
 
 def grid_status(
-    config: Config,
-    there: Results,
-    states: Mapping[Path, State],
-    results: Path,
-    figures: Path,
-    experiments: Collection[str] = (),
+    wanted: Mapping[str, Sequence[Run]], there: Results, states: Mapping[Path, State], results: Path, figures: Path
 ) -> list[Standing]:
-    """How each experiment of a grid stands to its results so far.
+    """How experiments of a grid stand to its results so far.
 
     Args:
-        config: of the grid, as it is asked for now.
+        wanted: experiment -> the runs that the grid asks for now.
         there: what has been collected.
         states: of its tables and figures, see `states_of`.
         results, figures: the grid's folders.
-        experiments: only these; all without names.
     """
     recorded = set(there.runs["identity"])
     standings = []
-    for experiment in dict.fromkeys(experiments) or config["experiments"]:
-        runs = experiment_runs(config, experiment)
+    for experiment, runs in wanted.items():
         known = sum(run.identity in recorded for run in runs)
         to_do = runs_to_do(runs, recorded, results)
         identities = {run.identity for run in to_do}
@@ -114,7 +107,7 @@ class GridStatus:
 
     Attributes:
         folder: the grid's folder of results.
-        seconds_csv: what an epoch costs on a core.
+        seconds_csv, on_core: what an epoch costs on a core, see `seconds_if_readable`.
         on_gpu: what an epoch costs on a GPU, see `read_gpu_seconds`.
         standings: of each experiment.
         overviews: figure of the whole grid -> how it stands.
@@ -126,6 +119,7 @@ class GridStatus:
 
     folder: Path
     seconds_csv: Path
+    on_core: EpochSeconds | UserError
     on_gpu: pd.DataFrame
     standings: Sequence[Standing]
     report: State
@@ -192,9 +186,11 @@ class GridStatus:
         }  # fmt: skip
 
     def _hours(self, runs: Sequence[Run]) -> float | None:
+        if isinstance(self.on_core, UserError):
+            return None
         try:
-            return round(estimated_hours(runs, self.seconds_csv), 3)
-        except UserError:  # not measured
+            return round(estimated_hours(runs, self.on_core), 3)
+        except NotMeasured:
             return None
 
     def __str__(self) -> str:
@@ -212,7 +208,7 @@ class GridStatus:
         states = "; ".join(f"{name}.png: {state}" for name, state in self.overviews.items())
         repeated = f", {len(self.again)} to be trained again" if self.again else ""
         begun = f" ({self.with_checkpoint} from a checkpoint)" if self.with_checkpoint else ""
-        hours = cost_text([*self.to_do, *self.again], self.seconds_csv, self.on_gpu)
+        hours = cost_text([*self.to_do, *self.again], self.seconds_csv, self.on_core, self.on_gpu)
         lines = [
             pd.DataFrame(rows).to_markdown(index=False, tablefmt="simple", disable_numparse=True),
             "",
@@ -236,7 +232,7 @@ class GridStatus:
         return "\n".join(lines)
 
     def _time(self, to_do: Sequence[Run], again: Sequence[Run]) -> str:
-        return time_text([*to_do, *again], self.seconds_csv)
+        return time_text([*to_do, *again], self.on_core)
 
 
 def status_of(
@@ -260,19 +256,21 @@ def status_of(
     require_experiments(config, experiments)
     there = results_so_far(config, results, reference_csv)
     states = states_of(there, grid_results(there), results, figures)
-    standings = grid_status(config, there, states, results, figures, experiments)
+    wanted = planned(config)
+    shown = {name: wanted[name] for name in experiments or wanted}
     claims = claims_of_grid(there)
     return GridStatus(
         folder=results,
         seconds_csv=seconds_csv,
+        on_core=seconds_if_readable(seconds_csv),
         on_gpu=read_gpu_seconds(epochs_csv, required=False),
-        standings=standings,
+        standings=grid_status(shown, there, states, results, figures),
         report=states[results / "report.html"],
         summary=states[results / "summary.json"],
         overviews={name: states[figures / f"{name}.png"] for name in OVERVIEWS},
         claims=counts(claims.judged, claims.mark) if claims else {},
         claims_text=counted(claims.judged, claims.mark) if claims else "",
-        others=len(set(there.runs["identity"]) - {run.identity for run in grid_runs(config)}),
+        others=len(set(there.runs["identity"]) - {run.identity for runs in wanted.values() for run in runs}),
         in_git=in_git(),
     )
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
 
-import pandas as pd
-
 from slotmachines.errors import NotMeasured
 from slotpipeline.reporting.run_progress import RunProgress
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import duration_text, seconds_per_epoch
+from slotpipeline.runs.run_time import EpochSeconds, duration_text, seconds_per_epoch
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def _clock(seconds: float) -> str:
 def seconds_left(
     to_do: Sequence[Run],
     running: Mapping[str, RunProgress],
-    measured: pd.DataFrame,
+    measured: EpochSeconds,
     finished: Sequence[tuple[Run, float]] = (),
     stopped: Mapping[str, int] = MappingProxyType({}),
 ) -> SecondsLeft | None:
@@ -95,7 +93,7 @@ class _Speeds:
         seen: runs, and the seconds that an epoch of each took.
     """
 
-    def __init__(self, seen: Sequence[tuple[Run, float]], measured: pd.DataFrame) -> None:
+    def __init__(self, seen: Sequence[tuple[Run, float]], measured: EpochSeconds) -> None:
         self._measured = measured
         self._expected: dict[tuple[str, int | None], float | None] = {}
         self._seconds: dict[str, list[float]] = defaultdict(list)

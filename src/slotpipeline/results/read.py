@@ -21,6 +21,9 @@ from slotpipeline.runs.config import read_config
 from slotpipeline.runs.csv_tables import RESTORE, read_table
 from slotpipeline.runs.run_record import CURVE_COLUMNS, EARLY_COLUMNS, OLD_CURVE_COLUMNS, OLD_RUN_COLUMNS, RUN_COLUMNS
 
+Row = Mapping[Any, Any]
+"""A row of runs.csv, by the names of its columns."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -48,10 +51,9 @@ class Results:
     first_epoch: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EARLY_COLUMNS)))
     predictions: Predictions | None = None
 
-    def runs_of(self, identities: Iterable[str]) -> pd.DataFrame:
-        """The rows of those runs that are finished, in the order of their identities here."""
-        rows = [self._rows[identity] for identity in identities if identity in self._rows]
-        return self.runs.iloc[rows] if rows else self._no_runs
+    def runs_of(self, identities: Iterable[str]) -> list[Row]:
+        """The rows of those runs that are finished, in the order of `identities`."""
+        return [self._rows[identity] for identity in identities if identity in self._rows]
 
     @cached_property
     def altered_shares(self) -> pd.Series[float]:
@@ -66,12 +68,8 @@ class Results:
         return dict(zip(last["identity"], last["test_accuracy"].astype(float), strict=True))
 
     @cached_property
-    def _no_runs(self) -> pd.DataFrame:
-        return self.runs.iloc[:0]
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {identity: row for row, identity in enumerate(self.runs["identity"])}
+    def _rows(self) -> dict[str, Row]:
+        return {row["identity"]: row for row in self.runs.to_dict("records")}
 
 
 def run_first(path: str | Path) -> str:

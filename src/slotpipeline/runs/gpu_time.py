@@ -14,7 +14,7 @@ from slotmachines.methods import find_method
 from slotmachines.networks.names import network_label
 from slotpipeline.runs.csv_tables import read_table
 from slotpipeline.runs.run import Run
-from slotpipeline.runs.run_time import duration_text, time_text
+from slotpipeline.runs.run_time import EpochSeconds, duration_text, time_text
 
 _COLUMNS = ["network", "method", "options", "cuda_graph", "runs_together", "seconds", "device"]
 
@@ -72,14 +72,16 @@ def gpu_time_text(runs: Sequence[Run], measured: pd.DataFrame) -> str:
     return f"{duration_text(hours)} on a GPU like {device}{without}"
 
 
-def cost_text(runs: Sequence[Run], seconds_csv: str | Path, on_gpu: pd.DataFrame) -> str:
+def cost_text(
+    runs: Sequence[Run], seconds_csv: str | Path, measured: EpochSeconds | UserError, on_gpu: pd.DataFrame
+) -> str:
     """What runs take on a processor core and, where that was measured, on a GPU, in words.
 
     Args:
-        seconds_csv: see `estimated_hours`.
+        seconds_csv, measured: what an epoch costs on a core, see `seconds_if_readable`.
         on_gpu: see `read_gpu_seconds`.
     """
-    core = f"{time_text(runs, seconds_csv, explained=True)}, on one processor core like that of {seconds_csv}"
+    core = f"{time_text(runs, measured, explained=True)}, on one processor core like that of {seconds_csv}"
     gpu = gpu_time_text(runs, on_gpu)
     return f"{core}; {gpu}" if gpu else core
 

@@ -238,14 +238,17 @@ def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, A
 
 def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
     """The settings that differ from their defaults, which a run's identity depends on; from `Settings` or by name."""
-    values = dict(vars(settings) if isinstance(settings, Settings) else settings)
-    for setting in fields(Settings):
-        default = setting.default_factory() if setting.default_factory is not MISSING else setting.default
-        default = list(default) if isinstance(default, tuple) else default
-        value = values.get(setting.name, default)
-        if (list(value) if isinstance(value, tuple) else value) == default:
-            values.pop(setting.name, None)
-    return values
+    values = vars(settings) if isinstance(settings, Settings) else settings
+    return {name: value for name, value in values.items() if name not in _DEFAULTS or not _is_default(name, value)}
+
+
+_DEFAULTS = {
+    one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(Settings)
+}
+
+
+def _is_default(name: str, value: Any) -> bool:
+    return bool((tuple(value) if isinstance(value, list) else value) == _DEFAULTS[name])
 
 
 def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from slotmachines.errors import NotMeasured, UserError
 from slotpipeline.runs.csv_tables import read_table
@@ -18,33 +19,37 @@ from slotpipeline.runs.run import Run
 _MEASURE, _BENCH = (("make it with: make measure",) * 2, ("make it with: make bench",) * 2)
 
 
-def estimated_hours(runs: Sequence[Run], seconds_csv: str | Path) -> float:
+EpochSeconds = Mapping[tuple[str, str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Network, dataset and method -> the numbers of options K (NaN without any) and the seconds measured for an epoch."""
+
+
+def estimated_hours(runs: Sequence[Run], measured: EpochSeconds) -> float:
     """Hours that the runs take one after the other, on the machine on which their epochs were measured.
 
     Args:
         runs: the runs to be made.
-        seconds_csv: table of network, dataset, method, options and seconds_per_epoch (see `make measure`).
+        measured: see `read_seconds`.
 
     Raises:
-        UserError: the table is missing.
-        NotMeasured: it lacks a network or method of the runs.
+        NotMeasured: a network or method of the runs was not measured.
     """
-    measured = read_seconds(seconds_csv)
     return math.fsum(_hours(group, measured) for group in _alike(runs))
 
 
-def time_text(runs: Sequence[Run], seconds_csv: str | Path, *, explained: bool = False) -> str:
-    """As `estimated_hours`, in words: "about 3.5 hours", "unknown time", or both; if `explained`, why it is unknown."""
+def time_text(runs: Sequence[Run], measured: EpochSeconds | UserError, *, explained: bool = False) -> str:
+    """As `estimated_hours`, in words: "about 3.5 hours", "unknown time", or both; if `explained`, why it is unknown.
+
+    `measured`: see `seconds_if_readable`.
+    """
     known, unknown, reason = 0.0, 0, ""
-    try:
-        measured = read_seconds(seconds_csv)
+    if isinstance(measured, UserError):
+        unknown, reason = len(runs), str(measured)
+    else:
         for group in _alike(runs):
             try:
                 known += _hours(group, measured)
             except NotMeasured as error:
                 unknown, reason = unknown + len(group), reason or str(error)
-    except UserError as error:
-        unknown, reason = len(runs), str(error)
     text = duration_text(known)
     if unknown:
         text = f"{text} and unknown time for {unknown} of {len(runs)} runs" if known else "unknown time"
@@ -67,12 +72,12 @@ def _alike(runs: Sequence[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def _hours(alike: Sequence[Run], measured: pd.DataFrame) -> float:
+def _hours(alike: Sequence[Run], measured: EpochSeconds) -> float:
     return seconds_per_epoch(alike[0], measured) * sum(run.settings.epochs - run.start_epoch for run in alike) / 3600
 
 
-def read_seconds(path: str | Path) -> pd.DataFrame:
-    """The measured times of an epoch.
+def read_seconds_table(path: str | Path) -> pd.DataFrame:
+    """The measured times of an epoch, as they are in the table: a row for each.
 
     Raises:
         UserError: the table is missing or damaged.
@@ -80,7 +85,31 @@ def read_seconds(path: str | Path) -> pd.DataFrame:
     return read_table(path, ["network", "dataset", "method", "options", "seconds_per_epoch"], *_MEASURE)
 
 
-def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
+def read_seconds(path: str | Path) -> EpochSeconds:
+    """The measured times of an epoch on a processor core.
+
+    Raises:
+        UserError: the table (see `make measure`) is missing or damaged.
+    """
+    table = read_seconds_table(path).dropna(subset="seconds_per_epoch")
+    return {
+        (str(network), str(dataset), str(method)): (
+            rows["options"].to_numpy(float),
+            rows["seconds_per_epoch"].to_numpy(float),
+        )
+        for (network, dataset, method), rows in table.groupby(["network", "dataset", "method"])
+    }
+
+
+def seconds_if_readable(path: str | Path) -> EpochSeconds | UserError:
+    """As `read_seconds`, or why there are none."""
+    try:
+        return read_seconds(path)
+    except UserError as error:
+        return error
+
+
+def seconds_per_epoch(run: Run, measured: EpochSeconds) -> float:
     """Seconds that an epoch of a run takes, of a finetuned run one of its own; `measured`: see `read_seconds`.
 
     The time of an epoch is a straight line in K, fitted to the measured times; it does not fall with K. Greedy
@@ -90,17 +119,14 @@ def seconds_per_epoch(run: Run, measured: pd.DataFrame) -> float:
         NotMeasured: the table lacks the run's network or method.
     """
     method = "learned" if run.parent else run.method
-    rows = measured[
-        (measured["network"] == run.network) & (measured["dataset"] == run.dataset) & (measured["method"] == method)
-    ]
-    if rows.empty:
+    if (found := measured.get((run.network, run.dataset, method))) is None:
         raise NotMeasured(
             f"no epoch of {run.network} on {run.dataset}, {method}, was measured; add it with: make measure"
         )
+    options, seconds = found
     if run.parent or run.options is None:
-        return float(rows["seconds_per_epoch"].mean())
-    options, seconds = rows["options"].to_numpy(float), rows["seconds_per_epoch"].to_numpy(float)
-    slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(rows) > 1 else 0.0
+        return float(seconds.mean())
+    slope = max(np.polyfit(options, seconds, 1)[0], 0.0) if len(seconds) > 1 else 0.0
     count = min(run.options, options.max()) if method == "greedy" else run.options
     return float(seconds.mean() + slope * (count - options.mean()))
 
