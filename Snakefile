@@ -9,6 +9,7 @@ import atexit
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 # The rules plan the grid with the library, also where only the environments of the jobs hold it (--use-conda).
@@ -18,6 +19,7 @@ from slotmachines.errors import UserError
 from slotpipeline.experiments.config_schema import checked_config
 from snakemake.utils import min_version, update_config
 from support.command_line import (
+    config_of_profile,
     require_one_config,
     require_profile,
     require_project_folder,
@@ -36,6 +38,14 @@ min_version("9.0")
 # Where `default-resources` are set, as an account is, Snakemake adds defaults that depend on the size of the input. It
 # tries to find them while it plans, cannot, and forgets what it began.
 warnings.filterwarnings("ignore", r"coroutine 'InputFiles\._predicated_size_files", RuntimeWarning)
+
+# Snakemake drops the `config` of a profile where the command line has --config. The entries that the command line does
+# not set count all the same, here and in the jobs, which are told all entries.
+if workflow.is_main_process:
+    told = workflow.config_settings
+    of_profile = config_of_profile(sys.argv, Path(workflow.basedir))
+    if of_profile.keys() - told.config.keys():
+        workflow.config_settings = replace(told, config={**of_profile, **told.config}, config_args=None)
 
 given = [Path(file) for file in workflow.overwrite_configfiles]
 try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slotmachines.errors import UserError
-from workflow.support.command_line import require_profile, require_spelt_experiments
+from workflow.support.command_line import config_of_profile, require_profile, require_spelt_experiments
 
 PROJECT = Path(__file__).parents[1]
 EXPERIMENTS, RULES = ("k-sweep", "finetune", "churn"), ("all", "train", "report", "fetch")
@@ -27,6 +27,34 @@ EXPERIMENTS, RULES = ("k-sweep", "finetune", "churn"), ("all", "train", "report"
 def test_a_profile_that_is_there_is_taken(words: tuple[str, ...], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(PROJECT)
     require_profile(words, PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), {}),
+        (("--workflow-profile", "none"), {}),
+        (("--workflow-profile", "profiles/one-gpu-node", "--config", "seeds=[0]"), {"runs_per_job": 4}),
+        (("--workflow-prof=shared-cluster",), {"runs_per_job": 8}),
+        (("--workflow-profile=profiles/one-gpu-node/config.yaml",), {"runs_per_job": 4}),
+    ],
+)
+def test_the_config_of_a_profile_is_found(
+    words: tuple[str, ...], expected: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert config_of_profile(words, PROJECT) == expected
+
+
+def test_the_config_of_a_profile_is_a_list_or_a_mapping_as_snakemake_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    profile = tmp_path / "profiles/default/config.yaml"
+    profile.parent.mkdir(parents=True)
+    for text in ("config: {runs_per_job: 2, without_gpu: lenet}", "config: [runs_per_job=2, without_gpu=lenet]"):
+        profile.write_text(text)
+        assert config_of_profile(["-n"], tmp_path) == {"runs_per_job": 2, "without_gpu": "lenet"}
 
 
 @pytest.mark.parametrize(

@@ -614,6 +614,14 @@ def test_what_a_profile_sets_reserves_no_gpu_for_a_network_on_cores(
     assert "hours with a GPU (2 jobs)" in answer.stderr or "lscratch" in profile
 
 
+@pytest.mark.parametrize(("word", "trainings"), [("seeds=[0]", 2), ("runs_per_job=1", RUNS)])
+def test_a_setting_of_the_command_line_leaves_the_others_of_the_profile(
+    tmp_path: Path, word: str, trainings: int
+) -> None:
+    answer = snakemake(new_project(tmp_path), "-n", "--workflow-profile", "profiles/one-gpu-node", "--config", word)
+    assert jobs(answer)["train"] == trainings, answer.stderr
+
+
 def test_a_run_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     program = tmp_path / "bin/slotmachines"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from snakemake.cli import get_profile_dir, parse_config
+from snakemake.profiles import ProfileConfigFileParser
 
 from slotmachines.errors import UserError, did_you_mean
 from slotpipeline.plain_yaml import read_yaml
@@ -80,16 +82,41 @@ def require_profile(words: Sequence[str], project: Path) -> None:
     Raises:
         UserError: Snakemake would find none of that name.
     """
-    for place, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if not (option.startswith("--workflow-p") and "--workflow-profile".startswith(option)):
-            continue
-        name = value if equals else next(iter(words[place + 1 :]), "")
-        places = [Path(name), Path("profiles") / name, project / "profiles" / name]
-        if name and name != "none" and not any(one.exists() for one in places):
+    for name in _profile_names(words):
+        if name and name != "none" and not any(one.exists() for one in _profile_places(name, project)):
             there = sorted(path.parent.name for path in project.glob("profiles/*/config.yaml"))
             near = did_you_mean(Path(name).name, there)
             raise UserError(f"there is no profile {name}; profiles/ has {', '.join(there)}{near}")
+
+
+def config_of_profile(words: Sequence[str], project: Path) -> dict[str, Any]:
+    """The entries of `config` in the workflow profile, which Snakemake drops where the command line has `--config`.
+
+    Args:
+        words: of the command line, from which alone rules can learn of the profile.
+        project: its folder.
+    """
+    name = [*_profile_names(words), ""][0] or "default"
+    place = next((one for one in _profile_places(name, project) if one.exists()), None)
+    if name == "none" or place is None or (found := get_profile_dir(str(place))) is None:
+        return {}
+    with found[1].open(encoding="utf-8") as stream:
+        return dict(parse_config(ProfileConfigFileParser().parse(stream).get("config")))
+
+
+def _profile_names(words: Sequence[str]) -> list[str]:
+    """What the option --workflow-profile, which may be shortened, is given; blank where nothing follows it."""
+    found = []
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option.startswith("--workflow-p") and "--workflow-profile".startswith(option):
+            found.append(value if equals else next(iter(words[place + 1 :]), ""))
+    return found
+
+
+def _profile_places(name: str, project: Path) -> list[Path]:
+    """Where Snakemake looks for a profile, the first place first."""
+    return [Path(name), Path("profiles") / name, project / "profiles" / name]
 
 
 def require_spelt_experiments(words: Sequence[str], experiments: Collection[str], rules: Collection[str]) -> None:
