@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,14 @@ from slotpipeline.experiments.outcomes import grid_results
 from slotpipeline.reporting.claim_table import JudgedClaims, answer, claims_so_far, readable_claims, tidy
 from slotpipeline.reporting.claim_words import counts
 from slotpipeline.reporting.exploratory import first_runs
-from slotpipeline.reporting.opening import claim_rows, opening
+from slotpipeline.reporting.opening import opening
 from slotpipeline.reporting.registration import registration_note
 from slotpipeline.reporting.report import write_report
 from slotpipeline.reporting.sources import OVERVIEWS
 from slotpipeline.reporting.status import status_of
 from slotpipeline.reporting.summary import summary_text
 from slotpipeline.reporting.tables import CHOSEN
+from slotpipeline.reporting.tested_claims import claim_rows
 from slotpipeline.results.read import read_results
 from slotpipeline.runs.config import read_config
 from synthetic import REFERENCE
@@ -241,14 +243,17 @@ def test_the_first_answer_of_the_readme_names_tuned_learned_weights_too(judged: 
     yes, no = (replace(main, verdict=verdict) for verdict in (ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED))
     others = [one for one in judged.judged if one not in (main, tuned)]
 
-    def first_line(against_tuned: JudgedClaim) -> str:
+    def first_lines(against_tuned: JudgedClaim) -> tuple[str, str]:
+        """The answer, and what stands below it on tuned learned weights."""
         lines = opening(replace(judged, judged=[yes, against_tuned, *others]), [there]).splitlines()
-        return next(line for line in lines if line.startswith("* "))
+        beside = next(line for line in lines if "tuned learned weights:*" in line)
+        return next(line for line in lines if line.startswith("**MNIST")), beside
 
-    assert "yes.**" in first_line(tuned) and "against tuned ones: not tested yet." in first_line(tuned)
-    tested = first_line(replace(no, claim=tuned.claim))
-    assert "yes; against tuned learned weights: no.**" in tested
-    assert tested.count("K = 64: ") == 2
+    first, beside = first_lines(tuned)
+    assert "yes.**" in first and beside.endswith("not tested yet.")
+    first, beside = first_lines(replace(no, claim=tuned.claim))
+    assert "yes; against tuned learned weights: no.**" in first
+    assert "K = 8 to 64" in beside and "were not tuned" in beside
 
 
 def test_the_readme_says_what_finetuning_adds_to_the_slot_machine(judged: JudgedClaims, results: Path) -> None:
@@ -256,7 +261,8 @@ def test_the_readme_says_what_finetuning_adds_to_the_slot_machine(judged: Judged
     runs = there.runs[(there.runs["method"] == "greedy") & (there.runs["options"] == 8)]
     is_finetuned = runs["parent"].notna()
     gain = runs["test_accuracy"][is_finetuned].mean() - runs["test_accuracy"][~is_finetuned].mean()
-    assert f"{gain:.2f} points above the slot machine itself" in opening(judged, [there])
+    said = re.search(r"the slot machine itself: ([+\d.]+) points \(10 seeds, 90% interval", opening(judged, [there]))
+    assert said is not None and float(said[1]) == pytest.approx(gain, abs=0.0051)
 
 
 def test_exploratory_runs_stand_beside_a_dataset_without_verdict(judged: JudgedClaims, results: Path) -> None:

@@ -207,8 +207,9 @@ def readme(
     from slotpipeline.reporting.claim_table import claims_so_far
     from slotpipeline.reporting.grid_costs import grids_markdown
     from slotpipeline.reporting.marked_page import fill_marks, require_marks
-    from slotpipeline.reporting.opening import claims_for_readme, opening
+    from slotpipeline.reporting.opening import opening
     from slotpipeline.reporting.scoreboard import scoreboard, sentence
+    from slotpipeline.reporting.tested_claims import claims_for_readme
     from slotpipeline.results.read import read_results
 
     require_marks(page, ("answer", "claims", "scoreboard", "grids"))

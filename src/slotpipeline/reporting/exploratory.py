@@ -51,14 +51,15 @@ def _apart(selected: float, learned: float) -> str:
     return f"{number(abs(difference))} points {'above' if difference > 0 else 'below'}"
 
 
-def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
-    """Whether the text or the released code gives the published numbers, by the recipe study of a grid; "" without.
+def recipe_finding(results: Results, of_dataset: str, claims: JudgedClaims | None = None) -> list[str]:
+    """Whether the text or the released code gives the published numbers of a dataset, by the recipe study of a grid.
 
     The study is exploratory: the recipe was chosen by it. Registered claims on the same question stand beside it.
     """
     if RECIPE_STUDY.name not in results.config["experiments"]:
-        return ""
+        return []
     found = [one for one in experiment_results(results, RECIPE_STUDY.name) if one.n and one.method == "greedy"]
+    found = [one for one in found if one.dataset == of_dataset]
     lines = []
     for dataset, network in dict.fromkeys((one.dataset, one.network) for one in found):
         here = [one for one in found if (one.dataset, one.network) == (dataset, network)]
@@ -76,10 +77,11 @@ def recipe_finding(results: Results, claims: JudgedClaims | None = None) -> str:
             f"{chosen[0].epochs} epochs) the text's settings give {_values(one.mean for one in text)}%, the code's "
             f"{_values(one.mean for one in code)}%; the text's settings, but with random values and scores drawn as in "
             f"the code, {_values(one.mean for one in chosen)}%. "
-            f"We chose this mixture because its test accuracy matched, so its match proves nothing."
+            f"We chose this mixture (recipe {results.config['recipe']}) for the other runs because its test accuracy "
+            f"matched, so its match proves nothing."
             f"{'' if _both_contradicted(verdicts) else _registered(verdicts)}"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _headline(

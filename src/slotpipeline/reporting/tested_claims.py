@@ -1,0 +1,81 @@
+"""The table of the tested claims in the README: one line each."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from slotmachines.networks.names import network_label
+from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.text import p_text
+from slotpipeline.reporting.claim_table import JudgedClaims
+from slotpipeline.reporting.claim_words import (
+    CHOSEN_TO_MATCH,
+    ORDER,
+    full_sentence,
+    needs_words,
+    part_words,
+    seeds_words,
+    so_far,
+)
+from slotpipeline.reporting.tables import CHOSE_NOTE
+from slotpipeline.results.claims import Statistic
+
+SO_FAR_NOTE = (
+    "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. *Supported if*: "
+    "where the whole interval has to lie. Each claim is tested by itself, at 5%."
+)
+SAME_SETTINGS = "The other claims use the same settings."
+P_NOTE = "*p (Holm)*: one-sided, against the bound that supports the claim, corrected for all claims."
+
+
+def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
+    """One row per claim that was tested, short enough for the README: of its parts the one that it hangs on."""
+    rows = pd.DataFrame(
+        {
+            "claim": f"{_short_name(one)}{claims.mark(one)}",
+            "network": network_label(one.scope.network),
+            "verdict": f"{one.verdict}{so_far(one)}{f', {CHOSEN_TO_MATCH}' if claims.mark(one) else ''}",
+            "difference (90% interval)": _weakest(one),
+            "supported if": needs_words(one),
+            "seeds": seeds_words(one),
+            "p (Holm)": p_text(one.corrected),
+        }
+        for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
+        if one.verdict is not ClaimVerdict.NOT_RUN
+    )
+    if not rows.empty and rows["network"].nunique() == 1:
+        return rows.drop(columns="network").rename(columns={"claim": f"claim, on {rows['network'].iloc[0]}"})
+    return rows
+
+
+def _short_name(one: JudgedClaim) -> str:
+    """The name of a claim; of a claim about a number its sentence, which says of which one."""
+    if one.claim.kind is Statistic.NUMBERS:
+        return full_sentence(one.claim).rstrip(".")
+    return one.claim.name.replace("-", " ")
+
+
+def _weakest(one: JudgedClaim) -> str:
+    """The part that contradicts a claim, or is the least certain to support it, and how many others there are."""
+    run = [part for part in one.deciding if part.n]
+    against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
+    part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
+    missing = [part.name for part in one.deciding if not part.n]
+    notes = [
+        f"of {len(run)}, the furthest from support" if len(run) > 1 else "",
+        f"not run: {', '.join(missing)}" if missing else "",
+    ]
+    said = "; ".join(filter(None, notes))
+    return f"{part_words(one, part)}{f' [{said}]' if said else ''}"
+
+
+def claims_for_readme(claims: JudgedClaims) -> str:
+    """The table of the claims that were tested, and its notes."""
+    rows = claim_rows(claims)
+    if rows.empty:
+        return "No claim was tested yet."
+    tested = [one for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
+    notes = [f"\n{SO_FAR_NOTE}" if any(so_far(one) for one in tested) else ""]
+    notes += [f"\n{P_NOTE}"]
+    notes += [f"\n{CHOSE_NOTE} {SAME_SETTINGS}" if any(claims.mark(one) for one in tested) else ""]
+    return "\n".join([rows.to_markdown(index=False, disable_numparse=True), *filter(None, notes)])
