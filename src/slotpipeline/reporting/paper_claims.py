@@ -9,7 +9,9 @@ from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.reporting.claim_table import JudgedClaims, not_run
 from slotpipeline.reporting.claim_words import counted, full_sentence, part_words, seeds_words, verdict_words
+from slotpipeline.reporting.main_comparison import main_answer, main_numbers
 from slotpipeline.reporting.tables import latex_text
+from slotpipeline.results.read import Results
 
 _LISTS = {
     ClaimVerdict.SUPPORTED: "ClaimsThatHold",
@@ -18,8 +20,12 @@ _LISTS = {
 }
 
 
-def claim_macros(claims: JudgedClaims | None) -> dict[str, str]:
-    """Name of a macro -> its text: how many claims have which verdict, and a list of those with each."""
+def claim_macros(claims: JudgedClaims | None, grids: Sequence[Results] = ()) -> dict[str, str]:
+    """Name of a macro -> its text: the answer, how many claims have which verdict, and a list of those with each.
+
+    Args:
+        grids: with the runs behind the claims.
+    """
     judged = claims.judged if claims else []
     macros = {
         "ClaimsRegistered": str(len(judged)),
@@ -27,6 +33,7 @@ def claim_macros(claims: JudgedClaims | None) -> dict[str, str]:
         "ClaimsNotRun": str(sum(one.verdict is ClaimVerdict.NOT_RUN for one in judged)),
         "ClaimsCounted": latex_text(counted(judged, claims.mark)) if claims and judged else "",
     }
+    macros["MainAnswer"] = latex_text(_main(judged, "mnist", grids))
     tolerance = claims.registration.tolerance if claims else {}
     macros["MnistTolerance"] = number(tolerance.get("mnist"))
     macros["CifarTolerance"] = number(tolerance.get("cifar10"))
@@ -38,6 +45,13 @@ def claim_macros(claims: JudgedClaims | None) -> dict[str, str]:
     waiting = [latex_text(sentence) for sentence in not_run(claims)] if claims else []
     macros["ClaimsWaiting"] = _listed(waiting) if waiting else "All registered claims have been tested."
     return macros
+
+
+def _main(judged: Sequence[JudgedClaim], dataset: str, grids: Sequence[Results]) -> str:
+    """Whether selected weights are as good as learned ones on a dataset."""
+    here = [one for one in judged if one.scope.dataset == dataset]
+    numbers = " ".join(f"{against}: {found}" for against, found in main_numbers(here, grids))
+    return f"Are selected weights as good as learned ones? {main_answer(here).capitalize()}. {numbers}" if here else ""
 
 
 def _status(claims: JudgedClaims, dataset: str) -> str:

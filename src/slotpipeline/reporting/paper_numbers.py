@@ -57,7 +57,7 @@ def write_paper_numbers(results: Path, reference_csv: Path, folder: Path, projec
         **_rivals(grids["mnist"]),
         **_cifar(grids.get("paper")),
         **_last_epochs(grids["mnist"]),
-        **claim_macros(claims),
+        **claim_macros(claims, list(grids.values())),
         "LeNetTable": _table(_lenet(grids)),
         "CifarTable": _table(_plain_cells(grids.get("paper"), "cifar10")),
         "RivalsTable": _table(_rival_cells(grids["mnist"])),
