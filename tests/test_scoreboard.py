@@ -92,7 +92,7 @@ def test_what_was_not_run_says_so() -> None:
     missing = entry(BOARD, "k-sweep", "conv2", "greedy", 64)
     assert (missing["verdict"], missing["n"]) == (Verdict.NOT_RUN, 0)
     assert set(BOARD.loc[BOARD["network"].isin(["conv4", "conv6", "vgg19"]), "verdict"]) == {Verdict.NOT_RUN}
-    assert entry(BOARD, "k-sweep", "conv2", "greedy", 4)["verdict"] == Verdict.INCONCLUSIVE  # one seed
+    assert entry(BOARD, "k-sweep", "conv2", "greedy", 4)["verdict"] == Verdict.TOO_FEW_SEEDS  # one seed
 
 
 def test_rivals_are_judged_by_their_own_papers_and_settings() -> None:

@@ -109,9 +109,9 @@ def test_expected_cells_without_runs_are_shown_as_not_run() -> None:
     assert math.isnan(cell.mean)
 
 
-def test_one_seed_is_inconclusive_and_has_no_interval() -> None:
+def test_one_seed_gives_no_verdict_and_has_no_interval() -> None:
     cell = only(experiment_results(registered(CONFIG), "k-sweep"), "conv2", options=4)
-    assert (cell.n, cell.verdict, cell.interval) == (1, Verdict.INCONCLUSIVE, None)
+    assert (cell.n, cell.verdict, cell.interval) == (1, Verdict.TOO_FEW_SEEDS, None)
 
 
 def test_without_any_run_every_table_is_complete() -> None:

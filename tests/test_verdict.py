@@ -57,11 +57,11 @@ def test_verdicts(mean: float, published: Published, verdict: Verdict, if_exact:
 def test_too_few_seeds_decide_nothing() -> None:
     nothing = NumberVerdict(0, None, None, None, None, Verdict.NOT_RUN, Verdict.NOT_RUN)
     assert judge_number([], number(98), 0.15) == nothing
-    assert judge_number([98.0], number(98), 0.15).verdict == Verdict.INCONCLUSIVE
+    assert judge_number([98.0], number(98), 0.15).verdict == Verdict.TOO_FEW_SEEDS
     assert judge_number([98.0, 98.0], number(98), 0.15).verdict == Verdict.INCONCLUSIVE  # no spread to go by
     four = exact(98.0, 0.02, 4)
     assert judge_number(four, number(98), 0.15).verdict == Verdict.REPRODUCED
-    assert judge_number(four, number(98), 0.15, minimum_seeds=5).verdict == Verdict.INCONCLUSIVE
+    assert judge_number(four, number(98), 0.15, minimum_seeds=5).verdict == Verdict.TOO_FEW_SEEDS
 
 
 def test_both_sides_of_the_interval() -> None:

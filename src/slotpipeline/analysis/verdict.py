@@ -28,6 +28,7 @@ class Verdict(StrEnum):
     ABOVE = "above"
     BELOW = "below"
     INCONCLUSIVE = "inconclusive"
+    TOO_FEW_SEEDS = "too few seeds"
     TOO_UNCERTAIN = "the paper is too uncertain"
     NOT_RUN = "not run"
     NO_COUNTERPART = "no counterpart"
@@ -41,7 +42,8 @@ MEANINGS = {
     "(two one-sided tests at 5%)",
     Verdict.ABOVE: "that interval lies wholly above the tolerance plus the reading uncertainty",
     Verdict.BELOW: "that interval lies wholly below the tolerance plus the reading uncertainty",
-    Verdict.INCONCLUSIVE: "the interval lies neither wholly inside nor wholly outside, or too few seeds are finished",
+    Verdict.INCONCLUSIVE: "the interval lies neither wholly inside nor wholly outside",
+    Verdict.TOO_FEW_SEEDS: "fewer seeds are finished than a verdict takes",
     Verdict.TOO_UNCERTAIN: "the paper's own seeds give its mean a wider interval than the tolerance allows, so more "
     "seeds of ours cannot decide",
     Verdict.NOT_RUN: "no run of this cell yet",
@@ -85,14 +87,15 @@ def judge_number(
 
     Args:
         tolerance: in points, set before the runs.
-        minimum_seeds: with fewer the verdict is inconclusive.
+        minimum_seeds: with fewer there is no verdict but that they are too few.
     """
     if not accuracies:
         return NumberVerdict(0, None, None, None, None, Verdict.NOT_RUN, Verdict.NOT_RUN)
     n, difference = len(accuracies), fmean(accuracies) - published.value
     own = variance(accuracies) / n if n > 1 else 0.0
     if own == 0:  # one seed, or seeds that are all alike, say nothing about how far others would lie
-        return NumberVerdict(n, difference, None, None, None, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
+        verdict = Verdict.TOO_FEW_SEEDS if n < max(minimum_seeds, 2) else Verdict.INCONCLUSIVE
+        return NumberVerdict(n, difference, None, None, None, verdict, verdict)
     inner, outer = tolerance - published.reading_uncertainty, tolerance + published.reading_uncertainty
     paper = paper_error(published) ** 2
     freedom = (own + paper) ** 2 / (own**2 / (n - 1) + paper**2 / (PAPER_SEEDS - 1))
@@ -103,7 +106,7 @@ def judge_number(
     if paper_half_width(published) > inner or (verdict is Verdict.INCONCLUSIVE and inner <= 0):
         verdict = Verdict.TOO_UNCERTAIN
     if n < minimum_seeds:
-        verdict = if_exact = Verdict.INCONCLUSIVE
+        verdict = if_exact = Verdict.TOO_FEW_SEEDS
     p_value = t_above((inner - abs(difference)) / error, freedom)
     return NumberVerdict(n, difference, difference - half, difference + half, p_value, verdict, if_exact)
 

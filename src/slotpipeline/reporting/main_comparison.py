@@ -56,7 +56,10 @@ def main_numbers(judged: Sequence[JudgedClaim], grids: Sequence[Results]) -> lis
     """
     main, tuned = (of_claim(judged, name) for name in (MAIN_CLAIM, TUNED_CLAIM))
     names_network = len({one.scope.network for one in [*main, *tuned]}) > 1
-    lines = [("Against learned weights with the settings of the released code", _numbers(one, names_network, grids)) for one in main]
+    lines = [
+        ("Against learned weights with the settings of the released code", _numbers(one, names_network, grids))
+        for one in main
+    ]
     lines += [("Against tuned learned weights", _tuned_numbers(one, names_network, grids)) for one in tuned]
     if main and not tuned and any(one.claim.name == TUNED_CLAIM for one in judged):
         lines.append(("Against tuned learned weights", "not tested yet."))

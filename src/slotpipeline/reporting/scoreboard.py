@@ -25,7 +25,8 @@ from slotpipeline.results.reference import RECIPES, SOURCE, PublishedNumber
 from slotpipeline.runs.cell import ByRecipe, Cell, cell_run
 
 JUDGED = (
-    Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.TOO_UNCERTAIN, Verdict.NOT_RUN,
+    Verdict.REPRODUCED, Verdict.ABOVE, Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.TOO_FEW_SEEDS,
+    Verdict.TOO_UNCERTAIN, Verdict.NOT_RUN,
 )  # fmt: skip
 UNTRAINED, CHOSE, AGAIN = "untrained network", "chose the recipe", "published again"
 """Why a number is listed apart."""
@@ -103,7 +104,10 @@ def _other_runs(grids: Sequence[Results], cell: Cell, counted: set[str]) -> dict
     return {identity: accuracy for identity, accuracy in found.items() if identity not in counted}
 
 
-_IN_WORDS = {Verdict.TOO_UNCERTAIN: "that the paper's own seeds leave too uncertain to judge"}
+_IN_WORDS = {
+    Verdict.TOO_FEW_SEEDS: "with too few seeds so far",
+    Verdict.TOO_UNCERTAIN: "that the paper's own seeds leave too uncertain to judge",
+}
 """What a sentence calls a verdict, where its name does not say it."""
 
 
