@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,43 @@ def test_a_process_that_is_killed_costs_one_run_and_ctrl_c_is_left_to_the_first_
     done = work(commands, killed_interrupted_or_finished, jobs=1, seconds=600, log=tmp_path / "work.log")
     assert (done.before, done.now, done.failed, done.left) == (0, 3, 1, 0)
     assert not (tmp_path / "killed").exists()
+
+
+WITH_A_BAR = """
+import signal, sys, time
+from pathlib import Path
+from tqdm import tqdm
+from slotpipeline.command import one_line_errors
+from slotpipeline.planning.worker import work
+
+def train(words):
+    folder = Path(words[-1])
+    with tqdm(total=1) as bar:
+        bar.update()
+        folder.mkdir()
+        time.sleep(600 if folder.name == "long" else 0)
+    (folder / "metrics.json").touch()
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in its background
+    with one_line_errors("worker"):
+        work([["slotmachines", "train", "--folder", sys.argv[1]]], train, jobs=1, seconds=600, log=Path("work.log"))
+"""
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
+def test_work_ends_without_a_warning_of_python(number, tmp_path):
+    (tmp_path / "program.py").write_text(WITH_A_BAR)
+    folder = tmp_path / ("long" if number else "short")
+    command = [sys.executable, "program.py", folder.name]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while number and not folder.exists() and process.poll() is None:
+            time.sleep(0.05)
+        if number:
+            process.send_signal(number)
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == (128 + number if number else 0)
+    assert "resource_tracker" not in said
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import RLock
 
 from tqdm import tqdm
 
@@ -139,6 +140,8 @@ def _train_what_comes(connection: Connection, train: Callable[[list[str]], None]
     """Train the run of each command that arrives, and answer when it has ended, until the connection is closed."""
     # Ctrl-C reaches all processes of a terminal. The first process then asks this one to stop, once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Bars would share a semaphore with other processes. SIGTERM ends this one at once, and Python would warn of a leak.
+    tqdm.set_lock(RLock())
     with log.open("ab") as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)
