@@ -12,8 +12,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel
 
-from slotmachines import UserError, bake_, load_ticket, mask_, save_ticket, slotify_
+from slotmachines import UserError, bake_, load_ticket, mask_, save_ticket, selected_options, slotify_
 
 PAGE = Path(__file__).parents[1] / "docs/training.md"
 
@@ -63,6 +64,42 @@ def test_a_ticket_of_a_wrapped_network_says_so(tmp_path: Path) -> None:
         load_ticket(network(), tmp_path / "ticket")
     with pytest.raises(UserError, match="build the network that was trained"):
         load_ticket(nn.Sequential(nn.Linear(64, 10)), tmp_path / "ticket")
+
+
+def test_a_ticket_of_an_averaged_network_says_which_part_to_save(tmp_path: Path) -> None:
+    averaged = AveragedModel(slotify_(network(), options=2))
+    save_ticket(averaged, tmp_path / "ticket")
+    with pytest.raises(UserError, match=r"save_ticket\(averaged\.module, path\)"):
+        load_ticket(network(), tmp_path / "ticket")
+    save_ticket(averaged.module, tmp_path / "ticket")
+    load_ticket(network(), tmp_path / "ticket")
+
+
+@pytest.mark.parametrize("convert", [lambda net: slotify_(net, options=4), lambda net: mask_(net, "edge_popup")])
+def test_an_average_of_whole_states_says_that_settings_are_no_numbers_to_average(convert: Any) -> None:
+    other = convert(network())
+    state, extra = other.state_dict(), [name for name in other.state_dict() if name.endswith("_extra_state")]
+    averaged = {name: (value + value) / 2 for name, value in state.items()}
+    with pytest.raises(RuntimeError, match="keep _extra_state as it was saved"):
+        convert(network()).load_state_dict(averaged)
+    convert(network()).load_state_dict({**averaged, **{name: state[name] for name in extra}})
+
+
+class Positions(nn.Module):
+    """A network that holds a table itself, beside a layer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.register_parameter(name, nn.Parameter(torch.zeros(10, 64)))
+        self.last = nn.Linear(64, 10)
+
+
+def test_a_tensor_of_the_network_itself_is_left_out_by_the_blank_name() -> None:
+    with pytest.raises(UserError, match=r"leave the layer out by filter_fn.*the name of its layer is ''"):
+        slotify_(Positions("table"), options=4)
+    found = slotify_(Positions("table"), options=4, filter_fn=lambda layer, name: name != "")
+    assert list(selected_options(found)) == ["last.weight"]
+    slotify_(Positions("pos"), options=4)  # a usual name of what is added to activations
 
 
 def test_what_is_selected_already_is_baked_first() -> None:

@@ -13,6 +13,7 @@ from conftest import small_network, tiny_run
 from slotmachines import build_network, load_model_folder, load_ticket, save_ticket, slotify_
 from slotpipeline import cli
 
+TINY = ["train", "--dataset", "digits", "--options", "2", "--set", "epochs=1"]
 PAGE = Path(__file__).parents[1] / "docs" / "ticket.md"
 
 
@@ -129,3 +130,23 @@ def test_a_run_without_a_ticket_is_refused(call, tmp_path, train):
         status, _, err = call(*words)
         assert status == 2 and len(err) == 1 and message in err[0]
     assert not (tmp_path / "t").exists()
+
+
+def test_a_run_and_a_ticket_that_change_places_are_told_apart(call, ticket, tmp_path, digits_folder):
+    assert call(*TINY, "--folder", "run", "--data", str(digits_folder))[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for verb in (["inspect", "run"], ["to-onnx", "run", "a.onnx"], ["to-folder", "run", "folder"]):
+        status, _, error = call(*verb)
+        assert status == 2 and "slotmachines to-ticket run FILE" in error[-1]
+    status, _, error = call("to-ticket", ticket, "b.ticket")
+    assert status == 2 and "not the folder of a finished run" in error[-1] and "delete" not in error[-1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert call("to-ticket", "run", "b.ticket")[0] == 0 and call("inspect", "b.ticket")[0] == 0
+
+
+def test_weights_of_another_epoch_or_run_are_named(call, digits_folder):
+    assert call(*TINY, "--folder", "run", "--data", str(digits_folder))[0] == 0
+    start = ["--weights", "run/weights/best.safetensors", "--data", str(digits_folder)]
+    for more in (["--options", "2", "--start-epoch", "2"], ["--options", "4", "--start-epoch", "1"]):
+        status, _, error = call("finetune", "--dataset", "digits", *start, *more, "--set", "epochs=3")
+        assert status == 2 and "epoch 1 of run" in error[-1] and "{" not in error[-1]

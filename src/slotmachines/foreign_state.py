@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from slotmachines.errors import one_line
 from slotmachines.selectable import weight_selectors
 
+_CHANGED = (
+    "the settings in this state, _extra_state, are not whole numbers: average or convert floating-point tensors only, "
+    "and keep _extra_state as it was saved"
+)
 _OTHER_VERSION = (
     "this state was written by another version of slotmachines: load it with that version and call bake_ there, "
     "or train again"
@@ -61,6 +65,8 @@ def other_settings(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
 
 def not_of_a_slot_machine(settings: Any) -> RuntimeError:
     """The error of settings in a state that are not those of a slot machine of this version."""
+    if _is_changed(settings):
+        return RuntimeError(_CHANGED)
     mask = mask_settings(settings)
     if mask is None:
         return RuntimeError(_OTHER_VERSION)
@@ -77,7 +83,12 @@ def not_of_a_mask(settings: Any) -> RuntimeError:
             "this state belongs to a slot machine: call slotify_ instead of mask_, with the settings that it was "
             "trained with, then load it"
         )
-    return RuntimeError(_OTHER_VERSION)
+    return RuntimeError(_CHANGED if _is_changed(settings) else _OTHER_VERSION)
+
+
+def _is_changed(settings: Any) -> bool:
+    """Whether arithmetic on a whole state, such as an average, made its whole numbers floating-point ones."""
+    return isinstance(settings, Tensor) and settings.is_floating_point()
 
 
 def mask_settings(settings: Any) -> dict[str, Any] | None:

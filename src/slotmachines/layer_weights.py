@@ -13,13 +13,14 @@ from torch.nn.utils import parametrize
 from slotmachines.errors import UserError
 from slotmachines.layer_kinds import EMBEDDINGS, Fans, known_tensors
 
-_ADDED = re.compile(r"(^|_)(position(s|al)?|pos_emb[a-z]*|bias(es)?)\d*(_|$)|(^|_)tokens?\d*$")
+_ADDED = re.compile(r"(^|_)(pos(itions?|itional|_emb[a-z]*)?|bias(es)?)\d*(_|$)|(^|_)tokens?\d*$")
 """In the names of tensors that are added to activations, such as a table of positions (n, d), so are no connections.
 
 Whole words count: `position_embedding` and `mask_token` are added, `positionwise` and `token_mix` are not.
 """
 
 WAY_OUT = "leave the layer out by filter_fn"
+_BLANK = " (the network itself holds this tensor, so the name of its layer is '')"
 
 
 @runtime_checkable
@@ -91,12 +92,12 @@ def is_frozen(layer: nn.Module, tensor: str) -> bool:
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
-def unknown_kind(layer: nn.Module) -> str:
-    """Why the weights of a layer of an unknown kind are refused."""
+def unknown_kind(name: str, layer: nn.Module) -> str:
+    """Why the weights of a layer of an unknown kind are refused; the network itself has a blank name."""
     kind = parametrize.type_before_parametrizations(layer).__name__
     return (
         f"weights of {kind} cannot be selected, and would be trained; {WAY_OUT}, "
-        "or say by slotmachines.register_layer what they are"
+        f"or say by slotmachines.register_layer what they are{'' if name else _BLANK}"
     )
 
 

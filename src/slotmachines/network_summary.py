@@ -153,7 +153,7 @@ def _ordinary(name: str, layer: nn.Module) -> Iterator[tuple[Tensor, SummaryRow]
     refused = {one.tensor: str(error) for one in candidates_of(name, layer, False) if (error := refusal(one))}
     held = {tensor for tensor, _ in layer.named_parameters(recurse=False)}
     computed = [reason for tensor, reason in refused.items() if tensor not in held]
-    refused |= {tensor: (computed or [unknown_kind(layer)])[0] for tensor in unknown_weights(layer)}
+    refused |= {tensor: (computed or [unknown_kind(name, layer)])[0] for tensor in unknown_weights(layer)}
     could_be = {one.tensor for one in candidates_of(name, layer, False)}
     lists: Any = layer.parametrizations if parametrize.is_parametrized(layer) else {}
     for tensor, label, parameter in [

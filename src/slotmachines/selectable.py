@@ -121,7 +121,7 @@ def selectable(
                 if error := refusal(candidate):
                     raise error
             if unknown:
-                raise UserError(f"{joined(name, unknown[0])}: {unknown_kind(layer)}")
+                raise UserError(f"{joined(name, unknown[0])}: {unknown_kind(name, layer)}")
             candidates += found
         else:
             left_out.append(repr(name))

@@ -11,6 +11,7 @@ import typer
 from slotmachines.errors import UserError
 from slotmachines.networks.names import NETWORKS, find_network
 from slotpipeline.data.datasets import DATASETS
+from slotpipeline.runs.run_files import RunFiles
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,7 +129,11 @@ def to_folder(
 
 
 def _ticket_file(path: Path) -> Path:
-    return path / _FOLDER_TICKET if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    if RunFiles(path).metrics.is_file() and not (path / _FOLDER_TICKET).exists():
+        raise UserError(f"{path} is the folder of a run; make its ticket first: slotmachines to-ticket {path} FILE")
+    return path / _FOLDER_TICKET
 
 
 def _network_of(path: Path, name: str) -> tuple[str, dict[str, Any]]:

@@ -15,6 +15,9 @@ from slotmachines.slots.random_options import OptionPool
 _WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and DistributedDataParallel, and torch.compile, put before the names of a network."""
 
+_COUNTER = "n_averaged"
+"""What `torch.optim.swa_utils.AveragedModel` adds to the names of the network that it wraps."""
+
 
 class TicketWeight(NamedTuple):
     """What a ticket says of one selected weight, besides the selection."""
@@ -49,6 +52,8 @@ def require_same_network(
 
 def _way_around_wrapper(theirs: Collection[str], ours: Collection[str]) -> str:
     """What to do if the names differ by the prefix of a wrapper only; blank otherwise."""
+    if set(theirs) - {_COUNTER} == {_WRAPPERS[0] + name for name in ours} != set(theirs):
+        return "an AveragedModel was saved; save the network within it: save_ticket(averaged.module, path)"
     for prefix in _WRAPPERS:
         if set(theirs) == {prefix + name for name in ours}:
             return (

@@ -34,6 +34,8 @@ def ticket_of_run(folder: Path, epoch: int | None = None) -> bytes:
             run.
     """
     files = RunFiles(folder)
+    if not files.metrics.is_file():
+        raise UserError(f"{folder} is not the folder of a finished run; give the folder that holds its metrics.json")
     record = read_run_record(files)
     if record.method not in _SLOT_MACHINES or record.parent:
         raise UserError(

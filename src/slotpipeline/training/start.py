@@ -81,12 +81,22 @@ def _origin(identity: str, epoch: int) -> str:
     return json.dumps({"epoch": epoch, "run": identity}, sort_keys=True)
 
 
+def _named(origin: str) -> str:
+    try:
+        return "epoch {epoch} of run {run}".format_map(json.loads(origin))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return origin
+
+
 def _load_weights(network: nn.Module, path: Path, expected: str) -> None:
     try:
         with safe_open(path, framework="pt") as file:
             origin = (file.metadata() or {}).get(_METADATA, expected)
         if origin != expected:
-            raise UserError(f"{path} holds the weights of {origin}, not those of {expected}; give the file of that run")
+            raise UserError(
+                f"{path} holds the weights of {_named(origin)}, and these settings ask for {_named(expected)}; give "
+                "that file, or the network, dataset, options, seed, settings and epoch of this one"
+            )
         state: dict[str, Tensor] = load_file(path)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
