@@ -12,7 +12,7 @@ from slotpipeline.analysis.statistics import holm, one_sided_p, t_interval
 from slotpipeline.analysis.text import number
 from slotpipeline.analysis.verdict import Verdict, judge_number
 from slotpipeline.results.claims import Bounds, Claim, Registration, Scope, Statistic
-from slotpipeline.results.reference import PublishedNumber
+from slotpipeline.results.reference import SOURCE, PublishedNumber
 
 PublishedNumbers = Callable[[Scope, str, int, str], PublishedNumber | None]
 """From a scope, a method, K and where the claim says that the number stands to the published number."""
@@ -40,7 +40,8 @@ class Part:
         verdict: of this part alone.
         identities: of its finished runs.
         decides: whether the claim's verdict depends on it.
-        needs: where the whole interval has to lie for support, in words; blank where no number says it.
+        needs, refutes: where the whole interval has to lie for support, and to contradict it, in words; blank where
+            no number says it.
         detail: what the numbers do not say, such as how many runs failed.
     """
 
@@ -55,6 +56,7 @@ class Part:
     decides: bool = True
     corrected: float | None = None
     needs: str = ""
+    refutes: str = ""
     detail: str = ""
 
     @property
@@ -194,17 +196,19 @@ def _bounded(registration: Registration, claim: Claim, scope: Scope, sample: Sam
         verdict=verdict,
         identities=tuple(run.identity for run in grid.finished(sample.runs)),
         decides=sample.decides,
-        needs=_needs(supported, scope),
+        needs=_side(supported, scope),
+        refutes=_side(contradicted, scope),
         detail="; ".join(filter(None, details)),
     )
 
 
-def _needs(bounds: Bounds, scope: Scope) -> str:
-    """What supports a claim, in words."""
+def _side(bounds: Bounds, scope: Scope) -> str:
+    """Where an interval has to lie to satisfy a bound, in words."""
     side = "below" if bounds.is_upper else "at least" if bounds.lower_bound_at_least is not None else "above"
     limit = bounds.limit(scope)
     no_failures = ", no failure" if bounds.failures_at_most == 0 else ""
-    return f"{side} {number(limit, '+.3g') if limit else 0}{no_failures}"
+    failures = f", or {bounds.failures_at_least} failures" if bounds.failures_at_least else ""
+    return f"{side} {number(limit, '+.3g') if limit else 0}{no_failures}{failures}"
 
 
 def _corrected_beside(parts: Sequence[Part]) -> list[Part]:
@@ -227,6 +231,7 @@ def _number_parts(
     registration: Registration, claim: Claim, scope: Scope, grid: GridRuns, published: PublishedNumbers
 ) -> Iterator[Part]:
     """The verdicts of the published numbers that a claim names."""
+    published_in = "the first version" if claim.cells.reference.startswith(f"{SOURCE}v") else "the paper"
     for name, cell in single_cells(claim.cells):
         runs = runs_of(scope, cell, registration.seeds(claim, scope))
         found = grid.test_accuracy(runs)
@@ -248,5 +253,6 @@ def _number_parts(
             verdict=_FROM_NUMBER.get(judged.verdict, ClaimVerdict.UNDECIDED),
             identities=tuple(run.identity for run in grid.finished(runs)),
             needs=f"within ±{registration.tolerance[scope.dataset] - paper.reading_uncertainty:.2f}",
-            detail=f"the paper has {paper.value:g}: {judged.verdict}",
+            refutes=f"outside ±{registration.tolerance[scope.dataset] + paper.reading_uncertainty:.2f}",
+            detail=f"{published_in} has {paper.value:g}: {judged.verdict}",
         )

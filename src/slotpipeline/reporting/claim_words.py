@@ -66,6 +66,14 @@ def needs_words(one: JudgedClaim) -> str:
     return "; ".join(f"{part.name}: {part.needs}" for part in one.deciding)
 
 
+def contradicted_words(one: JudgedClaim) -> str:
+    """Where an interval has to lie to contradict the claim; by part where these differ."""
+    found = dict.fromkeys(part.refutes for part in one.deciding)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{part.name}: {part.refutes}" for part in one.deciding)
+
+
 def verdict_detail(one: JudgedClaim) -> str:
     """Of a contradicted claim, the cells and settings under which it is; of another, what it lacks, if anything."""
     if one.verdict is not ClaimVerdict.CONTRADICTED:

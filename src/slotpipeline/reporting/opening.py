@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 
 from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
+from slotpipeline.analysis.evidence import compared
 from slotpipeline.analysis.statistics import t_interval
 from slotpipeline.analysis.text import number
 from slotpipeline.data.datasets import dataset_label
@@ -18,17 +18,19 @@ from slotpipeline.reporting.claim_table import JudgedClaims
 from slotpipeline.reporting.claim_words import (
     by_answer,
     claim_sentence,
+    contradicted_words,
     counted,
     full_sentence,
     part_words,
-    so_far,
+    seeds_words,
 )
-from slotpipeline.reporting.exploratory import first_runs, recipe_finding
+from slotpipeline.reporting.exploratory import first_runs, recipe_findings
 from slotpipeline.reporting.main_comparison import MAIN_CLAIM, TUNED_CLAIM, main_answer, main_numbers
 from slotpipeline.results.read import Results
 
 LISTED = 4
 """Claims of one answer that are named before the table; those that do not hold all are."""
+SLOT_MACHINE = "the slot machine itself"
 FINETUNING_CLAIM = "finetuning-beats-scratch"
 QUESTION = (
     "The paper ([Aladago and Torresani, ICML 2021](https://arxiv.org/abs/2101.06475)) never trains a weight: each "
@@ -46,7 +48,9 @@ def opening(claims: JudgedClaims, grids: Sequence[Results]) -> str:
     answers = [
         _dataset(claims, [one for one in claims.judged if one.scope.dataset == here], grids) for here in datasets
     ]
-    end = f"{_progress(claims, grids)} {claims.registration.history}"
+    tested = [one for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
+    complete = "All runs behind these verdicts are finished. " if tested and all(one.is_final for one in tested) else ""
+    end = f"{complete}{_progress(claims, grids)} {claims.registration.history}"
     return "\n\n".join([QUESTION, *("\n".join(lines) for lines in answers), end])
 
 
@@ -77,33 +81,52 @@ def _dataset(claims: JudgedClaims, here: list[JudgedClaim], grids: Sequence[Resu
     names = ", ".join(dict.fromkeys(network_label(one.scope.network) for one in here))
     dataset = here[0].scope.dataset
     label = f"{dataset_label(dataset)} ({names})"
+    registered = _registered_grids(claims)
+    findings = [
+        finding
+        for results in grids
+        if results.config["grid"] not in registered
+        for finding in recipe_findings(results, dataset, claims)
+    ]
     if all(one.verdict is ClaimVerdict.NOT_RUN for one in here):
-        why = "not tested yet" if any(one.scope.is_frozen for one in here) else "no verdict, as its settings are open"
+        is_frozen = any(one.scope.is_frozen for one in here)
+        why = "not tested yet" if is_frozen else "not tested, as its settings are not chosen"
         seen = [f"* *Exploratory:* {said}" for results in grids for said in first_runs(results, dataset)]
+        seen += [f"* {finding.text}" for finding in findings]
         return [f"**{label}: {why}** ({len(here)} claims).", *([""] if seen else []), *seen]
     lines = [f"**{label}: {main_answer(here)}.**", ""]
-    lines += [f"* *{against}:* {found}" for against, found in main_numbers(here, grids)]
-    registered = _registered_grids(claims)
-    for results in grids:
-        if results.config["grid"] not in registered:
-            lines += recipe_finding(results, dataset, claims)
-    others = [one for one in here if one.claim.name not in (MAIN_CLAIM, TUNED_CLAIM)]
+    lines += [f"* *{against}:* {found}" for against, found in main_numbers(here, grids, claims.mark)]
+    lines += [f"* {finding.text}" for finding in findings]
+    told = [*(one for finding in findings for one in finding.told), *_of_main_claims(here)]
+    others = [one for one in here if one not in told]
+    verdicts = {one.verdict for one in told}
     for words, found in by_answer(others, claims.mark).items():
         listed = found if found[0].verdict is ClaimVerdict.CONTRADICTED else found[:LISTED]
         more = f" And {len(found) - len(listed)} more." if len(found) > len(listed) else ""
         said = " ".join(f"{_said(one, claims)}{_beside(one, grids)}" for one in listed)
-        lines.append(f"* *{words}:* {said}{more}")
+        is_also = found[0].verdict in verdicts and not claims.mark(found[0])
+        heading = f"Also {words[0].lower()}{words[1:]}" if is_also else words
+        lines.append(f"* *{heading}:* {said}{more}")
     if not any(one.verdict is ClaimVerdict.CONTRADICTED for one in here):
         lines.append("* *Does not hold so far:* none.")
     return [*lines, f"* {counted(here, claims.mark)}"]
 
 
+def _of_main_claims(here: Sequence[JudgedClaim]) -> list[JudgedClaim]:
+    return [one for one in here if one.claim.name in (MAIN_CLAIM, TUNED_CLAIM)]
+
+
 def _said(one: JudgedClaim, claims: JudgedClaims) -> str:
     """A claim in a sentence; of one that does not hold, under which settings and by how much."""
     if one.verdict is not ClaimVerdict.CONTRADICTED or claims.mark(one):
-        return claim_sentence(one, claims.mark)
-    parts = "; ".join(part_words(one, replace(part, low=None, high=None, detail="")) for part in one.deciding)
-    return f"{full_sentence(one.claim).rstrip('.')} (recipe {one.recipe}{so_far(one)}; {parts})."
+        said = claim_sentence(one, claims.mark)
+        return f"{said} (The paper claims it for other networks.)" if one.is_extension else said
+    against = [part for part in one.deciding if part.verdict is ClaimVerdict.CONTRADICTED]
+    numbers = "; ".join(part_words(one, part) for part in against)
+    return (
+        f"{full_sentence(one.claim).rstrip('.')} (recipe {one.recipe}, {seeds_words(one)} seeds: {numbers}; "
+        f"contradicted if {contradicted_words(one)})."
+    )
 
 
 def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
@@ -116,7 +139,9 @@ def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
             for pair in comparisons(FINETUNE.name, found):
                 if pair.first.cell.start_epoch and pair.second.method == "greedy":
                     first, second = pair.first.by_seed, pair.second.by_seed
-                    return f" {_gain([first[seed] - second[seed] for seed in first if seed in second])}"
+                    gains = [round(first[seed] - second[seed], 9) for seed in first if seed in second]
+                    is_paired = gains and not (pair.first.collapsed or pair.second.collapsed)
+                    return f" {_gain(gains) if is_paired else f'Finetuning: {compared(pair, SLOT_MACHINE)}.'}"
     return ""
 
 
@@ -124,4 +149,5 @@ def _gain(gains: Sequence[float]) -> str:
     """What finetuning adds, seed by seed, with the interval of the claims."""
     interval = t_interval(gains, 0.90)
     ends = f", 90% interval {number(interval[0], '+.2f')} to {number(interval[1], '+.2f')}" if interval else ""
-    return f"Finetuned less the slot machine itself: {number(fmean(gains), '+.2f')} points ({len(gains)} seeds{ends})."
+    seeds = f"{len(gains)} seed{'s' if len(gains) > 1 else ''}"
+    return f"Finetuned minus {SLOT_MACHINE}: {number(fmean(gains), '+.2f')} points ({seeds}{ends})."

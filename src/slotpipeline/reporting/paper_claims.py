@@ -8,7 +8,7 @@ from slotmachines.networks.names import network_label
 from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import network_title, number
 from slotpipeline.reporting.claim_table import JudgedClaims, not_run
-from slotpipeline.reporting.claim_words import counted, full_sentence, part_words, seeds_words, verdict_words
+from slotpipeline.reporting.claim_words import Mark, counted, full_sentence, part_words, seeds_words, verdict_words
 from slotpipeline.reporting.main_comparison import main_answer, main_numbers
 from slotpipeline.reporting.tables import latex_text
 from slotpipeline.results.read import Results
@@ -33,7 +33,7 @@ def claim_macros(claims: JudgedClaims | None, grids: Sequence[Results] = ()) -> 
         "ClaimsNotRun": str(sum(one.verdict is ClaimVerdict.NOT_RUN for one in judged)),
         "ClaimsCounted": latex_text(counted(judged, claims.mark)) if claims and judged else "",
     }
-    macros["MainAnswer"] = latex_text(_main(judged, "mnist", grids))
+    macros["MainAnswer"] = latex_text(_main(judged, "mnist", grids, claims.mark)) if claims else ""
     tolerance = claims.registration.tolerance if claims else {}
     macros["MnistTolerance"] = number(tolerance.get("mnist"))
     macros["CifarTolerance"] = number(tolerance.get("cifar10"))
@@ -47,10 +47,10 @@ def claim_macros(claims: JudgedClaims | None, grids: Sequence[Results] = ()) -> 
     return macros
 
 
-def _main(judged: Sequence[JudgedClaim], dataset: str, grids: Sequence[Results]) -> str:
+def _main(judged: Sequence[JudgedClaim], dataset: str, grids: Sequence[Results], mark: Mark) -> str:
     """Whether selected weights are as good as learned ones on a dataset."""
     here = [one for one in judged if one.scope.dataset == dataset]
-    numbers = " ".join(f"{against}: {found}" for against, found in main_numbers(here, grids))
+    numbers = " ".join(f"{against}: {found}" for against, found in main_numbers(here, grids, mark))
     return f"Are selected weights as good as learned ones? {main_answer(here).capitalize()}. {numbers}" if here else ""
 
 

@@ -9,8 +9,8 @@ from slotpipeline.analysis.claim_verdicts import ClaimVerdict, JudgedClaim
 from slotpipeline.analysis.text import p_text
 from slotpipeline.reporting.claim_table import JudgedClaims
 from slotpipeline.reporting.claim_words import (
-    CHOSEN_TO_MATCH,
     ORDER,
+    contradicted_words,
     full_sentence,
     needs_words,
     part_words,
@@ -20,12 +20,8 @@ from slotpipeline.reporting.claim_words import (
 from slotpipeline.reporting.tables import CHOSE_NOTE
 from slotpipeline.results.claims import Statistic
 
-SO_FAR_NOTE = (
-    "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. *Supported if*: "
-    "where the whole interval has to lie. Each claim is tested by itself, at 5%."
-)
-SAME_SETTINGS = "The other claims use the same settings."
-P_NOTE = "*p (Holm)*: one-sided, against the bound that supports the claim, corrected for all claims."
+SO_FAR_NOTE = "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. "
+SAME_SETTINGS = "The other claims use the same settings, unless they name settings of their own."
 
 
 def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
@@ -34,11 +30,11 @@ def claim_rows(claims: JudgedClaims) -> pd.DataFrame:
         {
             "claim": f"{_short_name(one)}{claims.mark(one)}",
             "network": network_label(one.scope.network),
-            "verdict": f"{one.verdict}{so_far(one)}{f', {CHOSEN_TO_MATCH}' if claims.mark(one) else ''}",
+            "verdict": f"{one.verdict}{so_far(one)}{', but no evidence' if claims.mark(one) else ''}",
             "difference (90% interval)": _weakest(one),
-            "supported if": needs_words(one),
+            "supported if (contradicted if)": f"{needs_words(one)} ({contradicted_words(one)})",
             "seeds": seeds_words(one),
-            "p (Holm)": p_text(one.corrected),
+            "p (Holm)": p_text(None if one.verdict is ClaimVerdict.CONTRADICTED else one.corrected),
         }
         for one in sorted(claims.judged, key=lambda one: ORDER.index(one.verdict))
         if one.verdict is not ClaimVerdict.NOT_RUN
@@ -52,17 +48,20 @@ def _short_name(one: JudgedClaim) -> str:
     """The name of a claim; of a claim about a number its sentence, which says of which one."""
     if one.claim.kind is Statistic.NUMBERS:
         return full_sentence(one.claim).rstrip(".")
-    return one.claim.name.replace("-", " ")
+    ours, theirs = one.claim.cells, one.claim.counterpart
+    is_between_two = theirs is not None and len(ours.options) == len(theirs.options) == 1
+    cells = f" (K = {ours.options[0]} minus K = {theirs.options[0]})" if theirs is not None and is_between_two else ""
+    return f"{one.claim.name.replace('-', ' ')}{cells}"
 
 
 def _weakest(one: JudgedClaim) -> str:
     """The part that contradicts a claim, or is the least certain to support it, and how many others there are."""
     run = [part for part in one.deciding if part.n]
     against = [part for part in run if part.verdict is one.verdict is ClaimVerdict.CONTRADICTED] or run
-    part = max(against, key=lambda part: -1.0 if part.p_value is None else part.p_value)
+    part = max(against, key=lambda part: 2.0 if part.p_value is None else part.p_value)
     missing = [part.name for part in one.deciding if not part.n]
     notes = [
-        f"of {len(run)}, the furthest from support" if len(run) > 1 else "",
+        f"weakest of {len(run)}" if len(run) > 1 else "",
         f"not run: {', '.join(missing)}" if missing else "",
     ]
     said = "; ".join(filter(None, notes))
@@ -75,7 +74,11 @@ def claims_for_readme(claims: JudgedClaims) -> str:
     if rows.empty:
         return "No claim was tested yet."
     tested = [one for one in claims.judged if one.verdict is not ClaimVerdict.NOT_RUN]
-    notes = [f"\n{SO_FAR_NOTE}" if any(so_far(one) for one in tested) else ""]
-    notes += [f"\n{P_NOTE}"]
+    corrected = sum(one.p_value is not None for one in tested)
+    notes = [
+        f"\nThe whole interval decides; each claim is tested by itself, at 5%. *p (Holm)* decides nothing: one-sided, "
+        f"against the bound for support, corrected for the {corrected} tested claims."
+    ]
+    notes += [f"\n{SO_FAR_NOTE}" if any(so_far(one) for one in tested) else ""]
     notes += [f"\n{CHOSE_NOTE} {SAME_SETTINGS}" if any(claims.mark(one) for one in tested) else ""]
     return "\n".join([rows.to_markdown(index=False, disable_numparse=True), *filter(None, notes)])

@@ -221,5 +221,6 @@ class Registration:
     def history(self) -> str:
         """When the claims were registered, and what was changed since."""
         at = f"{REGISTERED_AT:%Y-%m-%d %H:%M} UTC"
-        text = f"Claims and margins were registered at {at} (commit {REGISTERED_COMMIT[:7]}), before the first run."
+        when = f"{at} (commit {REGISTERED_COMMIT[:7]}), before the first run that counts"
+        text = f"Claims and margins were registered at {when}."
         return " ".join([text, *self.notes])
