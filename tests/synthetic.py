@@ -154,6 +154,8 @@ def make_curves(runs: pd.DataFrame) -> pd.DataFrame:
                     "train_loss": rise / 20, "train_accuracy": accuracy + 0.5, "val_loss": rise / 15,
                     "val_accuracy": accuracy, "test_accuracy": accuracy,
                     "changed_share": np.exp(-epoch / 20) if selects else np.nan,
+                    "sampled_changed_share": 0.6 if run.method == "probabilistic" else np.nan,
+                    "redrawn_share": 0.59 if run.method == "probabilistic" else np.nan,
                     "mean_magnitude": 0.5 if selects else np.nan,
                     "altered_share": RIVALS.get(run.method, (0, np.nan))[1] * (1 - np.exp(-epoch / 10)),
                     "round": 1,

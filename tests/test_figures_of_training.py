@@ -104,6 +104,8 @@ def test_churn_is_in_percent_and_its_restarts_are_marked(results: Results) -> No
     (axes,) = draw(results, "churn").axes
     assert labelled(axes)["greedy, K = 2"].get_ydata()[19] == pytest.approx(100 / np.e)  # made up: exp(-epoch / 20)
     assert labelled(axes)["probabilistic, K = 2"].get_linestyle() == "--"
+    assert labelled(axes)["probabilistic, K = 2, drawn option"].get_ydata()[19] == pytest.approx(60)
+    assert "greedy, K = 2, drawn option" not in labelled(axes)
     assert [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2] == [25, 75]
     assert axes.get_yscale() == "log"
 

@@ -14,6 +14,7 @@ from slotpipeline.reporting.style import FAINT, panels, shades
 from slotpipeline.results.read import Results
 
 STYLES = {"greedy": "-", "probabilistic": "--"}
+DRAWN = ":"
 
 
 def restarts(curves: pd.DataFrame) -> list[int]:
@@ -34,6 +35,8 @@ def percent_axis(axes: Axes, curves: pd.DataFrame) -> None:
 def draw(results: Results, found: list[CellResult]) -> Drawing:
     """One panel per network."""
     curves = results.curves.assign(percent=100 * results.curves["changed_share"])
+    if "sampled_changed_share" in curves:
+        curves = curves.assign(drawn=100 * curves["sampled_changed_share"])
     groups = networks_run(found)
     colours = shades(options_of(found))
     figure, axes = panels(len(groups))
@@ -44,16 +47,18 @@ def draw(results: Results, found: list[CellResult]) -> Drawing:
                 rows = shown[shown["identity"].isin(one.identities)]
                 label = f"{one.method}, K = {one.options}"
                 curve(panel, rows, "percent", colours[one.options], label, STYLES[one.method])
+                if "drawn" in rows and rows["drawn"].notna().any():
+                    curve(panel, rows, "drawn", colours[one.options], f"{label}, drawn option", DRAWN)
         percent_axis(panel, shown)
         panel.grid(axis="x", visible=False)
         for epoch in restarts(shown):
             panel.axvline(epoch, color=FAINT, linewidth=0.9, alpha=0.6, zorder=1)
         panel.set(title=network_title(dataset, network), xlabel="epoch", ylabel="connections changed (%)")
     notes = [
-        "Of all connections, those whose best option is another one than at the end of the epoch before (with "
-        "probabilistic selection, too, the option with the highest score, not the one that is drawn). Lines: means "
-        "over the seeds; bands: from the lowest to the highest seed. Grey vertical lines: the learning rate jumps back "
-        "up.",
+        "Of all connections, those whose option with the highest score is another one than at the end of the epoch "
+        "before. Dotted: of probabilistic selection, the option that is drawn; most of its changes come from drawing "
+        "again, as the table says. Lines: means over the seeds; bands: from the lowest to the highest seed. Grey "
+        "vertical lines: the learning rate jumps back up.",
         not_run(found),
     ]
     return finish(

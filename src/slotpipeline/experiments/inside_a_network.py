@@ -74,22 +74,28 @@ SHARING = Experiment(
 
 FIRST_TEN = Quantity("changed per epoch in the first ten, %")
 LAST_TEN = Quantity("changed per epoch in the last ten, %")
+DRAWN_LAST_TEN = Quantity("drawn option changed in the last ten, %")
+REDRAWN_LAST_TEN = Quantity("drawing again alone would change, %")
+_COLUMNS = {LAST_TEN: "changed_share", DRAWN_LAST_TEN: "sampled_changed_share", REDRAWN_LAST_TEN: "redrawn_share"}
+"""What is measured late in training -> the column of the curves. Only probabilistic selection draws an option."""
 
 
 def _churn(results: Results, found: Sequence[CellResult]) -> Measure:
     def measure(result: CellResult) -> Values:
         curves = results.curves[results.curves["identity"].isin(result.identities)]
         early, late = curves["epoch"] <= 10, curves["epoch"] > result.run.settings.epochs - 10
-        return {
-            FIRST_TEN: float(100 * curves.loc[early, "changed_share"].mean()),
-            LAST_TEN: float(100 * curves.loc[late, "changed_share"].mean()),
-        }
+        first = {FIRST_TEN: float(100 * curves.loc[early, "changed_share"].mean())}
+        recorded = {quantity: column for quantity, column in _COLUMNS.items() if column in curves}
+        return first | {quantity: float(100 * curves.loc[late, name].mean()) for quantity, name in recorded.items()}
 
     return measure
 
 
 def _churn_sentences(here: Evidence) -> list[str]:
-    """The share of connections that change per epoch, in the first ten epochs and in the last ten."""
+    """The share of connections that change per epoch, in the first ten epochs and in the last ten.
+
+    With probabilistic selection, too, of the option with the highest score; that of the drawn one stands beside it.
+    """
     text = []
     for one in here.measured:
         said = "how many connections change was not recorded"
@@ -98,6 +104,11 @@ def _churn_sentences(here: Evidence) -> list[str]:
                 f"{percent(one.values[FIRST_TEN])} of the connections change their best option per epoch in the first "
                 f"ten epochs, {percent(one.values[LAST_TEN])} in the last ten"
             )
+            if DRAWN_LAST_TEN in one.values and REDRAWN_LAST_TEN in one.values:
+                said += (
+                    f"; the drawn option is another one in {percent(one.values[DRAWN_LAST_TEN])}, and drawing again "
+                    f"from the same scores alone would change {percent(one.values[REDRAWN_LAST_TEN])}"
+                )
         text.append(f"{label(one.result)}: {said} (n = {one.result.n})")
     return text
 

@@ -26,6 +26,7 @@ from slotpipeline.reporting.claim_words import (
 )
 from slotpipeline.reporting.exploratory import first_runs, recipe_findings
 from slotpipeline.reporting.main_comparison import MAIN_CLAIM, TUNED_CLAIM, main_answer, main_numbers
+from slotpipeline.results.claims import Statistic
 from slotpipeline.results.read import Results
 
 LISTED = 4
@@ -130,7 +131,9 @@ def _said(one: JudgedClaim, claims: JudgedClaims) -> str:
 
 
 def _beside(one: JudgedClaim, grids: Sequence[Results]) -> str:
-    """Behind the claim on finetuning: what it adds to the slot machine that it starts from."""
+    """What explains a claim: what finetuning adds to the slot machine, or how much drawing alone changes."""
+    if one.claim.kind is Statistic.LOG_CHURN:
+        return "".join(f" {part.name}: {part.detail}." for part in one.deciding if part.detail)
     if one.claim.name != FINETUNING_CLAIM:
         return ""
     for results in grids:
