@@ -6,7 +6,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -239,16 +239,20 @@ def make_settings(values: Mapping[str, Any], where: str, changes: Mapping[str, A
 def changed_settings(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
     """The settings that differ from their defaults, which a run's identity depends on; from `Settings` or by name."""
     values = vars(settings) if isinstance(settings, Settings) else settings
-    return {name: value for name, value in values.items() if name not in _DEFAULTS or not _is_default(name, value)}
+    defaults = _defaults(Settings)
+    return {name: value for name, value in values.items() if name not in defaults or _plain(value) != defaults[name]}
 
 
-_DEFAULTS = {
-    one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(Settings)
-}
+@cache
+def _defaults(settings: type[Settings]) -> dict[str, Any]:
+    """Name of a setting -> its default, if it has one."""
+    made = {one.name: one.default_factory() for one in fields(settings) if one.default_factory is not MISSING}
+    return {one.name: _plain(made.get(one.name, one.default)) for one in fields(settings)}
 
 
-def _is_default(name: str, value: Any) -> bool:
-    return bool((tuple(value) if isinstance(value, list) else value) == _DEFAULTS[name])
+def _plain(value: Any) -> Any:
+    """A value as JSON would give it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _held_out(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
