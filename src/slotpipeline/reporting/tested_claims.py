@@ -20,7 +20,7 @@ from slotpipeline.reporting.claim_words import (
 from slotpipeline.reporting.tables import CHOSE_NOTE
 from slotpipeline.results.claims import Statistic
 
-SO_FAR_NOTE = "*So far*: not all registered seeds are finished. They all will be, whatever the verdict is now. "
+SO_FAR_NOTE = "*So far*: some registered seeds are still to be trained. All of them will be."
 SAME_SETTINGS = "The other claims use the same settings, unless they name settings of their own."
 
 
